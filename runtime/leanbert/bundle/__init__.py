@@ -1,0 +1,168 @@
+"""Open and check a model directory: the only way from disk to a :class:`Bundle`."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from leanbert.bundle.config import ModelConfig, parse_config, read_json
+from leanbert.bundle.manifest import (
+    FORMAT_VERSION,
+    MANIFEST,
+    FileEntry,
+    Golden,
+    Manifest,
+    parse_manifest,
+    seal,
+)
+from leanbert.errors import BundleCorruptError, BundleNotFoundError
+
+__all__ = [
+    "FORMAT_VERSION",
+    "MANIFEST",
+    "Bundle",
+    "FileEntry",
+    "Golden",
+    "Manifest",
+    "ModelConfig",
+    "file_sha256",
+    "seal",
+]
+
+# Where exports without a manifest keep their graph: Optimum, and Optimum for transformers.js.
+_FOREIGN_GRAPHS: tuple[str, ...] = ("model.onnx", "onnx/model.onnx", "model_quantized.onnx")
+_FOREIGN_GRAPHS += ("onnx/model_quantized.onnx", "onnx/model_int8.onnx")
+_UNBOUNDED = 10**6  # transformers writes 1e30 for "no limit"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model directory whose parts were found, and, where it has a manifest, checked."""
+
+    path: Path
+    model_path: Path
+    tokenizer_path: Path
+    config: ModelConfig
+    max_length: int
+    """Longest input in tokens, special tokens included."""
+    manifest: Manifest | None
+    """``None`` for a plain Optimum or transformers.js export: nothing was verified."""
+
+    @property
+    def task(self) -> str | None:
+        """The task that the export was made for; ``None`` without a manifest."""
+        return self.manifest.task if self.manifest else None
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files that belong to the bundle."""
+        if self.manifest:
+            own = (self.path / MANIFEST).stat().st_size
+            return own + sum(entry.size for entry in self.manifest.files.values())
+        graph = self.model_path
+        data = [path for path in graph.parent.glob(graph.name + "*") if path.is_file()]
+        return sum(path.stat().st_size for path in {*data, self.tokenizer_path})
+
+    @classmethod
+    def open(cls, path: str | Path) -> Bundle:
+        """Open the bundle at ``path`` and check every byte of it against its manifest.
+
+        Also opens a plain export (``model.onnx`` or ``onnx/model*.onnx``, ``tokenizer.json`` and
+        ``config.json``), of which nothing can be checked.
+
+        Raises:
+            BundleNotFoundError: the directory or a file of it is missing.
+            BundleCorruptError: a file is not what the manifest says, or is malformed.
+            BundleVersionError: the format is newer than this LeanBERT.
+        """
+        root = Path(path)
+        if not root.is_dir():
+            what = "is not a directory" if root.exists() else "does not exist"
+            raise BundleNotFoundError(
+                f"{root}: {what}; give a bundle directory (leanbert export MODEL -o DIR makes one)"
+            )
+        manifest = parse_manifest(root / MANIFEST) if (root / MANIFEST).is_file() else None
+        if manifest:
+            _check_files(root, manifest)
+        graph = _find_graph(root, manifest)
+        tokenizer, config_path = root / "tokenizer.json", root / "config.json"
+        for part in (tokenizer, config_path):
+            if not part.is_file():
+                raise BundleNotFoundError(
+                    f"{part}: missing; a bundle needs model.onnx, tokenizer.json and config.json"
+                )
+        config = parse_config(read_json(config_path), config_path)
+        max_length = manifest.max_length if manifest else _foreign_max_length(root, config)
+        return cls(root, graph, tokenizer, config, max_length, manifest)
+
+    def check_num_labels(self, num_logits: int) -> None:
+        """Refuse a config whose labels cannot be those of the graph.
+
+        Raises:
+            BundleCorruptError: ``id2label`` does not name exactly ``num_logits`` labels.
+        """
+        if num_logits != self.config.num_labels:
+            raise BundleCorruptError(
+                f"{self.path / 'config.json'}: id2label names {self.config.num_labels} labels "
+                f"but {self.model_path.name} gives {num_logits} logits; "
+                "take both from one checkpoint"
+            )
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file's bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _check_files(root: Path, manifest: Manifest) -> None:
+    home = root.resolve()
+    for name, entry in manifest.files.items():
+        path = root / name
+        if not path.is_file():
+            raise BundleNotFoundError(f"{path}: missing from the bundle; export it again")
+        if not path.resolve().is_relative_to(home):
+            raise BundleCorruptError(f"{path}: a link out of the bundle; export it again")
+        size = path.stat().st_size
+        if size != entry.size:
+            raise BundleCorruptError(
+                f"{path}: {size:,} bytes instead of {entry.size:,} (truncated or replaced); "
+                "copy or export the bundle again"
+            )
+        if file_sha256(path) != entry.sha256:
+            raise BundleCorruptError(
+                f"{path}: content differs from its sha256 in {MANIFEST}; "
+                "copy or export the bundle again"
+            )
+
+
+def _find_graph(root: Path, manifest: Manifest | None) -> Path:
+    if manifest:
+        for required in ("model.onnx", "tokenizer.json", "config.json"):
+            if required not in manifest.files:
+                raise BundleCorruptError(
+                    f"{root / MANIFEST}: does not list {required}; export the bundle again"
+                )
+        return root / "model.onnx"
+    for name in _FOREIGN_GRAPHS:
+        if (root / name).is_file():
+            return root / name
+    raise BundleNotFoundError(
+        f"{root}: no model.onnx or onnx/model.onnx; "
+        "a PyTorch checkpoint becomes a bundle by: leanbert export MODEL -o DIR"
+    )
+
+
+def _foreign_max_length(root: Path, config: ModelConfig) -> int:
+    """The smaller of the tokenizer's and the model's bound, as transformers truncates."""
+    bounds = [config.max_tokens] if config.max_tokens else []
+    tokenizer_config = root / "tokenizer_config.json"
+    if tokenizer_config.is_file():
+        bound = read_json(tokenizer_config).get("model_max_length")
+        if isinstance(bound, (int, float)) and 0 < bound < _UNBOUNDED:
+            bounds.append(int(bound))
+    return min(bounds, default=512)

@@ -1,0 +1,56 @@
+"""Show what LeanBERT sees of this machine: cores, quota, instruction sets, versions.
+
+example:
+  leanbert doctor --json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from importlib import metadata
+from importlib.util import find_spec
+
+from leanbert import __version__
+from leanbert.cpu import allowed_cores, cgroup_quota, cpu_name, isa_flags
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``leanbert doctor``."""
+    parser.add_argument("--json", action="store_true", help="as one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the findings."""
+    quota = cgroup_quota()
+    findings = {
+        "leanbert": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": cpu_name(),
+        "cores": f"{allowed_cores()} usable" + (f" (quota {quota:g})" if quota else " (no quota)"),
+        "instructions": " ".join(isa_flags()) or "unknown",
+        "engine": "onnxruntime",
+        **{name: _version(name) for name in ("numpy", "onnxruntime", "tokenizers")},
+        "export": _extra("export", ("torch", "transformers", "optimum", "onnx", "onnx_ir")),
+    }
+    if args.json:
+        sys.stdout.write(json.dumps(findings, ensure_ascii=False, indent=1) + "\n")
+    else:
+        width = max(map(len, findings))
+        sys.stdout.writelines(f"{name:<{width}}  {value}\n" for name, value in findings.items())
+    return 0
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return f"missing; pip install {name}"
+
+
+def _extra(extra: str, modules: tuple[str, ...]) -> str:
+    missing = [name for name in modules if find_spec(name) is None]
+    return "installed" if not missing else f"not installed; pip install 'leanbert[{extra}]'"

@@ -1,0 +1,102 @@
+"""Show the card of a bundle: what it is, how it was made, and what was measured.
+
+examples:
+  leanbert info
+  leanbert info finbert-int8 --json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from leanbert.bundle import Bundle
+from leanbert.pipelines import embedded_bundle
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``leanbert info``."""
+    parser.add_argument(
+        "bundle", nargs="?", type=Path, metavar="DIR", help="default: the embedded model"
+    )
+    parser.add_argument("--json", action="store_true", help="everything, as one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the card."""
+    bundle = Bundle.open(args.bundle or embedded_bundle())
+    card = _card(bundle)
+    if args.json:
+        sys.stdout.write(json.dumps(card, ensure_ascii=False, indent=1) + "\n")
+    else:
+        sys.stdout.write("\n".join(_lines(card)) + "\n")
+    return 0
+
+
+def _card(bundle: Bundle) -> dict[str, Any]:
+    config, manifest = bundle.config, bundle.manifest
+    card: dict[str, Any] = {
+        "path": str(bundle.path),
+        "task": bundle.task,
+        "model_type": config.model_type,
+        "labels": {str(i): label for i, label in config.id2label.items()},
+        "problem_type": config.problem_type,
+        "max_length": bundle.max_length,
+        "size_mb": round(bundle.size / 1e6, 2),
+        "verified": manifest is not None,
+    }
+    if manifest:
+        card |= {
+            "source": dict(manifest.source),
+            "recipe": dict(manifest.recipe),
+            "operators": dict(manifest.operators),
+            "golden_texts": len(manifest.golden),
+            "atol": manifest.atol,
+            "evidence": [dict(item) for item in manifest.evidence],
+            "card": dict(manifest.card),
+            "versions": dict(manifest.versions),
+        }
+    return card
+
+
+def _lines(card: dict[str, Any]) -> list[str]:
+    lines = [f"{card['path']}"]
+
+    def row(name: str, value: object) -> None:
+        lines.append(f"  {name:<13} {value}")
+
+    row("task", card["task"] or "not said")
+    row("model", f"{card['model_type']}, up to {card['max_length']} tokens")
+    if card["task"] != "feature-extraction":
+        row("labels", ", ".join(f"{i} {label}" for i, label in card["labels"].items()))
+    row("size", f"{card['size_mb']} MB")
+    if not card["verified"]:
+        row("verified", "no: there is no leanbert.json (leanbert export makes verified bundles)")
+        return lines
+    source = card["source"]
+    revision = f" @ {source['revision']}" if source.get("revision") else ""
+    row("source", f"{source.get('model')}{revision}")
+    recipe = dict(card["recipe"])
+    row("recipe", recipe.pop("name", "?"))
+    for name, value in recipe.items():
+        row("", f"{name}: {value}")
+    row("operators", ", ".join(f"{n} {name}" for name, n in card["operators"].items()))
+    row("golden texts", f"{card['golden_texts']}, within {card['atol']:.4g} of PyTorch fp32")
+    for name, value in card["card"].items():
+        row(name, value)
+    for item in card["evidence"]:
+        lines += ["", f"  measured on {item.get('dataset')} ({item.get('rows')} texts)"]
+        for name, value in item.items():
+            if name not in {"dataset", "rows"}:
+                row(f"  {name}", _plain(value))
+    lines += ["", "  made with " + ", ".join(f"{n} {v}" for n, v in card["versions"].items())]
+    return lines
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plain(item)}" for name, item in value.items())
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,174 @@
+"""Classify or embed texts: from the arguments, a file, or stdin (one text a line).
+
+On a terminal the answers are a table; into a pipe or file, tab-separated lines (label, score,
+text). With --json, or for embeddings, one JSON object a line.
+
+examples:
+  leanbert predict "Operating profit rose to EUR 13.1 mn." "Sales fell."
+  cat headlines.txt | leanbert predict | cut -f1 | sort | uniq -c
+  leanbert predict --input news.jsonl --text-column headline --top-k all --json
+  leanbert predict --task feature-extraction --model minilm --pooling mean "a text"
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import tee
+from pathlib import Path
+from typing import Any, TextIO
+
+from leanbert.cli.progress import Progress
+from leanbert.cli.reading import Record, count_lines, read_records
+from leanbert.errors import InputError
+
+_COLOURS = {"positive": "32", "negative": "31"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``leanbert predict``."""
+    parser.add_argument("texts", nargs="*", metavar="TEXT", help="texts to answer")
+    parser.add_argument(
+        "-m", "--model", metavar="DIR", help="bundle (default: the embedded sentiment model)"
+    )
+    parser.add_argument("--task", help="default: what the bundle was exported for")
+    parser.add_argument("-i", "--input", type=Path, metavar="FILE", help=".txt or .jsonl; - stdin")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: stdout")
+    parser.add_argument("--encoding", default="utf-8", help="of the input (default: utf-8)")
+    parser.add_argument("--text-column", default="text", metavar="NAME", help="key in .jsonl")
+    parser.add_argument("--text-pair-column", metavar="NAME", help="key of the pair in .jsonl")
+    parser.add_argument("--top-k", metavar="N", help="labels a text, or 'all'")
+    parser.add_argument("--function-to-apply", choices=("softmax", "sigmoid", "none"))
+    parser.add_argument("--pooling", choices=("mean", "cls", "none"), help="default: mean")
+    parser.add_argument("--normalize", action="store_true", help="embeddings of length 1")
+    parser.add_argument("--max-length", type=int, metavar="N", help="cut texts to N tokens")
+    parser.add_argument("--threads", type=int, metavar="N", help="default: all allowed cores")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Answer every text."""
+    if args.texts and args.input:
+        raise InputError("give texts or --input, not both")
+    if not args.texts and args.input is None and sys.stdin.isatty():
+        raise InputError("no texts: give them as arguments, with --input, or on stdin (see --help)")
+    options = _call_options(args)
+
+    from leanbert.pipelines import pipeline
+
+    answerer = pipeline(args.task, args.model, threads=args.threads)
+    embeds = answerer.task == "feature-extraction"
+    options = {name: value for name, value in options.items() if name in _allowed(embeds)}
+    if embeds:
+        options.setdefault("pooling", "mean")
+
+    records, copies = tee(
+        read_records(
+            args.texts,
+            args.input,
+            encoding=args.encoding,
+            text_column=args.text_column,
+            text_pair_column=args.text_pair_column,
+        )
+    )
+    answers = answerer.stream((record.model_input for record in records), **options)
+    total = len(args.texts) or count_lines(args.input)
+    with _output(args.output) as out, Progress(total, "texts") as progress:
+        as_table = out.isatty() and not args.json
+        if embeds or args.json:
+            write = _json_line
+        else:
+            labels = answerer.bundle.config.id2label.values()
+            write = _Table(max(map(len, labels), default=0)) if as_table else _tsv_line
+        for record, answer in zip(copies, answers, strict=True):
+            out.write(write(record, answer))
+            progress.advance()
+    return 0
+
+
+def _call_options(args: argparse.Namespace) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if args.top_k is not None:
+        if args.top_k != "all" and not (args.top_k.isdigit() and int(args.top_k) > 0):
+            raise InputError(f"--top-k is {args.top_k!r}; give a number from 1, or all")
+        options["top_k"] = None if args.top_k == "all" else int(args.top_k)
+    if args.pooling:
+        options["pooling"] = None if args.pooling == "none" else args.pooling
+    for name in ("function_to_apply", "max_length"):
+        if getattr(args, name) is not None:
+            options[name] = getattr(args, name)
+    if args.normalize:
+        options["normalize"] = True
+    return options
+
+
+def _allowed(embeds: bool) -> set[str]:
+    own = {"pooling", "normalize"} if embeds else {"top_k", "function_to_apply"}
+    return own | {"max_length"}
+
+
+@contextmanager
+def _output(path: Path | None) -> Iterator[TextIO]:
+    """Stdout, or a file that appears whole or not at all."""
+    if path is None:
+        sys.stdout.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+        yield sys.stdout
+        return
+    if not path.parent.is_dir():
+        raise InputError(f"{path.parent}: no such directory")
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    partial = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+            yield file
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _json_line(record: Record, answer: Any) -> str:
+    row = dict(record.row) or {"text": record.text}
+    if isinstance(answer, dict):
+        row.update(answer)
+    elif answer and isinstance(answer[0], dict):
+        row["scores"] = {item["label"]: item["score"] for item in answer}
+    else:
+        row["embedding"] = answer
+    return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def _listed(answer: Any) -> list[dict[str, Any]]:
+    return answer if isinstance(answer, list) else [answer]
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\r", "\\r").replace("\n", "\\n")
+
+
+def _tsv_line(record: Record, answer: Any) -> str:
+    scores = [f"{item['label']}\t{item['score']:.4f}" for item in _listed(answer)]
+    return "\t".join([*scores, _one_line(record.text)]) + "\n"
+
+
+class _Table:
+    """Aligned rows with a coloured label and a small bar, for people."""
+
+    def __init__(self, label_width: int) -> None:
+        self._width = label_width
+        self._colour = "NO_COLOR" not in os.environ
+
+    def __call__(self, record: Record, answer: Any) -> str:
+        cells = []
+        for item in _listed(answer):
+            label = f"{item['label']:<{self._width}}"
+            code = _COLOURS.get(str(item["label"]).lower())
+            if code and self._colour:
+                label = f"\x1b[{code}m{label}\x1b[0m"
+            filled = round(8 * min(1.0, max(0.0, item["score"])))
+            cells.append(f"{label}  {item['score']:5.3f} {'▰' * filled}{'▱' * (8 - filled)}")
+        return "  ".join([*cells, record.text.replace("\n", " ")]) + "\n"

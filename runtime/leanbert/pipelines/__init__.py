@@ -1,0 +1,79 @@
+"""``pipeline(task, model)``: what a user calls, one module a task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from leanbert.bundle import Bundle
+from leanbert.errors import InputError, TaskError
+from leanbert.pipelines.base import Pipeline
+from leanbert.pipelines.feature_extraction import FeatureExtractionPipeline
+from leanbert.pipelines.text_classification import TextClassificationPipeline
+
+__all__ = ["TASKS", "Pipeline", "embedded_bundle", "pipeline"]
+
+TASKS: dict[str, type[Pipeline]] = {
+    kind.task: kind for kind in (TextClassificationPipeline, FeatureExtractionPipeline)
+}
+_ALIASES = {"sentiment-analysis": "text-classification"}
+
+
+def pipeline(
+    task: str | None = None,
+    model: str | Path | Bundle | None = None,
+    *,
+    threads: int | None = None,
+    **defaults: Any,
+) -> Any:
+    """Open a model for a task; a drop-in for ``transformers.pipeline``.
+
+    Args:
+        task: ``"text-classification"`` (or ``"sentiment-analysis"``) or ``"feature-extraction"``;
+            ``None`` takes the task that the bundle was exported for.
+        model: a bundle directory, or an opened :class:`~leanbert.bundle.Bundle`; ``None`` for the
+            embedded financial-sentiment model.
+        threads: threads of one call (``intra_op_num_threads``); ``None`` for all cores this
+            process may use, counted by affinity and cgroup quota.
+        defaults: defaults for the arguments of a call, for example ``top_k=None``.
+
+    Returns:
+        A callable :class:`~leanbert.pipelines.base.Pipeline`, safe to share between threads.
+
+    Raises:
+        BundleError: the model is missing, changed, or of an unknown format.
+        TaskError: the task is unknown, or not this model's.
+        InputError: an argument cannot be used.
+    """
+    if task is not None:
+        task = _ALIASES.get(task, task)
+        if task not in TASKS:
+            raise TaskError(f"unknown task {task!r}; this LeanBERT does {', '.join(TASKS)}")
+    if model is None:
+        model = embedded_bundle(task)
+    elif not isinstance(model, (str, Path, Bundle)):
+        raise InputError(f"model must be a path or a Bundle, got {type(model).__name__}")
+    bundle = model if isinstance(model, Bundle) else Bundle.open(model)
+    if task is None:
+        task = bundle.task
+        if task not in TASKS:
+            raise TaskError(
+                f"{bundle.path}: the bundle does not say its task; pass one of {', '.join(TASKS)}"
+            )
+    return TASKS[task](bundle, threads=threads, **defaults)
+
+
+def embedded_bundle(task: str | None = None) -> Path:
+    """The bundle that ships with LeanBERT: financial sentiment, for text-classification.
+
+    Raises:
+        TaskError: there is none for ``task``.
+    """
+    from leanbert_models import DEFAULT_TASK, default_model
+
+    if task not in (None, DEFAULT_TASK):
+        raise TaskError(
+            f"no embedded model does {task}; pass model=DIR "
+            "(leanbert export MODEL -o DIR makes one)"
+        )
+    return default_model()

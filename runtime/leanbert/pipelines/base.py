@@ -1,0 +1,126 @@
+"""What every pipeline is: an encoder, defaults, and calls that take one, many or a stream."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import Enum
+from typing import Any, ClassVar, Final, TypeVar
+
+from leanbert.bundle import Bundle
+from leanbert.engines import ModelOutputs
+from leanbert.errors import InputError, TaskError
+from leanbert.pipelines.encoder import Encoder
+from leanbert.tokenization import ModelInputs
+
+R = TypeVar("R")
+
+
+class NotGiven(Enum):
+    """The type of :data:`NOT_GIVEN`."""
+
+    TOKEN = 0
+
+
+NOT_GIVEN: Final = NotGiven.TOKEN
+"""The value of an argument that was left out, where ``None`` has a meaning of its own."""
+
+# Arguments of every call, and those that transformers takes and that change nothing here.
+_SHARED = frozenset({"truncation", "max_length", "batch_size"})
+_IGNORED = frozenset({"padding", "num_workers"})
+
+
+class Pipeline(ABC):
+    """Base of the tasks.
+
+    Args:
+        bundle: what to run.
+        threads: threads of one call; ``None`` for all cores this process may use.
+        defaults: defaults for the arguments of a call.
+
+    Raises:
+        TaskError: the model does not do this task.
+    """
+
+    task: ClassVar[str]
+    required_output: ClassVar[str]
+    """The graph's output that the task decodes."""
+    arguments: ClassVar[frozenset[str]]
+    """The task's own arguments of a call, beyond those of all tasks."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        threads: int | None = None,
+        **defaults: Any,
+    ) -> None:
+        self.bundle = bundle
+        self.threads = threads
+        self.defaults = defaults
+        self._merged({})  # a wrong default is reported here, not at the first call
+        self.encoder = Encoder(bundle, threads)
+        have = self.encoder.engine.output_names
+        if self.required_output not in have:
+            made_for = f" (it was exported for {bundle.task})" if bundle.task else ""
+            raise TaskError(
+                f"{bundle.path}: {self.task} needs the output {self.required_output}, the model "
+                f"gives {', '.join(have)}{made_for}; export the checkpoint for this task"
+            )
+
+    @abstractmethod
+    def __call__(self, inputs: object, **kwargs: Any) -> Any:
+        """Answer one text, a list, or lazily whatever an iterable yields."""
+
+    def stream(self, inputs: Iterable[object], **kwargs: Any) -> Iterator[Any]:
+        """Answer any iterable lazily and in order, in constant memory.
+
+        The arguments are those of a call; a list is streamed too.
+        """
+        answers: Iterator[Any] = self(iter(inputs), **kwargs)
+        return answers
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as a recipe: another process opens the bundle itself, no weights travel."""
+        return (_reopen, (type(self), self.bundle.path.absolute(), self.threads, self.defaults))
+
+    def _merged(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The defaults with the arguments that were given over them."""
+        options = {
+            **self.defaults,
+            **{name: value for name, value in given.items() if value is not NOT_GIVEN},
+        }
+        known = self.arguments | _SHARED | _IGNORED
+        unknown = sorted(set(options) - known)
+        if unknown:
+            raise InputError(
+                f"unknown argument {', '.join(unknown)}; {self.task} takes "
+                f"{', '.join(sorted(known))}"
+            )
+        return options
+
+    def _map(
+        self,
+        items: Iterable[object],
+        decode: Callable[[ModelOutputs, ModelInputs], Sequence[R]],
+        options: dict[str, Any],
+    ) -> Iterator[R]:
+        shared = {name: value for name, value in options.items() if name in _SHARED}
+        return self.encoder.map(items, decode, **shared)
+
+    @staticmethod
+    def _iterable(inputs: object) -> Iterable[object]:
+        if isinstance(inputs, Iterable) and not isinstance(inputs, (bytes, bytearray)):
+            return inputs
+        raise InputError(
+            f"expected a text, a list of texts or an iterable, got {type(inputs).__name__}"
+        )
+
+
+def _reopen(
+    kind: type[Pipeline],
+    path: Any,
+    threads: int | None,
+    defaults: dict[str, Any],
+) -> Pipeline:
+    return kind(Bundle.open(path), threads=threads, **defaults)

@@ -1,0 +1,103 @@
+"""``feature-extraction``: token vectors, or one embedding a text.
+
+Without ``pooling`` the result is that of transformers 4.57,
+``transformers/pipelines/feature_extraction.py``: nested lists, ``[1][tokens][width]`` for a text.
+With it, each text gives one vector, as sentence-transformers pools.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from leanbert.engines import ModelOutputs
+from leanbert.errors import InputError
+from leanbert.numerics import Floats, cls_pool, l2_normalize, mean_pool
+from leanbert.pipelines.base import NOT_GIVEN, NotGiven, Pipeline
+from leanbert.tokenization import ModelInputs
+
+_POOLINGS = ("mean", "cls", None)
+
+
+class FeatureExtractionPipeline(Pipeline):
+    """Turn texts into the encoder's vectors.
+
+    Args:
+        bundle: a bundle exported for feature-extraction.
+        threads: threads of one call; ``None`` for all cores this process may use.
+        defaults: defaults for the arguments of a call.
+    """
+
+    task = "feature-extraction"
+    required_output = "last_hidden_state"
+    arguments = frozenset({"pooling", "normalize", "return_tensors"})
+
+    def __call__(
+        self,
+        inputs: object,
+        *,
+        pooling: str | NotGiven | None = NOT_GIVEN,
+        normalize: bool | NotGiven = NOT_GIVEN,
+        return_tensors: str | bool | NotGiven | None = NOT_GIVEN,
+        **kwargs: Any,
+    ) -> Any:
+        """Embed one text, a list of texts, or whatever an iterable yields.
+
+        Args:
+            inputs: a string, ``{"text": …, "text_pair": …}``, a list of these, or any other
+                iterable of them, which gives a lazy iterator.
+            pooling: ``"mean"`` over the tokens, ``"cls"`` for the first token, ``None`` for all.
+            normalize: scale each vector to length 1.
+            return_tensors: ``"np"`` or ``True`` for float32 arrays instead of lists.
+            kwargs: ``truncation``, ``max_length``, ``batch_size``: see
+                :meth:`leanbert.pipelines.encoder.Encoder.map`.
+
+        Returns:
+            For each text ``[1][tokens][width]`` floats without pooling, ``[width]`` with it; a
+            list of these for a list. With ``return_tensors="np"`` and pooling, one array
+            ``(texts, width)`` for a list.
+
+        Raises:
+            InputError: an input or an argument cannot be used.
+        """
+        options = self._merged(
+            {
+                "pooling": pooling,
+                "normalize": normalize,
+                "return_tensors": return_tensors,
+                **kwargs,
+            }
+        )
+        pool = options.get("pooling")
+        if pool not in _POOLINGS:
+            raise InputError(f"pooling is {pool!r}; expected 'mean', 'cls' or None")
+        arrays = options.get("return_tensors") or None
+        if arrays not in (None, True, "np"):
+            raise InputError(f'return_tensors is {arrays!r}; LeanBERT makes "np" arrays only')
+        if isinstance(inputs, (str, Mapping)):
+            return next(self._vectors([inputs], options))
+        if isinstance(inputs, (list, tuple)):
+            answers = list(self._vectors(inputs, options))
+            return np.stack(answers) if arrays and pool and answers else answers
+        return self._vectors(self._iterable(inputs), options)
+
+    def _vectors(self, items: Iterable[object], options: dict[str, Any]) -> Iterator[Any]:
+        pooling, normalize = options.get("pooling"), options.get("normalize")
+        as_array = bool(options.get("return_tensors"))
+
+        def decode(outputs: ModelOutputs, inputs: ModelInputs) -> list[Any]:
+            hidden, mask = outputs["last_hidden_state"], inputs["attention_mask"]
+            rows: list[Floats]
+            if pooling:
+                rows = list(mean_pool(hidden, mask) if pooling == "mean" else cls_pool(hidden))
+            else:
+                lengths = mask.sum(axis=1)
+                rows = [hidden[i : i + 1, : lengths[i]] for i in range(len(hidden))]
+            if normalize:
+                rows = [l2_normalize(row) for row in rows]
+            # A view would keep the whole batch alive.
+            return [row.copy() if as_array else row.tolist() for row in rows]
+
+        return self._map(items, decode, options)

@@ -1,0 +1,195 @@
+"""Texts to token ids, exactly as transformers' fast tokenizers do it, safely from many threads.
+
+Padding and truncation of a ``tokenizers.Tokenizer`` are settings of the shared object; changing
+them per call makes threads fail with "Already borrowed" (huggingface/tokenizers#537). So they are
+set once when the tokenizer is loaded; another ``max_length`` gets an own, cached copy.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import tokenizers
+
+from leanbert.errors import BundleCorruptError, InputError, LeanBertWarning
+
+__all__ = ["Encodings", "ModelInputs", "TextInput", "Tokenizer"]
+
+TextInput: TypeAlias = "str | tuple[str, str]"
+"""One text, or a text and its pair."""
+
+ModelInputs: TypeAlias = "dict[str, npt.NDArray[np.int64]]"
+"""``input_ids``, ``attention_mask`` and ``token_type_ids``, each ``(batch_size, seq_len)``."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Encodings:
+    """The token ids of some texts, not yet padded."""
+
+    rows: Sequence[Any]
+    """One ``tokenizers.Encoding`` a text."""
+    pad_token_id: int
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each text, special tokens included."""
+        return [len(row) for row in self.rows]
+
+    def collate(self, indices: Sequence[int]) -> ModelInputs:
+        """Pad the given rows on the right to the longest of them."""
+        rows = [self.rows[i] for i in indices]
+        shape = (len(rows), max(len(row) for row in rows))
+        input_ids = np.full(shape, self.pad_token_id, dtype=np.int64)
+        attention_mask = np.zeros(shape, dtype=np.int64)
+        token_type_ids = np.zeros(shape, dtype=np.int64)
+        for i, row in enumerate(rows):
+            length = len(row)
+            input_ids[i, :length] = row.ids
+            attention_mask[i, :length] = 1
+            token_type_ids[i, :length] = row.type_ids
+        return {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "token_type_ids": token_type_ids,
+        }
+
+
+class Tokenizer:
+    """A fast tokenizer with its limits fixed.
+
+    Args:
+        path: the ``tokenizer.json``.
+        max_length: longest input in tokens, special tokens included.
+        pad_token_id: the id that fills short rows.
+
+    Raises:
+        BundleCorruptError: ``path`` is not a tokenizer.
+    """
+
+    def __init__(self, path: Path, max_length: int, pad_token_id: int = 0) -> None:
+        try:
+            base = tokenizers.Tokenizer.from_file(str(path))
+        except Exception as error:  # tokenizers raises bare Exception
+            raise BundleCorruptError(
+                f"{path}: not a tokenizer ({error}); export the bundle again"
+            ) from error
+        base.no_padding()  # files from sentence-transformers come with fixed padding
+        base.enable_truncation(max_length)
+        self.max_length = max_length
+        self.pad_token_id = pad_token_id
+        self._by_length = {max_length: base}
+        self._lock = threading.Lock()
+
+    def encode(
+        self,
+        texts: Sequence[TextInput],
+        *,
+        truncation: bool | None = None,
+        max_length: int | None = None,
+        first_index: int = 0,
+    ) -> Encodings:
+        """Encode texts or pairs, special tokens added; long ones are cut as ``longest_first``.
+
+        Args:
+            texts: the texts or pairs. Lone surrogates, which have no UTF-8, become U+FFFD.
+            truncation: ``True`` cuts long texts silently, ``None`` with a warning; ``False``
+                raises instead.
+            max_length: cut shorter than the model's own limit.
+            first_index: what to call the first text in messages.
+
+        Raises:
+            InputError: a text is not a string, or too long under ``truncation=False``.
+        """
+        tokenizer = self._cut_to(max_length)
+        try:
+            rows = tokenizer.encode_batch_fast(list(texts))
+        except TypeError:
+            rows = tokenizer.encode_batch_fast(
+                [_readable(text, first_index + i) for i, text in enumerate(texts)]
+            )
+        if truncation is not True:
+            cut = [first_index + i for i, row in enumerate(rows) if row.overflowing]
+            if cut:
+                self._report_cut(cut, truncation, tokenizer.truncation["max_length"])
+        return Encodings(rows, self.pad_token_id)
+
+    def _cut_to(self, max_length: int | None) -> tokenizers.Tokenizer:
+        length = self.max_length if max_length is None else min(max_length, self.max_length)
+        if length not in self._by_length:
+            if length < 1:
+                raise InputError(f"max_length is {max_length}; it must be at least 1")
+            base = self._by_length[self.max_length]
+            special = base.num_special_tokens_to_add(is_pair=True)
+            if length <= special:
+                raise InputError(
+                    f"max_length is {max_length}; {special} special tokens leave no room for text"
+                )
+            copy = tokenizers.Tokenizer.from_str(base.to_str())
+            copy.enable_truncation(length)
+            with self._lock:
+                self._by_length.setdefault(length, copy)
+        return self._by_length[length]
+
+    @staticmethod
+    def _report_cut(cut: Sequence[int], truncation: bool | None, length: int) -> None:
+        first = f"text {cut[0]}"
+        which = first if len(cut) == 1 else f"{len(cut)} texts ({first} first)"
+        if truncation is False:
+            raise InputError(
+                f"{which}: longer than {length} tokens; pass truncation=True to cut, "
+                "or split the text"
+            )
+        warnings.warn(
+            f"{which}: cut to {length} tokens; pass truncation=True to cut silently, "
+            "or truncation=False to raise",
+            LeanBertWarning,
+            stacklevel=2,
+        )
+
+
+def _readable(text: TextInput, index: int) -> TextInput:
+    """``text`` as the tokenizer can take it; InputError if it is no text at all."""
+    if isinstance(text, str):
+        return _SURROGATE.sub("\ufffd", text)
+    if isinstance(text, tuple) and len(text) == 2 and all(isinstance(t, str) for t in text):
+        return (_SURROGATE.sub("\ufffd", text[0]), _SURROGATE.sub("\ufffd", text[1]))
+    raise InputError(f"text {index}: expected a string, got {type(text).__name__}")
+
+
+def text_input(item: object, index: int) -> TextInput:
+    """Turn one of the caller's items into a text or a pair, as transformers' pipelines take them.
+
+    A string, a mapping with ``text`` and optionally ``text_pair``, or the older ``[[text, pair]]``.
+
+    Raises:
+        InputError: anything else.
+    """
+    if isinstance(item, str):
+        return item
+    if isinstance(item, Mapping):
+        text, pair = item.get("text"), item.get("text_pair")
+        unknown = sorted(set(item) - {"text", "text_pair"})
+        if isinstance(text, str) and (pair is None or isinstance(pair, str)) and not unknown:
+            return text if pair is None else (text, pair)
+        raise InputError(
+            f'text {index}: expected {{"text": "…", "text_pair": "…"}} with strings, '
+            f"got the keys {sorted(map(str, item))}"
+        )
+    if isinstance(item, list) and len(item) == 1 and isinstance(item[0], list):
+        inner = item[0]
+        if len(inner) == 2 and all(isinstance(part, str) for part in inner):
+            return (inner[0], inner[1])
+    raise InputError(
+        f'text {index}: expected a string or {{"text": "…", "text_pair": "…"}}, '
+        f"got {type(item).__name__}"
+    )

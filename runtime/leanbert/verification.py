@@ -1,0 +1,92 @@
+"""Prove a bundle on this CPU: its bytes, and its answers to the golden texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from leanbert.bundle import Bundle, Golden
+from leanbert.cpu import cpu_name
+from leanbert.engines import Engine, load_engine
+from leanbert.errors import BundleError, VerificationError
+from leanbert.numerics import Floats, mean_pool
+from leanbert.tokenization import Tokenizer
+
+__all__ = ["Verification", "golden_answer", "verify"]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What :func:`verify` found; every difference was within ``atol``."""
+
+    path: Path
+    files: int
+    golden_texts: int
+    max_difference: float
+    """Largest absolute difference from PyTorch's fp32 answers on the golden texts."""
+    atol: float
+    """The bound that the export measured for this bundle."""
+    engine: str
+    cpu: str
+
+
+def verify(path: str | Path, threads: int | None = None) -> Verification:
+    """Check every byte of a bundle and recompute its golden answers on this CPU.
+
+    Raises:
+        BundleError: the bundle is missing, changed, or has no manifest to be checked against.
+        VerificationError: an answer differs from PyTorch's fp32 by more than the manifest allows,
+            as it does where a CPU's int8 instructions saturate.
+    """
+    bundle = Bundle.open(path)
+    manifest = bundle.manifest
+    if manifest is None:
+        raise BundleError(
+            f"{bundle.path}: has no leanbert.json, so there is nothing to verify it against; "
+            "leanbert export makes verified bundles"
+        )
+    engine = load_engine(bundle, threads)
+    tokenizer = Tokenizer(bundle.tokenizer_path, bundle.max_length)
+    largest = 0.0
+    for i, golden in enumerate(manifest.golden):
+        answer = golden_answer(engine, tokenizer, golden)
+        reference = np.asarray(golden.reference, dtype=np.float32)
+        if answer.shape != reference.shape:
+            raise VerificationError(
+                f"{bundle.path}: golden text {i}: {answer.size} values instead of "
+                f"{reference.size}; export the bundle again"
+            )
+        difference = float(np.abs(answer - reference).max())
+        if not difference <= manifest.atol:  # NaN fails too
+            raise VerificationError(
+                f"{bundle.path}: golden text {i} ({golden.text[:40]!r}): {difference:.4g} away "
+                f"from PyTorch, allowed is {manifest.atol:.4g}; this CPU ({cpu_name()}) computes "
+                "the graph wrongly: use an fp32 bundle here (--recipe fp32)"
+            )
+        largest = max(largest, difference)
+    return Verification(
+        path=bundle.path,
+        files=len(manifest.files),
+        golden_texts=len(manifest.golden),
+        max_difference=largest,
+        atol=manifest.atol,
+        engine=engine.name,
+        cpu=cpu_name(),
+    )
+
+
+def golden_answer(engine: Engine, tokenizer: Tokenizer, golden: Golden) -> Floats:
+    """What a graph answers to a golden text alone: its logits, or the mean-pooled hidden state.
+
+    *Shape:* ``(labels,)`` or ``(width,)`` float32.
+    """
+    text = golden.text if golden.text_pair is None else (golden.text, golden.text_pair)
+    inputs = tokenizer.encode([text], truncation=True).collate([0])
+    outputs = engine.run(inputs)
+    if "logits" in outputs:
+        logits: Floats = outputs["logits"][0]
+        return logits
+    pooled: Floats = mean_pool(outputs["last_hidden_state"], inputs["attention_mask"])[0]
+    return pooled
