@@ -1,0 +1,134 @@
+"""Read the public sets that the embedded model is trained and judged on.
+
+Labels are FinBERT's, in FinBERT's order: 0 positive, 1 negative, 2 neutral
+(https://huggingface.co/ProsusAI/finbert, config.json).
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+LABELS = ("positive", "negative", "neutral")
+_TWITTER_TO_LABEL = {"0": 1, "1": 0, "2": 2}  # bearish, bullish, neutral
+
+
+@dataclass(frozen=True)
+class Example:
+    """One text with its target distribution over :data:`LABELS` (sums to 1)."""
+
+    text: str
+    target: tuple[float, float, float]
+
+    @property
+    def label(self) -> int:
+        """The most probable label's index."""
+        return max(range(3), key=self.target.__getitem__)
+
+
+def _one_hot(label: int) -> tuple[float, float, float]:
+    return (float(label == 0), float(label == 1), float(label == 2))
+
+
+def normalized(text: str) -> str:
+    """A key under which re-posts of one text fall together: no links, case or punctuation."""
+    return re.sub(r"\W+", " ", re.sub(r"https?://\S+", "", text).lower()).strip()
+
+
+def load_twitter(path: Path) -> list[Example]:
+    """``sent_train.csv`` or ``sent_valid.csv`` of zeroshot/twitter-financial-news-sentiment."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            Example(row["text"], _one_hot(_TWITTER_TO_LABEL[row["label"]]))
+            for row in csv.DictReader(file)
+        ]
+
+
+def load_phrasebank(path: Path) -> list[Example]:
+    """``Sentences_*Agree.txt`` of Financial PhraseBank (CC BY-NC-SA 3.0: evaluation only)."""
+    examples = []
+    for line in path.read_text(encoding="latin-1").splitlines():
+        text, _, label = line.rpartition("@")
+        examples.append(Example(text, _one_hot(LABELS.index(label.strip()))))
+    return examples
+
+
+def load_finbert(path: Path) -> list[Example]:
+    """``finbert_probs.jsonl``: what ProsusAI/finbert answered, as soft labels."""
+    examples = []
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            row = json.loads(line)
+            probs = [float(row[f"p_{label}"]) for label in LABELS]
+            total = sum(probs)
+            examples.append(
+                Example(row["text"], (probs[0] / total, probs[1] / total, probs[2] / total))
+            )
+    return examples
+
+
+def hold_out(examples: list[Example], rows: int) -> tuple[list[Example], list[Example]]:
+    """Split off ``rows`` examples by the hash of their text: the same rows on any machine.
+
+    Returns the rest (in order) and the held-out rows; re-posts of a held-out text leave the rest.
+    """
+
+    def rank(example: Example) -> str:
+        return hashlib.sha256(normalized(example.text).encode()).hexdigest()
+
+    held = sorted(examples, key=rank)[:rows]
+    keys = {normalized(example.text) for example in held}
+    return [e for e in examples if normalized(e.text) not in keys], held
+
+
+def without(examples: list[Example], others: list[Example]) -> list[Example]:
+    """``examples`` less every re-post of a text in ``others``."""
+    keys = {normalized(example.text) for example in others}
+    return [example for example in examples if normalized(example.text) not in keys]
+
+
+@dataclass(frozen=True)
+class Sets:
+    """Everything the recipe uses: what is learnt from, and what is only measured."""
+
+    train: list[Example]
+    twitter_valid: list[Example]
+    phrasebank_all_agree: list[Example]
+    phrasebank_50_agree: list[Example]
+    finbert_held_out: list[Example]
+
+    def evaluation(self) -> dict[str, list[Example]]:
+        """The evaluation sets by the name they carry on the card."""
+        return {
+            "twitter_valid": self.twitter_valid,
+            "phrasebank_all_agree": self.phrasebank_all_agree,
+            "phrasebank_50_agree": self.phrasebank_50_agree,
+            "finbert_held_out": self.finbert_held_out,
+        }
+
+
+def load_sets(root: Path, held_out_rows: int = 500) -> Sets:
+    """Load all sets below ``root`` and clean the training set of every evaluation text.
+
+    Raises ``FileNotFoundError`` if a file is missing.
+    """
+    twitter = root / "twitter_financial_news"
+    phrasebank = root / "phrasebank"
+    valid = load_twitter(twitter / "sent_valid.csv")
+    all_agree = load_phrasebank(phrasebank / "Sentences_AllAgree.txt")
+    half_agree = load_phrasebank(phrasebank / "Sentences_50Agree.txt")
+    soft, held = hold_out(
+        load_finbert(root / "finbert_reference" / "finbert_probs.jsonl"), held_out_rows
+    )
+    train = load_twitter(twitter / "sent_train.csv") + soft
+    return Sets(
+        train=without(train, [*valid, *half_agree, *held]),
+        twitter_valid=valid,
+        phrasebank_all_agree=all_agree,
+        phrasebank_50_agree=half_agree,
+        finbert_held_out=held,
+    )
