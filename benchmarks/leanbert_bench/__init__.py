@@ -1,0 +1,1 @@
+"""LeanBERT's benchmark: the README's table, measured again on any machine by one command."""
