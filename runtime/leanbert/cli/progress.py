@@ -19,7 +19,7 @@ class Progress:
     """
 
     def __init__(self, total: int | None, unit: str) -> None:
-        self._total, self._unit = total, unit
+        self.total, self._unit = total, unit
         self._done = 0
         self._label = ""
         self._start = time.monotonic()
@@ -56,11 +56,11 @@ class Progress:
         self._drawn = time.monotonic()
         seconds = self._drawn - self._start
         rate = self._done / seconds if seconds > 0 else 0.0
-        if self._total:
-            full = round(_WIDTH * self._done / self._total)
+        if self.total:
+            full = round(_WIDTH * self._done / self.total)
             bar = "█" * full + "░" * (_WIDTH - full)
-            left = (self._total - self._done) / rate if rate else 0.0
-            text = f"{bar} {self._done}/{self._total} {self._unit}"
+            left = (self.total - self._done) / rate if rate else 0.0
+            text = f"{bar} {self._done}/{self.total} {self._unit}"
             text += f"  {self._label}" if self._label else f"  {rate:,.0f}/s  {left:,.0f} s left"
         else:
             text = f"{self._done} {self._unit}  {rate:,.0f}/s"

@@ -1,0 +1,125 @@
+"""Turn a Hugging Face checkpoint into a verified, quantized bundle.
+
+MODEL is a local directory or a hub id. The graph is compared with PyTorch before anything is
+written, and the bundle appears whole or not at all.
+
+examples:
+  leanbert export ProsusAI/finbert -o finbert-int8
+  leanbert export ProsusAI/finbert --revision main --recipe fp32 -o finbert-fp32
+  leanbert export ./my-checkpoint -o my-bundle --force
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leanbert.cli.progress import Progress
+from leanbert.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from leanbert_export.exporting import Report
+
+_NEEDS = ("torch", "transformers", "optimum", "onnx", "onnx_ir", "safetensors")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``leanbert export``."""
+    parser.add_argument("model", metavar="MODEL", help="checkpoint directory or hub id")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--recipe", choices=("int8", "fp32"), default="int8")
+    parser.add_argument("--revision", metavar="REV", help="branch, tag or commit on the hub")
+    parser.add_argument(
+        "--task",
+        choices=("text-classification", "feature-extraction"),
+        help="default: what the checkpoint's head is for",
+    )
+    parser.add_argument(
+        "--reduce-range", action="store_true", help="7-bit weights, for x86 CPUs without VNNI"
+    )
+    parser.add_argument("--force", action="store_true", help="replace an existing bundle")
+    parser.add_argument("--json", action="store_true", help="the card as one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export, and print the card.
+
+    Raises:
+        MissingExtraError: the packages of the extra ``export`` are not installed.
+    """
+    missing = [name for name in _NEEDS if find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(
+            f"leanbert export needs {', '.join(missing)}; install with: "
+            "pip install 'leanbert[export]'"
+        )
+    with Progress(None, "steps") as progress:
+        progress.step("loading PyTorch")
+        from leanbert_export.exporting import STEPS, export
+
+        progress.total = len(STEPS)
+
+        def on_step(name: str) -> None:
+            if name != STEPS[0]:
+                progress.advance()
+            progress.step(name)
+
+        report = export(
+            args.model,
+            args.output,
+            recipe=args.recipe,
+            revision=args.revision,
+            task=args.task,
+            reduce_range=args.reduce_range,
+            force=args.force,
+            on_step=on_step,
+        )
+    sys.stdout.write(_json(report) if args.json else _card(report))
+    return 0
+
+
+def _card(report: Report) -> str:
+    before, after = report.checkpoint_bytes / 1e6, report.bundle_bytes / 1e6
+    final = report.final
+    fused = ", ".join(
+        f"{report.operators[name]} {name}"
+        for name in ("MultiHeadAttention", "LayerNormalization", "DynamicQuantizeMatMul")
+        if name in report.operators
+    )
+    lines = [
+        f"{report.path}",
+        f"  task        {report.checkpoint.task}, {report.checkpoint.config.model_type}",
+        f"  recipe      {report.recipe}",
+        f"  size        {before:.1f} MB -> {after:.1f} MB",
+        f"  operators   {fused}",
+        f"  fp32 graph  largest difference from PyTorch {report.fp32.max_output_difference:.2g}",
+        f"  {report.recipe:<11} largest difference {final.max_difference:.3g}, mean "
+        f"{final.mean_difference:.3g}"
+        + ("" if final.agreement is None else f", same label {final.agreement:.2%}")
+        + f" ({final.rows} sample texts)",
+        f"  try it      leanbert predict -m {report.path} "
+        + ('"a text"' if report.checkpoint.task == "text-classification" else '--json "a text"'),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _json(report: Report) -> str:
+    final = report.final
+    card = {
+        "path": str(report.path),
+        "task": report.checkpoint.task,
+        "recipe": report.recipe,
+        "checkpoint_bytes": report.checkpoint_bytes,
+        "bundle_bytes": report.bundle_bytes,
+        "operators": report.operators,
+        "fp32_max_output_difference": report.fp32.max_output_difference,
+        "mean_difference": final.mean_difference,
+        "max_difference": final.max_difference,
+        "agreement": final.agreement,
+        "rows": final.rows,
+    }
+    return json.dumps(card) + "\n"

@@ -1,0 +1,25 @@
+"""The errors of an export, below :class:`leanbert.errors.LeanBertError`."""
+
+from leanbert.errors import LeanBertError
+
+__all__ = ["CheckpointError", "ExportError", "FusionError", "OutputExistsError", "ProofError"]
+
+
+class ExportError(LeanBertError):
+    """The export failed; nothing was written."""
+
+
+class CheckpointError(ExportError):
+    """The checkpoint is missing, incomplete, or of a kind that LeanBERT cannot export."""
+
+
+class FusionError(ExportError):
+    """A layer's operators were not found, so the graph would be slow."""
+
+
+class ProofError(ExportError):
+    """The graph does not say what PyTorch says."""
+
+
+class OutputExistsError(ExportError):
+    """The output directory is there already."""

@@ -1,0 +1,61 @@
+"""Export the checkpoint's graph in fp32, with Optimum."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from leanbert_export.checkpoint import Checkpoint
+from leanbert_export.errors import CheckpointError
+
+OPSET = 18
+"""LayerNormalization is one operator from 17; the fusions are tested on 18."""
+
+
+def export_fp32(checkpoint: Checkpoint, folder: Path) -> Path:
+    """Write ``model.onnx`` and the tokenizer's files to ``folder``; returns the graph's path.
+
+    Raises:
+        CheckpointError: transformers or Optimum cannot load or trace the checkpoint.
+    """
+    from optimum.exporters.onnx import main_export
+
+    with quiet():
+        try:
+            main_export(
+                str(checkpoint.path),
+                folder,
+                task=checkpoint.task,
+                opset=OPSET,
+                do_validation=False,  # `proof` checks more, and on real texts
+                library_name="transformers",
+                trust_remote_code=False,
+            )
+        except Exception as error:  # what the three libraries raise has no common base
+            reason = str(error).strip().splitlines()
+            raise CheckpointError(
+                f"{checkpoint.path}: cannot be exported "
+                f"({type(error).__name__}: {reason[0] if reason else 'no reason given'})"
+            ) from error
+    return folder / "model.onnx"
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the libraries' chatter from the terminal; errors are raised all the same."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,152 @@
+"""Compare a graph with PyTorch on real texts: names, then shapes, then values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from leanbert.bundle import Bundle, Golden, ModelConfig
+from leanbert.engines import load_engine
+from leanbert.numerics import Floats, mean_pool, sigmoid, softmax
+from leanbert.scheduling import plan_batches
+from leanbert.tokenization import ModelInputs, Tokenizer
+from leanbert.verification import golden_answer
+from leanbert_export.errors import ProofError
+from leanbert_export.reference import TorchReference
+
+FP32_ATOL = 1e-4
+"""Largest difference between outputs that fp32 summation order explains."""
+
+INT8_MEAN_DIFFERENCE = 0.05
+"""Largest mean |difference of probability| (or 1 - cosine) of a bundle that is worth having."""
+
+_MAX_TOKENS = 1024
+_GOLDEN_TEXTS = 12
+_MARGIN = 2.0  # another CPU may round half the quantized values the other way
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How near a bundle's answers are to PyTorch fp32."""
+
+    rows: int
+    max_output_difference: float
+    """Largest absolute difference of a logit or hidden value."""
+    mean_difference: float
+    """Mean |difference of probability|; for embeddings mean of 1 - cosine."""
+    max_difference: float
+    """The largest of the same."""
+    agreement: float | None
+    """Share of texts with the same label; ``None`` where there are no labels."""
+
+
+def compare(
+    bundle: Bundle, reference: TorchReference, texts: Sequence[str], output: str
+) -> Agreement:
+    """Run ``texts`` through both and measure the distance.
+
+    Raises:
+        ProofError: names or shapes differ.
+    """
+    engine, tokenizer = load_engine(bundle), open_tokenizer(bundle)
+    if output not in engine.output_names:
+        raise ProofError(
+            f"names: the graph gives {', '.join(engine.output_names)}, PyTorch {output}"
+        )
+    encodings = tokenizer.encode(list(texts), truncation=True)
+    largest = 0.0
+    ours: list[Floats] = []
+    theirs: list[Floats] = []
+    for batch in plan_batches(encodings.lengths, _MAX_TOKENS):
+        inputs = encodings.collate(batch)
+        wanted, got = reference.run(inputs), engine.run(inputs)[output]
+        if wanted.shape != got.shape:
+            raise ProofError(f"shapes: {output} is {got.shape}, in PyTorch {wanted.shape}")
+        real = inputs["attention_mask"].astype(bool)
+        difference = np.abs(wanted - got)
+        largest = max(largest, float(difference[real].max() if got.ndim == 3 else difference.max()))
+        ours.append(_answers(got, inputs, bundle.config))
+        theirs.append(_answers(wanted, inputs, bundle.config))
+    return _agreement(np.concatenate(ours), np.concatenate(theirs), largest, output)
+
+
+def check_values(found: Agreement, *, quantized: bool) -> None:
+    """Raise ProofError where the values are further apart than the recipe allows."""
+    if not quantized and not found.max_output_difference <= FP32_ATOL:
+        raise ProofError(
+            f"values: an fp32 output is {found.max_output_difference:.3g} away from PyTorch's, "
+            f"allowed is {FP32_ATOL:g}: the graph computes something else"
+        )
+    if quantized and not found.mean_difference <= INT8_MEAN_DIFFERENCE:
+        raise ProofError(
+            f"values: int8 is {found.mean_difference:.3g} away from PyTorch on average, allowed "
+            f"is {INT8_MEAN_DIFFERENCE:g}: this model does not bear the recipe; use --recipe fp32"
+        )
+
+
+def make_golden(
+    bundle: Bundle, reference: TorchReference, texts: Sequence[str], output: str
+) -> tuple[list[Golden], float]:
+    """PyTorch's answers to texts alone, and the bound that ``leanbert verify`` holds them to.
+
+    The bound is twice the largest difference measured here, and at least fp32's.
+    """
+    engine, tokenizer = load_engine(bundle), open_tokenizer(bundle)
+    golden: list[Golden] = []
+    largest = 0.0
+    for text, pair in _golden_texts(texts):
+        encoded = tokenizer.encode([text if pair is None else (text, pair)], truncation=True)
+        inputs = encoded.collate([0])
+        wanted = reference.run(inputs)
+        answer = wanted[0] if output == "logits" else mean_pool(wanted, inputs["attention_mask"])[0]
+        item = Golden(text, pair, [float(f"{value:.7g}") for value in answer.tolist()])
+        difference = np.abs(golden_answer(engine, tokenizer, item) - answer)
+        largest = max(largest, float(difference.max()))
+        golden.append(item)
+    return golden, max(FP32_ATOL, float(f"{_MARGIN * largest:.3g}"))
+
+
+def open_tokenizer(bundle: Bundle) -> Tokenizer:
+    """The bundle's tokenizer as the runtime sets it up."""
+    return Tokenizer(
+        bundle.tokenizer_path, bundle.max_length, int(bundle.config.raw.get("pad_token_id") or 0)
+    )
+
+
+def _golden_texts(texts: Sequence[str]) -> list[tuple[str, str | None]]:
+    """A spread of the texts, short to long, and one pair."""
+    ordered = sorted(texts, key=len)
+    step = max(1, len(ordered) // _GOLDEN_TEXTS)
+    chosen: list[tuple[str, str | None]] = [(text, None) for text in ordered[::step]]
+    return [*chosen[:_GOLDEN_TEXTS], (ordered[-1], ordered[len(ordered) // 2])]
+
+
+def _answers(output: Floats, inputs: ModelInputs, config: ModelConfig) -> Floats:
+    """What a user would get: probabilities, or one pooled vector a text."""
+    if output.ndim == 3:
+        return mean_pool(output, inputs["attention_mask"])
+    if config.problem_type == "regression":
+        return output
+    single = config.num_labels == 1 or config.problem_type == "multi_label_classification"
+    return sigmoid(output) if single else softmax(output)
+
+
+def _agreement(ours: Floats, theirs: Floats, largest: float, output: str) -> Agreement:
+    labels: npt.NDArray[np.bool_] | None = None
+    if output == "logits":
+        differences = np.abs(ours - theirs)
+        if ours.shape[1] > 1:
+            labels = ours.argmax(axis=1) == theirs.argmax(axis=1)
+    else:
+        norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
+        differences = 1.0 - (ours * theirs).sum(axis=1) / norms
+    return Agreement(
+        rows=len(ours),
+        max_output_difference=largest,
+        mean_difference=float(differences.mean()),
+        max_difference=float(differences.max()),
+        agreement=None if labels is None else float(labels.mean()),
+    )

@@ -1,0 +1,67 @@
+"""What PyTorch's fp32 model answers: the truth that every bundle is measured against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from transformers import AutoModel, AutoModelForSequenceClassification
+
+from leanbert.tokenization import ModelInputs
+from leanbert_export.checkpoint import Checkpoint
+from leanbert_export.errors import CheckpointError
+from leanbert_export.fp32 import quiet
+
+OUTPUT = {"text-classification": "logits", "feature-extraction": "last_hidden_state"}
+"""The output that a task's answers are decoded from."""
+
+
+class TorchReference:
+    """The checkpoint in PyTorch, fp32, in evaluation mode.
+
+    Raises:
+        CheckpointError: transformers cannot load it.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        kinds = {
+            "text-classification": AutoModelForSequenceClassification,
+            "feature-extraction": AutoModel,
+        }
+        with quiet():
+            try:
+                self._model = kinds[checkpoint.task].from_pretrained(
+                    checkpoint.path, dtype=torch.float32, trust_remote_code=False
+                )
+            except (OSError, ValueError, RuntimeError, ImportError) as error:
+                raise CheckpointError(
+                    f"{checkpoint.path}: transformers cannot load it "
+                    f"({str(error).strip().splitlines()[0]})"
+                ) from error
+        self._model.eval()
+        self._output = OUTPUT[checkpoint.task]
+
+    def run(self, inputs: ModelInputs) -> npt.NDArray[np.float32]:
+        """The task's output for one padded batch.
+
+        *Shape:* ``(batch_size, seq_len)`` -> ``(batch_size, labels)`` or
+        ``(batch_size, seq_len, width)``.
+        """
+        tensors: dict[str, Any] = {
+            name: torch.from_numpy(array)
+            for name, array in inputs.items()
+            if name != "token_type_ids" or getattr(self._model.config, "type_vocab_size", 0) > 1
+        }
+        with torch.inference_mode():
+            output: npt.NDArray[np.float32] = getattr(self._model(**tensors), self._output).numpy()
+        return output
+
+
+def sample_texts() -> Sequence[str]:
+    """Our own headlines and sentences in several languages, one text each."""
+    text = resources.files("leanbert_export").joinpath("sample_texts.txt")
+    return text.read_text(encoding="utf-8").splitlines()

@@ -1,0 +1,123 @@
+"""Make a bundle appear whole or not at all, and seal it with its manifest."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from leanbert import __version__
+from leanbert.bundle import MANIFEST, Bundle, Golden, file_sha256, seal
+from leanbert_export.checkpoint import Checkpoint
+from leanbert_export.errors import OutputExistsError
+
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+
+
+def check_output(output: Path, *, force: bool) -> None:
+    """Refuse an output that is in the way, before any work is done.
+
+    ``force`` replaces a bundle or an empty directory, never anything else.
+
+    Raises:
+        OutputExistsError: something is there that must stay.
+    """
+    if not output.exists():
+        return
+    if not force:
+        raise OutputExistsError(f"{output}: exists already; pass --force to replace it")
+    if not output.is_dir() or (any(output.iterdir()) and not (output / MANIFEST).is_file()):
+        raise OutputExistsError(
+            f"{output}: is not a bundle, so --force does not replace it; choose another -o"
+        )
+
+
+@contextmanager
+def new_directory(output: Path) -> Iterator[Path]:
+    """A directory that takes the name ``output`` when the block ends well, and else vanishes."""
+    parent = output.absolute().parent
+    parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=parent))
+    try:
+        fresh = work / "bundle"
+        fresh.mkdir()
+        yield fresh
+        old = work / "old"
+        if output.exists():
+            output.rename(old)
+        try:
+            fresh.rename(output)
+        except OSError:
+            if old.exists():
+                old.rename(output)
+            raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def copy_parts(exported: Path, folder: Path) -> None:
+    """Copy the config and the tokenizer's files next to the graph."""
+    for name in ("config.json", *_TOKENIZER_FILES):
+        if (exported / name).is_file():
+            shutil.copyfile(exported / name, folder / name)
+
+
+def manifest_content(
+    checkpoint: Checkpoint,
+    *,
+    recipe: Mapping[str, Any],
+    max_length: int,
+    operators: Mapping[str, int],
+    golden: Sequence[Golden],
+    atol: float,
+    evidence: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Everything the manifest says but the files."""
+    packages = ("torch", "transformers", "optimum", "onnx", "onnx-ir", "onnxruntime", "tokenizers")
+    return {
+        "task": checkpoint.task,
+        "source": {
+            "model": checkpoint.model,
+            "revision": checkpoint.revision,
+            "weights_sha256": checkpoint.weights_sha256,
+        },
+        "recipe": dict(recipe),
+        "max_length": max_length,
+        "optimized": True,
+        "operators": dict(operators),
+        "golden": {"atol": atol, "texts": [asdict(item) for item in golden]},
+        "evidence": list(evidence),
+        "card": {},
+        "versions": {"leanbert": __version__, **{p: metadata.version(p) for p in packages}},
+    }
+
+
+def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
+    """Hash every file of ``folder`` and write the sealed manifest; it replaces an old one."""
+    files = {
+        path.name: {"sha256": file_sha256(path), "size": path.stat().st_size}
+        for path in sorted(folder.iterdir())
+        if path.name != MANIFEST
+    }
+    partial = folder / f".{MANIFEST}.partial"
+    partial.write_bytes(seal({**content, "files": files}))
+    partial.replace(folder / MANIFEST)
+
+
+def amend_manifest(folder: Path, **changes: Any) -> None:
+    """Replace keys of a bundle's manifest, for example its ``evidence`` or ``card``, and reseal.
+
+    Raises:
+        BundleError: the bundle does not pass its own checks as it stands.
+    """
+    Bundle.open(folder)
+    content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    for key in ("sha256", "format_version", "files"):
+        del content[key]
+    write_manifest(folder, {**content, **changes})
