@@ -214,7 +214,10 @@ class _Rewriter:
     def _weight(self, name: str, array: npt.NDArray[Any]) -> ir.Value:
         tensor = ir.tensor(np.ascontiguousarray(array), name=name)
         value = ir.Value(
-            name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor
+            name=name,
+            shape=ir.Shape(array.shape),
+            type=ir.TensorType(tensor.dtype),
+            const_value=tensor,
         )
         self._graph.initializers[name] = value
         return value

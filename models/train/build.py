@@ -1,0 +1,95 @@
+"""From the fine-tuned checkpoint to the embedded bundle: step two of the embedded model.
+
+    python models/train/build.py --data DATA --checkpoint build/sentiment-fp32
+
+Exports the fp32 and the int8 bundle, measures both and PyTorch on the evaluation sets, writes the
+measurements into the int8 bundle's manifest and this folder's README.md, and puts the bundle where
+``pipeline("text-classification")`` finds it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from data import load_sets
+from evaluate import PYTORCH, evaluate, table, write_json
+from leanbert_export.exporting import export
+from leanbert_export.writing import amend_manifest
+from leanbert_models import default_model
+
+CARD = {
+    "model": "LeanBERT financial sentiment, first version: positive, negative, neutral",
+    "licence": "Apache-2.0",
+    "base": "sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0)",
+    "data": "zeroshot/twitter-financial-news-sentiment, train (MIT); recorded answers of "
+    "ProsusAI/finbert as soft labels",
+    "never seen": "Twitter validation set, Financial PhraseBank (CC BY-NC-SA 3.0), 500 held-out "
+    "answers of FinBERT",
+    "limits": "English, short texts; general news leans to neutral; not investment advice",
+    "larger": "leanbert export ProsusAI/finbert -o finbert-int8",
+}
+_START, _END = "<!-- results:start -->", "<!-- results:end -->"
+
+
+def results_table(rows: list[dict[str, Any]]) -> str:
+    """The measurements as Markdown: a row a set, PyTorch fp32 beside int8."""
+    lines = [
+        "| set | rows | accuracy fp32 | int8 | macro-F1 fp32 | int8 | ECE int8 | same label "
+        "| mean, largest difference of probability |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        fp32, int8 = row[PYTORCH], row["int8"]
+        lines.append(
+            f"| {row['dataset']} | {row['rows']} | {fp32['accuracy']:.2%} | {int8['accuracy']:.2%} "
+            f"| {fp32['macro_f1']:.3f} | {int8['macro_f1']:.3f} | {int8['ece']:.3f} "
+            f"| {row['agreement']:.2%} "
+            f"| {row['mean_difference']:.4f}, {row['max_difference']:.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def replace_results(readme: Path, text: str) -> None:
+    """Put ``text`` between the README's markers.
+
+    Raises:
+        ValueError: the markers are not there.
+    """
+    content = readme.read_text(encoding="utf-8")
+    before, start, rest = content.partition(_START)
+    _, end, after = rest.partition(_END)
+    if not start or not end:
+        raise ValueError(f"{readme}: the markers {_START} and {_END} are missing")
+    partial = readme.with_suffix(".partial")
+    partial.write_text(f"{before}{start}\n{text}\n{end}{after}", encoding="utf-8")
+    partial.replace(readme)
+
+
+def build(data: Path, checkpoint: Path, work: Path) -> None:
+    """Export, measure, and place the bundle."""
+    work.mkdir(parents=True, exist_ok=True)
+    bundles = {"fp32": work / "fp32", "int8": default_model()}
+    for recipe, folder in bundles.items():
+        report = export(str(checkpoint), folder, recipe=recipe, force=True)
+        print(f"{folder}: {report.bundle_bytes / 1e6:.1f} MB")
+    rows = evaluate(load_sets(data).evaluation(), checkpoint, bundles)
+    print(table(rows))
+    write_json(work / "evaluation.json", rows)
+    amend_manifest(bundles["int8"], evidence=rows, card=CARD)
+    replace_results(Path(__file__).with_name("README.md"), results_table(rows))
+
+
+def main() -> None:
+    """Parse the command line and build."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the public sets")
+    parser.add_argument("--checkpoint", type=Path, required=True, help="what finetune.py wrote")
+    parser.add_argument("--work", type=Path, default=Path("build/sentiment"), help="scratch folder")
+    args = parser.parse_args()
+    build(args.data, args.checkpoint, args.work)
+
+
+if __name__ == "__main__":
+    main()
