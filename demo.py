@@ -19,7 +19,9 @@ def main() -> int:
     print('$ leanbert predict "…" (the embedded financial-sentiment model, int8, no torch)\n')
     sys.stdout.flush()
     start = time.perf_counter()
-    code = subprocess.run([sys.executable, "-m", "leanbert", "predict", *HEADLINES], check=False)
+    code = subprocess.run(
+        [sys.executable, "-m", "leanbert", "predict", "--table", *HEADLINES], check=False
+    )
     print(f"\n{len(HEADLINES)} headlines, start-up included: {time.perf_counter() - start:.2f} s")
     print("your own:  .venv-demo/bin/leanbert predict --input headlines.txt")
     return code.returncode

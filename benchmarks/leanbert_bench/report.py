@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import tempfile
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib import metadata
@@ -16,6 +15,7 @@ from leanbert import __version__
 from leanbert.bundle import MANIFEST, file_sha256
 from leanbert.cpu import allowed_cores, cpu_name, isa_flags
 from leanbert.errors import InputError
+from leanbert.files import whole_file
 from leanbert_bench.statistics import estimate, paired_ratios
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ __all__ = [
     "markdown",
     "read_document",
     "replace_section",
-    "write_text",
 ]
 
 FORMAT_VERSION = 1
@@ -267,7 +266,7 @@ def read_document(path: Path) -> Json:
     return document
 
 
-def replace_section(path: Path, text: str) -> None:
+def replace_section(path: Path, text: str, start_mark: str = START, end_mark: str = END) -> None:
     """Replace what stands between the two markers of a file, or leave the file as it is.
 
     Raises:
@@ -279,33 +278,13 @@ def replace_section(path: Path, text: str) -> None:
         raise InputError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not valid UTF-8 ({error.reason})") from error
-    before, start, rest = content.partition(START)
-    _, end, after = rest.partition(END)
-    if not start or not end or START in rest or END in before + after:
-        raise InputError(f"{path}: needs the lines {START} and {END}, once each and in this order")
+    before, start, rest = content.partition(start_mark)
+    _, end, after = rest.partition(end_mark)
+    if not start or not end or start_mark in rest or end_mark in before + after:
+        raise InputError(
+            f"{path}: needs the lines {start_mark} and {end_mark}, once each and in this order"
+        )
     newline = "\r\n" if "\r\n" in content else "\n"
     middle = newline.join(["", *text.strip().splitlines(), ""])
-    write_text(path, before + START + middle + END + after)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    target = path.resolve()  # a link stays a link
-    # mkstemp makes a private file; the result is as public as what it replaces.
-    mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(text.encode("utf-8"))
-        temporary.chmod(mode)
-        temporary.replace(target)  # os.replace: atomic
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+    with whole_file(path) as file:
+        file.write(before + start_mark + middle + end_mark + after)

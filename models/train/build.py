@@ -15,6 +15,7 @@ from typing import Any
 
 from data import load_sets
 from evaluate import PYTORCH, evaluate, table, write_json
+from leanbert_bench.report import replace_section
 from leanbert_export.exporting import export
 from leanbert_export.writing import amend_manifest
 from leanbert_models import default_model
@@ -51,22 +52,6 @@ def results_table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def replace_results(readme: Path, text: str) -> None:
-    """Put ``text`` between the README's markers.
-
-    Raises:
-        ValueError: the markers are not there.
-    """
-    content = readme.read_text(encoding="utf-8")
-    before, start, rest = content.partition(_START)
-    _, end, after = rest.partition(_END)
-    if not start or not end:
-        raise ValueError(f"{readme}: the markers {_START} and {_END} are missing")
-    partial = readme.with_suffix(".partial")
-    partial.write_text(f"{before}{start}\n{text}\n{end}{after}", encoding="utf-8")
-    partial.replace(readme)
-
-
 def build(data: Path, checkpoint: Path, work: Path) -> None:
     """Export, measure, and place the bundle."""
     work.mkdir(parents=True, exist_ok=True)
@@ -78,7 +63,7 @@ def build(data: Path, checkpoint: Path, work: Path) -> None:
     print(table(rows))
     write_json(work / "evaluation.json", rows)
     amend_manifest(bundles["int8"], evidence=rows, card=CARD)
-    replace_results(Path(__file__).with_name("README.md"), results_table(rows))
+    replace_section(Path(__file__).with_name("README.md"), results_table(rows), _START, _END)
 
 
 def main() -> None:

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ import numpy.typing as npt
 from data import LABELS, Example, load_sets
 from leanbert import pipeline
 from leanbert.errors import LeanBertError
+from leanbert.files import whole_file
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -234,16 +233,9 @@ def table(rows: list[dict[str, Any]]) -> str:
 def write_json(path: Path, value: object) -> None:
     """Write ``value`` as JSON so that ``path`` holds the old file or the whole new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(value, file, indent=2, ensure_ascii=False, allow_nan=False)
-            file.write("\n")
-        Path(name).chmod(0o644)  # mkstemp makes it ours alone
-        os.replace(name, path)  # noqa: PTH105 - what makes it atomic, by its own name
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with whole_file(path) as file:
+        json.dump(value, file, indent=2, ensure_ascii=False, allow_nan=False)
+        file.write("\n")
 
 
 def named_bundle(value: str) -> tuple[str, Path]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from leanbert.errors import InputError
+from leanbert.files import whole_file
 from leanbert_bench.report import (
     END,
     START,
@@ -16,7 +17,6 @@ from leanbert_bench.report import (
     markdown,
     read_document,
     replace_section,
-    write_text,
 )
 from leanbert_bench.runner import Measurement, Spec
 from leanbert_bench.workload import Workload
@@ -115,8 +115,8 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(OSError, match="space"):
-        write_text(path, "new")
+    with pytest.raises(OSError, match="space"), whole_file(path) as file:
+        file.write("new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -16,7 +16,6 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import tee
@@ -26,6 +25,7 @@ from typing import Any, TextIO
 from leanbert.cli.progress import Progress
 from leanbert.cli.reading import Record, count_lines, read_records
 from leanbert.errors import InputError
+from leanbert.files import whole_file
 
 _COLOURS = {"positive": "32", "negative": "31"}
 
@@ -48,7 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--normalize", action="store_true", help="embeddings of length 1")
     parser.add_argument("--max-length", type=int, metavar="N", help="cut texts to N tokens")
     parser.add_argument("--threads", type=int, metavar="N", help="default: all allowed cores")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="one JSON object a line")
+    shape.add_argument("--table", action="store_true", help="the table, into a pipe too")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -79,12 +81,14 @@ def run(args: argparse.Namespace) -> int:
     answers = answerer.stream((record.model_input for record in records), **options)
     total = len(args.texts) or count_lines(args.input)
     with _output(args.output) as out, Progress(total, "texts") as progress:
-        as_table = out.isatty() and not args.json
+        as_table = args.table or out.isatty()
         if embeds or args.json:
             write = _json_line
         else:
             labels = answerer.bundle.config.id2label.values()
-            write = _Table(max(map(len, labels), default=0)) if as_table else _tsv_line
+            colour = out.isatty() and "NO_COLOR" not in os.environ
+            width = max(map(len, labels), default=0)
+            write = _Table(width, colour=colour) if as_table else _tsv_line
         for record, answer in zip(copies, answers, strict=True):
             out.write(write(record, answer))
             progress.advance()
@@ -121,14 +125,8 @@ def _output(path: Path | None) -> Iterator[TextIO]:
         return
     if not path.parent.is_dir():
         raise InputError(f"{path.parent}: no such directory")
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    partial = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
-            yield file
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path, errors="replace") as file:
+        yield file
 
 
 def _json_line(record: Record, answer: Any) -> str:
@@ -158,9 +156,9 @@ def _tsv_line(record: Record, answer: Any) -> str:
 class _Table:
     """Aligned rows with a coloured label and a small bar, for people."""
 
-    def __init__(self, label_width: int) -> None:
+    def __init__(self, label_width: int, *, colour: bool) -> None:
         self._width = label_width
-        self._colour = "NO_COLOR" not in os.environ
+        self._colour = colour
 
     def __call__(self, record: Record, answer: Any) -> str:
         cells = []

@@ -1,0 +1,107 @@
+"""The wheel and the sdist, each installed into an empty environment, predict there."""
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LEAN = {"numpy", "onnxruntime", "tokenizers"}
+# What our three dependencies bring; a heavy package here would fail the test.
+HEAVY = {"torch", "transformers", "optimum", "onnx", "onnx-ir", "pandas", "matplotlib", "datasets"}
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Build from a copy of the sources as git sees them, so that nothing left around leaks in."""
+    source = tmp_path_factory.mktemp("source")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        target = source / name
+        if (ROOT / name).is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, target)
+    out = tmp_path_factory.mktemp("dist")
+    run([sys.executable, "-m", "build", "--outdir", str(out), str(source)], cwd=source)
+    return {"wheel": next(out.glob("*.whl")), "sdist": next(out.glob("*.tar.gz"))}
+
+
+def run(command: list[str], cwd: Path) -> str:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    environment["PIP_CONSTRAINT"] = str(ROOT / "constraints.txt")
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+def test_installed_into_an_empty_environment_it_predicts(
+    built: dict[str, Path], kind: str, tmp_path: Path
+) -> None:
+    environment = tmp_path / "env"
+    venv.create(environment, with_pip=True)
+    python = str(environment / "bin" / "python")
+    run([python, "-m", "pip", "install", "--quiet", str(built[kind])], cwd=tmp_path)
+
+    listed = run([python, "-m", "pip", "list", "--format=freeze"], cwd=tmp_path)
+    installed = {line.split("==")[0].lower() for line in listed.splitlines()}
+    assert installed >= LEAN | {"leanbert"}
+    assert not installed & HEAVY
+
+    code = (
+        "from leanbert import pipeline; import sys;"
+        "answer = pipeline('text-classification')('Operating profit rose to EUR 13.1 mn.');"
+        "assert answer[0]['label'] == 'positive' and answer[0]['score'] > 0.5, answer;"
+        "assert 'torch' not in sys.modules"
+    )
+    run([python, "-c", code], cwd=tmp_path)
+    leanbert = str(environment / "bin" / "leanbert")
+    answer = run([leanbert, "predict", "Sales fell and the firm cut 400 jobs."], cwd=tmp_path)
+    assert answer.startswith("negative\t")
+    assert "golden texts within" in run([leanbert, "verify"], cwd=tmp_path)
+
+    refused = subprocess.run(
+        [leanbert, "export", "x", "-o", "y"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode == 2
+    assert "pip install 'leanbert[export]'" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_the_wheel_is_whole_and_holds_nothing_else(built: dict[str, Path]) -> None:
+    names = zipfile.ZipFile(built["wheel"]).namelist()
+    tops = {name.split("/")[0] for name in names if ".dist-info" not in name}
+    assert tops == {"leanbert", "leanbert_export", "leanbert_bench", "leanbert_models"}
+    for package in tops:
+        assert f"{package}/py.typed" in names
+    assert "leanbert_models/financial_sentiment/model.onnx.data" in names
+    assert "leanbert_export/sample_texts.txt" in names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    metadata = zipfile.ZipFile(built["wheel"]).read(
+        next(name for name in names if name.endswith("METADATA"))
+    )
+    required = [
+        line.split(b" ")[1].split(b">")[0].decode()
+        for line in metadata.splitlines()
+        if line.startswith(b"Requires-Dist") and b"extra ==" not in line
+    ]
+    assert set(required) == LEAN
