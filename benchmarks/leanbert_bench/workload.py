@@ -45,7 +45,7 @@ def read_workload(
     label_column: str | None = None,
     limit: int | None = None,
 ) -> Workload:
-    """Read a ``.txt`` (one text a line) or ``.csv`` file; empty texts are left out.
+    """Read a ``.txt`` (one text a line) or ``.csv`` file (commas or tabs); empty texts are left out.
 
     Args:
         path: the file, in UTF-8.
@@ -83,7 +83,10 @@ def read_workload(
 
 def _read_csv(path: Path, text_column: str, label_column: str | None) -> list[tuple[str, str]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
+        header = file.readline()
+        file.seek(0)
+        # FinBERT's own split of PhraseBank is called .csv and separated by tabs.
+        reader = csv.DictReader(file, delimiter="\t" if "\t" in header else ",")
         for name in filter(None, (text_column, label_column)):
             if name not in (reader.fieldnames or ()):
                 raise InputError(

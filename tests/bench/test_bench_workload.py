@@ -59,3 +59,10 @@ def test_unusable_files_are_one_line(
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
         read_workload(tmp_path / "a.txt")
+
+
+def test_tabs_separate_where_the_header_has_them(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("\ttext\tlabel\n7\tSales, net , rose\tpositive\n")
+    read = read_workload(path, label_column="label")
+    assert (read.texts, read.labels) == (["Sales, net , rose"], ["positive"])
