@@ -45,7 +45,7 @@ def read_workload(
     label_column: str | None = None,
     limit: int | None = None,
 ) -> Workload:
-    """Read a ``.txt`` (one text a line) or ``.csv`` file (commas or tabs); empty texts are left out.
+    """Read a ``.txt`` (a text a line) or ``.csv`` file (commas or tabs); empty texts are left out.
 
     Args:
         path: the file, in UTF-8.

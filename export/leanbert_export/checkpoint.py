@@ -32,6 +32,8 @@ class Checkpoint:
     task: str
     config: ModelConfig
     weights_sha256: str
+    """Of the one weights file; of the digests, joined in order, of several."""
+    weights_bytes: int
 
     @property
     def num_layers(self) -> int:
@@ -69,13 +71,15 @@ def find_checkpoint(model: str, *, revision: str | None, task: str | None) -> Ch
         raise CheckpointError(str(error)) from error
     if config.raw.get("auto_map"):
         raise CheckpointError(f"{config_path}: needs its own code (auto_map), which is never run")
+    weights = _find_weights(path)
     return Checkpoint(
         path=path,
         model=name,
         revision=commit,
         task=task or _infer_task(config, config_path),
         config=config,
-        weights_sha256=_hash_weights(path),
+        weights_sha256=_hash_weights(weights),
+        weights_bytes=sum(file.stat().st_size for file in weights),
     )
 
 
@@ -113,10 +117,14 @@ def _infer_task(config: ModelConfig, where: Path) -> str:
     )
 
 
-def _hash_weights(path: Path) -> str:
+def _find_weights(path: Path) -> list[Path]:
     files = next((found for p in _WEIGHTS if (found := sorted(path.glob(p)))), [])
     if not files:
         raise CheckpointError(f"{path}: no model.safetensors (or pytorch_model.bin)")
+    return files
+
+
+def _hash_weights(files: list[Path]) -> str:
     if len(files) == 1:
         return file_sha256(files[0])
     return hashlib.sha256("".join(map(file_sha256, files)).encode()).hexdigest()

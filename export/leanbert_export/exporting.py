@@ -81,6 +81,8 @@ def export(
     on_step(STEPS[0])
     checkpoint = find_checkpoint(model, revision=revision, task=task)
     texts = sample_texts() if texts is None else texts
+    if not texts:
+        raise InputError("texts is empty; there is nothing to compare with PyTorch on")
     name = OUTPUT[checkpoint.task]
 
     with tempfile.TemporaryDirectory(prefix="leanbert-export-") as scratch:
@@ -91,7 +93,7 @@ def export(
         fuse(exported, work / "fused.onnx", checkpoint)
 
         with writing.new_directory(output) as folder:
-            writing.copy_parts(work / "exported", folder)
+            writing.copy_parts(work / "exported", folder, checkpoint)
             on_step(STEPS[3])
             save_with_weights(work / "fused.onnx", folder / "model.onnx")
             bundle = Bundle.open(folder)
@@ -124,12 +126,11 @@ def export(
             )
             writing.write_manifest(folder, content)
             bundle_bytes = Bundle.open(folder).size
-    weights = [*checkpoint.path.glob("*.safetensors")] or [*checkpoint.path.glob("*.bin")]
     return Report(
         path=output,
         checkpoint=checkpoint,
         recipe=recipe,
-        checkpoint_bytes=sum(path.stat().st_size for path in weights),
+        checkpoint_bytes=checkpoint.weights_bytes,
         bundle_bytes=bundle_bytes,
         fp32=fp32,
         final=final,

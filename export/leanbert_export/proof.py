@@ -51,7 +51,7 @@ def compare(
     Raises:
         ProofError: names or shapes differ.
     """
-    engine, tokenizer = load_engine(bundle), open_tokenizer(bundle)
+    engine, tokenizer = load_engine(bundle), Tokenizer.of(bundle)
     if output not in engine.output_names:
         raise ProofError(
             f"names: the graph gives {', '.join(engine.output_names)}, PyTorch {output}"
@@ -67,7 +67,8 @@ def compare(
             raise ProofError(f"shapes: {output} is {got.shape}, in PyTorch {wanted.shape}")
         real = inputs["attention_mask"].astype(bool)
         difference = np.abs(wanted - got)
-        largest = max(largest, float(difference[real].max() if got.ndim == 3 else difference.max()))
+        worst = (difference[real] if got.ndim == 3 else difference).max()
+        largest = float(np.maximum(largest, worst))  # NaN stays, which max() would drop
         ours.append(_answers(got, inputs, bundle.config))
         theirs.append(_answers(wanted, inputs, bundle.config))
     return _agreement(np.concatenate(ours), np.concatenate(theirs), largest, output)
@@ -94,7 +95,7 @@ def make_golden(
 
     The bound is twice the largest difference measured here, and at least fp32's.
     """
-    engine, tokenizer = load_engine(bundle), open_tokenizer(bundle)
+    engine, tokenizer = load_engine(bundle), Tokenizer.of(bundle)
     golden: list[Golden] = []
     largest = 0.0
     for text, pair in _golden_texts(texts):
@@ -107,13 +108,6 @@ def make_golden(
         largest = max(largest, float(difference.max()))
         golden.append(item)
     return golden, max(FP32_ATOL, float(f"{_MARGIN * largest:.3g}"))
-
-
-def open_tokenizer(bundle: Bundle) -> Tokenizer:
-    """The bundle's tokenizer as the runtime sets it up."""
-    return Tokenizer(
-        bundle.tokenizer_path, bundle.max_length, int(bundle.config.raw.get("pad_token_id") or 0)
-    )
 
 
 def _golden_texts(texts: Sequence[str]) -> list[tuple[str, str | None]]:

@@ -94,7 +94,9 @@ def quantize_columns(
     ``(outputs,)`` float32; ``weight ~ int8 * scale``.
     """
     largest = np.abs(weight).max(axis=0)
-    scale = np.where(largest > 0, largest / limit, 1.0).astype(np.float32)
+    # Below the smallest normal number the division would underflow to 0; such weights are 0.
+    tiny = np.finfo(np.float32).tiny * limit
+    scale = np.where(largest > tiny, largest / limit, 1.0).astype(np.float32)
     return np.clip(np.rint(weight / scale), -limit, limit).astype(np.int8), scale
 
 

@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 from leanbert import __version__
 from leanbert.bundle import MANIFEST, Bundle, Golden, file_sha256, seal
 from leanbert_export.checkpoint import Checkpoint
-from leanbert_export.errors import OutputExistsError
+from leanbert_export.errors import CheckpointError, OutputExistsError
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
@@ -42,7 +42,11 @@ def check_output(output: Path, *, force: bool) -> None:
 def new_directory(output: Path) -> Iterator[Path]:
     """A directory that takes the name ``output`` when the block ends well, and else vanishes."""
     parent = output.absolute().parent
-    parent.mkdir(parents=True, exist_ok=True)
+    made = [folder for folder in (parent, *parent.parents) if not folder.exists()]
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputExistsError(f"{output}: cannot be made ({error.strerror})") from error
     work = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=parent))
     try:
         fresh = work / "bundle"
@@ -59,10 +63,22 @@ def new_directory(output: Path) -> Iterator[Path]:
             raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
+        if not output.exists():
+            with suppress(OSError):  # somebody else uses them by now
+                for folder in made:
+                    folder.rmdir()
 
 
-def copy_parts(exported: Path, folder: Path) -> None:
-    """Copy the config and the tokenizer's files next to the graph."""
+def copy_parts(exported: Path, folder: Path, checkpoint: Checkpoint) -> None:
+    """Copy the config and the tokenizer's files next to the graph.
+
+    Raises:
+        CheckpointError: the checkpoint came without a tokenizer.
+    """
+    if not (exported / "tokenizer.json").is_file():
+        raise CheckpointError(
+            f"{checkpoint.path}: no tokenizer.json, nor files that transformers makes one from"
+        )
     for name in ("config.json", *_TOKENIZER_FILES):
         if (exported / name).is_file():
             shutil.copyfile(exported / name, folder / name)

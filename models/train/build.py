@@ -26,8 +26,9 @@ CARD = {
     "base": "sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0)",
     "data": "zeroshot/twitter-financial-news-sentiment, train (MIT); recorded answers of "
     "ProsusAI/finbert as soft labels",
-    "never seen": "Twitter validation set, Financial PhraseBank (CC BY-NC-SA 3.0), 500 held-out "
-    "answers of FinBERT",
+    "not trained on": "Twitter validation set, Financial PhraseBank (CC BY-NC-SA 3.0), 500 "
+    "held-out answers of FinBERT; but FinBERT, whose answers were learnt from, was trained on "
+    "PhraseBank",
     "limits": "English, short texts; general news leans to neutral; not investment advice",
     "larger": "leanbert export ProsusAI/finbert -o finbert-int8",
 }

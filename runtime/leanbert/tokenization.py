@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import tokenizers
 
+from leanbert.bundle import Bundle
 from leanbert.errors import BundleCorruptError, InputError, LeanBertWarning
 
 __all__ = ["Encodings", "ModelInputs", "TextInput", "Tokenizer"]
@@ -89,6 +90,12 @@ class Tokenizer:
         self.pad_token_id = pad_token_id
         self._by_length = {max_length: base}
         self._lock = threading.Lock()
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> Tokenizer:
+        """The tokenizer of a bundle, with the bundle's limits."""
+        pad_token_id = int(bundle.config.raw.get("pad_token_id") or 0)
+        return cls(bundle.tokenizer_path, bundle.max_length, pad_token_id)
 
     def encode(
         self,
@@ -178,9 +185,9 @@ def text_input(item: object, index: int) -> TextInput:
         return item
     if isinstance(item, Mapping):
         text, pair = item.get("text"), item.get("text_pair")
-        unknown = sorted(set(item) - {"text", "text_pair"})
+        unknown = set(item) - {"text", "text_pair"}
         if isinstance(text, str) and (pair is None or isinstance(pair, str)) and not unknown:
-            return text if pair is None else (text, pair)
+            return (text, pair) if pair else text  # transformers takes "" for no pair, too
         raise InputError(
             f'text {index}: expected {{"text": "…", "text_pair": "…"}} with strings, '
             f"got the keys {sorted(map(str, item))}"
@@ -188,7 +195,7 @@ def text_input(item: object, index: int) -> TextInput:
     if isinstance(item, list) and len(item) == 1 and isinstance(item[0], list):
         inner = item[0]
         if len(inner) == 2 and all(isinstance(part, str) for part in inner):
-            return (inner[0], inner[1])
+            return (inner[0], inner[1]) if inner[1] else str(inner[0])
     raise InputError(
         f'text {index}: expected a string or {{"text": "…", "text_pair": "…"}}, '
         f"got {type(item).__name__}"

@@ -48,7 +48,7 @@ def verify(path: str | Path, threads: int | None = None) -> Verification:
             "leanbert export makes verified bundles"
         )
     engine = load_engine(bundle, threads)
-    tokenizer = Tokenizer(bundle.tokenizer_path, bundle.max_length)
+    tokenizer = Tokenizer.of(bundle)
     largest = 0.0
     for i, golden in enumerate(manifest.golden):
         answer = golden_answer(engine, tokenizer, golden)

@@ -49,6 +49,10 @@ def read_records(
     Raises:
         InputError: a file is missing, of an unknown kind, or a line cannot be read.
     """
+    try:
+        "".encode(encoding)  # knows text encodings only
+    except LookupError as error:
+        raise InputError(f"--encoding {encoding}: Python knows no such text encoding") from error
     if texts:
         for text in texts:
             yield Record(text)

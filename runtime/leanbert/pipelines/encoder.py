@@ -35,11 +35,7 @@ class Encoder:
             raise InputError(f"threads is {threads}; it must be at least 1")
         self.bundle = bundle
         self.engine = load_engine(bundle, threads)
-        self.tokenizer = Tokenizer(
-            bundle.tokenizer_path,
-            bundle.max_length,
-            int(bundle.config.raw.get("pad_token_id") or 0),
-        )
+        self.tokenizer = Tokenizer.of(bundle)
 
     def map(
         self,

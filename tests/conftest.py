@@ -1,0 +1,71 @@
+"""Fixtures for all tests: real data where it is at hand, tiny bundles, a fixed hypothesis."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+import tiny_bundles
+from leanbert import pipeline
+from tiny_bundles import Tiny
+
+ROOT = Path(__file__).resolve().parents[1]
+
+settings.register_profile("leanbert", derandomize=True, deadline=None, database=None)
+settings.load_profile("leanbert")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Real data sets, which are not part of the repository."""
+    given = os.environ.get("LEANBERT_TEST_DATA")
+    path = Path(given) if given else ROOT.parent / "shared" / "data"
+    if not path.is_dir():
+        pytest.skip(f"no test data in {path}; set LEANBERT_TEST_DATA to its directory")
+    return path
+
+
+@pytest.fixture(scope="session")
+def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Build a tiny bundle; the arguments are those of :class:`tiny_bundles.Tiny`."""
+
+    def make(**options: Any) -> Path:
+        return tiny_bundles.build(tmp_path_factory.mktemp("bundles") / "tiny", Tiny(**options))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(make_bundle: Callable[..., Path]) -> Path:
+    """A text classifier: positive, negative, neutral. Shared: copy it to change it."""
+    return make_bundle()
+
+
+@pytest.fixture(scope="session")
+def tiny_features(make_bundle: Callable[..., Path]) -> Path:
+    """A feature-extraction bundle. Shared: copy it to change it."""
+    return make_bundle(task="feature-extraction")
+
+
+@pytest.fixture
+def bundle_copy(tiny_bundle: Path, tmp_path: Path) -> Path:
+    """A classifier to break."""
+    return Path(shutil.copytree(tiny_bundle, tmp_path / "copy"))
+
+
+@pytest.fixture(scope="session")
+def classify(tiny_bundle: Path) -> Any:
+    """The tiny classifier's pipeline, shared."""
+    return pipeline("text-classification", tiny_bundle, threads=1)
+
+
+@pytest.fixture(scope="session")
+def embed(tiny_features: Path) -> Any:
+    """The tiny feature-extraction pipeline, shared."""
+    return pipeline("feature-extraction", tiny_features, threads=1)
