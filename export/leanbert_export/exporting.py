@@ -112,7 +112,7 @@ def export(
                 final = compare(bundle, reference, texts, name)
                 check_values(final, quantized=True)
             on_step(STEPS[6])
-            golden, atol = make_golden(bundle, reference, texts, name)
+            golden, bounds = make_golden(bundle, reference, texts, name)
             operators = count_operators(folder / "model.onnx")
             evidence = {"dataset": "sample texts of the export", **asdict(final)}
             content = writing.manifest_content(
@@ -121,7 +121,7 @@ def export(
                 max_length=bundle.max_length,
                 operators=operators,
                 golden=golden,
-                atol=atol,
+                bounds=bounds,
                 evidence=[evidence],
             )
             writing.write_manifest(folder, content)

@@ -24,8 +24,10 @@ INT8_MEAN_DIFFERENCE = 0.05
 """Largest mean |difference of probability| (or 1 - cosine) of a bundle that is worth having."""
 
 _MAX_TOKENS = 1024
-_GOLDEN_TEXTS = 12
-_MARGIN = 2.0  # another CPU may round half the quantized values the other way
+_GOLDEN_TEXTS = 24
+# Measured on the embedded model: a change of 1e-7 in LayerNorm's weights, as another CPU's order of
+# summation makes it, moves int8 logits by 0.01 to 0.34, since the scale of a whole tensor moves.
+_MARGIN = 2.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,16 @@ class Agreement:
     """The largest of the same."""
     agreement: float | None
     """Share of texts with the same label; ``None`` where there are no labels."""
+
+
+@dataclass(frozen=True)
+class GoldenBounds:
+    """How far from PyTorch ``leanbert verify`` lets the golden answers be."""
+
+    atol: float
+    """The largest absolute difference of a value."""
+    mean_atol: float
+    """The mean absolute difference over all of them."""
 
 
 def compare(
@@ -90,24 +102,28 @@ def check_values(found: Agreement, *, quantized: bool) -> None:
 
 def make_golden(
     bundle: Bundle, reference: TorchReference, texts: Sequence[str], output: str
-) -> tuple[list[Golden], float]:
-    """PyTorch's answers to texts alone, and the bound that ``leanbert verify`` holds them to.
+) -> tuple[list[Golden], GoldenBounds]:
+    """PyTorch's answers to texts alone, and the bounds that ``leanbert verify`` holds them to.
 
-    The bound is twice the largest difference measured here, and at least fp32's.
+    The bounds are twice what is measured here, and at least fp32's.
     """
     engine, tokenizer = load_engine(bundle), Tokenizer.of(bundle)
     golden: list[Golden] = []
-    largest = 0.0
+    differences: list[Floats] = []
     for text, pair in _golden_texts(texts):
         encoded = tokenizer.encode([text if pair is None else (text, pair)], truncation=True)
         inputs = encoded.collate([0])
         wanted = reference.run(inputs)
         answer = wanted[0] if output == "logits" else mean_pool(wanted, inputs["attention_mask"])[0]
         item = Golden(text, pair, [float(f"{value:.7g}") for value in answer.tolist()])
-        difference = np.abs(golden_answer(engine, tokenizer, item) - answer)
-        largest = max(largest, float(difference.max()))
+        differences.append(np.abs(golden_answer(engine, tokenizer, item) - answer))
         golden.append(item)
-    return golden, max(FP32_ATOL, float(f"{_MARGIN * largest:.3g}"))
+
+    def bound(measured: float) -> float:
+        return max(FP32_ATOL, float(f"{_MARGIN * measured:.3g}"))
+
+    largest = bound(float(np.max(differences)))
+    return golden, GoldenBounds(largest, bound(float(np.mean(differences))))
 
 
 def _golden_texts(texts: Sequence[str]) -> list[tuple[str, str | None]]:

@@ -16,6 +16,7 @@ from leanbert import __version__
 from leanbert.bundle import MANIFEST, Bundle, Golden, file_sha256, seal
 from leanbert_export.checkpoint import Checkpoint
 from leanbert_export.errors import CheckpointError, OutputExistsError
+from leanbert_export.proof import GoldenBounds
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
@@ -91,7 +92,7 @@ def manifest_content(
     max_length: int,
     operators: Mapping[str, int],
     golden: Sequence[Golden],
-    atol: float,
+    bounds: GoldenBounds,
     evidence: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Everything the manifest says but the files."""
@@ -107,7 +108,7 @@ def manifest_content(
         "max_length": max_length,
         "optimized": True,
         "operators": dict(operators),
-        "golden": {"atol": atol, "texts": [asdict(item) for item in golden]},
+        "golden": {**asdict(bounds), "texts": [asdict(item) for item in golden]},
         "evidence": list(evidence),
         "card": {},
         "versions": {"leanbert": __version__, **{p: metadata.version(p) for p in packages}},

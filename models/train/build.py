@@ -29,6 +29,7 @@ CARD = {
     "not trained on": "Twitter validation set, Financial PhraseBank (CC BY-NC-SA 3.0), 500 "
     "held-out answers of FinBERT; but FinBERT, whose answers were learnt from, was trained on "
     "PhraseBank",
+    "seed": "0; 4 epochs, batch 32, learning rate 8e-5 (models/train/README.md)",
     "limits": "English, short texts; general news leans to neutral; not investment advice",
     "larger": "leanbert export ProsusAI/finbert -o finbert-int8",
 }

@@ -94,8 +94,7 @@ class Tokenizer:
     @classmethod
     def of(cls, bundle: Bundle) -> Tokenizer:
         """The tokenizer of a bundle, with the bundle's limits."""
-        pad_token_id = int(bundle.config.raw.get("pad_token_id") or 0)
-        return cls(bundle.tokenizer_path, bundle.max_length, pad_token_id)
+        return cls(bundle.tokenizer_path, bundle.max_length, bundle.config.pad_token_id)
 
     def encode(
         self,

@@ -26,8 +26,12 @@ class Verification:
     golden_texts: int
     max_difference: float
     """Largest absolute difference from PyTorch's fp32 answers on the golden texts."""
+    mean_difference: float
+    """Mean of the same."""
     atol: float
-    """The bound that the export measured for this bundle."""
+    """The bound on ``max_difference`` that the export measured for this bundle."""
+    mean_atol: float
+    """The bound on ``mean_difference``."""
     engine: str
     cpu: str
 
@@ -47,9 +51,15 @@ def verify(path: str | Path, threads: int | None = None) -> Verification:
             f"{bundle.path}: has no leanbert.json, so there is nothing to verify it against; "
             "leanbert export makes verified bundles"
         )
+    if not manifest.golden:
+        raise BundleError(
+            f"{bundle.path}: its manifest has no golden texts, so its answers cannot be verified; "
+            "export it again"
+        )
     engine = load_engine(bundle, threads)
     tokenizer = Tokenizer.of(bundle)
-    largest = 0.0
+    differences: list[float] = []
+    means: list[float] = []
     for i, golden in enumerate(manifest.golden):
         answer = golden_answer(engine, tokenizer, golden)
         reference = np.asarray(golden.reference, dtype=np.float32)
@@ -65,13 +75,23 @@ def verify(path: str | Path, threads: int | None = None) -> Verification:
                 f"from PyTorch, allowed is {manifest.atol:.4g}; this CPU ({cpu_name()}) computes "
                 "the graph wrongly: use an fp32 bundle here (--recipe fp32)"
             )
-        largest = max(largest, difference)
+        differences.append(difference)
+        means.append(float(np.abs(answer - reference).mean()))
+    mean = float(np.mean(means))
+    if not mean <= manifest.mean_atol:
+        raise VerificationError(
+            f"{bundle.path}: the golden texts are {mean:.4g} away from PyTorch on average, "
+            f"allowed is {manifest.mean_atol:.4g}; this CPU ({cpu_name()}) computes the graph "
+            "wrongly: use an fp32 bundle here (--recipe fp32)"
+        )
     return Verification(
         path=bundle.path,
         files=len(manifest.files),
         golden_texts=len(manifest.golden),
-        max_difference=largest,
+        max_difference=max(differences),
+        mean_difference=mean,
         atol=manifest.atol,
+        mean_atol=manifest.mean_atol,
         engine=engine.name,
         cpu=cpu_name(),
     )

@@ -129,6 +129,7 @@ def test_the_golden_bound_is_twice_what_was_measured(workshop: Workshop, recipe:
         assert atol == 1e-4
     else:
         assert atol == pytest.approx(2 * found.max_difference, rel=0.01)
+        assert found.mean_atol == pytest.approx(2 * found.mean_difference, rel=0.01)
         assert atol > 1e-4
 
 

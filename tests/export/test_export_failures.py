@@ -344,11 +344,12 @@ def test_agreement_is_measured(bundle: Bundle, honest: TorchReference) -> None:
 
 @pytest.mark.slow
 def test_golden_bound_grows_with_the_difference(bundle: Bundle, honest: TorchReference) -> None:
-    _, atol = make_golden(bundle, honest, TEXTS, "logits")
-    assert atol == 1e-4
+    _, bounds = make_golden(bundle, honest, TEXTS, "logits")
+    assert (bounds.atol, bounds.mean_atol) == (1e-4, 1e-4)
     lying = Lying(honest, lambda logits: logits + 0.25)
-    golden, atol = make_golden(bundle, lying, TEXTS, "logits")
-    assert atol == pytest.approx(0.5, abs=1e-3)
+    golden, bounds = make_golden(bundle, lying, TEXTS, "logits")
+    assert bounds.atol == pytest.approx(0.5, abs=1e-3)
+    assert bounds.mean_atol == pytest.approx(0.5, abs=1e-3)
     assert len(golden) == 4
     assert golden[-1].text_pair is not None
 

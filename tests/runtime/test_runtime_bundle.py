@@ -141,7 +141,9 @@ def test_labels_that_are_not_those_of_the_logits(
 ) -> None:
     folder = make_bundle(labels=("positive", "negative"), logits=3, declared=declared)
     with pytest.raises(BundleCorruptError) as caught:
-        pipeline("text-classification", folder)("growth")
+        classify = pipeline("text-classification", folder)
+        assert not declared, "what the graph declares is checked before any text"
+        classify("growth")
     message = str(caught.value)
     assert "\n" not in message
     assert str(folder / "config.json") in message

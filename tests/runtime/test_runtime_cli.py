@@ -100,6 +100,13 @@ def test_texts_on_stdin(
         assert rows[3:] == [""]
 
 
+def test_only_the_end_of_a_line_is_taken_off(
+    command: Command, predict: list[object], stdin: Callable[[bytes], None]
+) -> None:
+    stdin(b"  profit \n")
+    assert json.loads(command(*predict, "--json")[1])["text"] == "  profit "
+
+
 def test_an_empty_stdin_is_no_text(
     command: Command, predict: list[object], stdin: Callable[[bytes], None]
 ) -> None:
@@ -373,7 +380,7 @@ def test_info(command: Command, tiny_bundle: Path, tiny_features: Path) -> None:
         "opset: 17",
         "measured on words (5 texts)",
         "Apache-2.0",
-        "5, within 1e-05 of PyTorch fp32",
+        "5; allowed distance from PyTorch fp32: largest 1e-05, mean 1e-05",
     ):
         assert part in out
     assert "labels" not in command("info", tiny_features)[1]

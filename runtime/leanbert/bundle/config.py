@@ -31,6 +31,8 @@ class ModelConfig:
     """One of :data:`PROBLEM_TYPES`, or ``None`` to infer it from the number of labels."""
     max_tokens: int | None
     """Longest input in tokens, special tokens included; ``None`` if the family sets no bound."""
+    pad_token_id: int = 0
+    """The id that fills short rows of a batch."""
     function_to_apply: str | None = None
     """The checkpoint's own default for ``function_to_apply``, where it has one."""
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -56,15 +58,21 @@ def parse_config(raw: Mapping[str, Any], where: Path) -> ModelConfig:
         raise BundleCorruptError(
             f"{where}: problem_type is {problem_type!r}; expected one of {', '.join(PROBLEM_TYPES)}"
         )
+    pad_token_id = raw.get("pad_token_id")
+    if pad_token_id is None:
+        pad_token_id = 0
+    if not isinstance(pad_token_id, int) or pad_token_id < 0:
+        raise BundleCorruptError(f"{where}: pad_token_id is {pad_token_id!r}; expected a number")
     positions = raw.get("max_position_embeddings")
     if isinstance(positions, int) and model_type in _OFFSET_POSITIONS:
-        positions -= int(raw.get("pad_token_id", 1)) + 1
+        positions -= (1 if raw.get("pad_token_id") is None else pad_token_id) + 1
     function = raw.get("function_to_apply")
     return ModelConfig(
         model_type=model_type,
         id2label=_parse_labels(raw, where),
         problem_type=problem_type,
         max_tokens=positions if isinstance(positions, int) and positions > 0 else None,
+        pad_token_id=pad_token_id,
         function_to_apply=function if isinstance(function, str) else None,
         raw=raw,
     )
@@ -75,7 +83,9 @@ def _parse_labels(raw: Mapping[str, Any], where: Path) -> dict[int, str]:
     labels = raw.get("id2label")
     if labels is None:
         number = raw.get("num_labels", 2)
-        return {i: f"LABEL_{i}" for i in range(int(number))}
+        if not isinstance(number, int) or number < 0:
+            raise BundleCorruptError(f"{where}: num_labels is {number!r}; expected a number")
+        return {i: f"LABEL_{i}" for i in range(number)}
     try:
         by_id = {int(key): str(label) for key, label in labels.items()}
     except (AttributeError, ValueError) as error:
@@ -95,7 +105,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(path.read_bytes().decode("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise BundleCorruptError(f"{path}: not valid JSON ({error}); export it again") from error
     if not isinstance(content, dict):
         raise BundleCorruptError(f"{path}: not a JSON object; export it again")

@@ -22,6 +22,7 @@ FORMAT_VERSION = 1
 
 _SEAL = re.compile(rb'^\{\s*"sha256": "([0-9a-f]{64})"')
 _ZEROS = b"0" * 64
+_SHORTEST, _LONGEST = 4, 1 << 20  # tokens; a pair has three special ones
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ class Manifest:
     """How often each operator that the export counts stands in the graph."""
     atol: float
     """Largest difference between a golden reference and this bundle's own answer that passes."""
+    mean_atol: float
+    """The same for the mean difference over all golden answers, which is steadier."""
     golden: Sequence[Golden]
     evidence: Sequence[Mapping[str, Any]]
     """Measured: data set, rows, metric in fp32 and int8, agreement, largest difference."""
@@ -86,7 +89,7 @@ def parse_manifest(path: Path) -> Manifest:
     data = path.read_bytes()
     try:
         content = json.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise BundleCorruptError(f"{path}: not valid JSON ({error}); export it again") from error
     version = content.get("format_version") if isinstance(content, dict) else None
     if version != FORMAT_VERSION:  # before the seal: a newer format may seal itself otherwise
@@ -113,7 +116,7 @@ def _parse(content: Mapping[str, Any]) -> Manifest:
         task=str(content["task"]),
         source=dict(content["source"]),
         recipe=dict(content["recipe"]),
-        max_length=int(content["max_length"]),
+        max_length=_max_length(content["max_length"]),
         optimized=bool(content["optimized"]),
         files={
             _plain_name(name): FileEntry(sha256=str(entry["sha256"]), size=int(entry["size"]))
@@ -121,18 +124,25 @@ def _parse(content: Mapping[str, Any]) -> Manifest:
         },
         operators={str(name): int(count) for name, count in content["operators"].items()},
         atol=float(golden["atol"]),
-        golden=[
-            Golden(
-                text=str(item["text"]),
-                text_pair=item.get("text_pair"),
-                reference=[float(value) for value in item["reference"]],
-            )
-            for item in golden["texts"]
-        ],
+        mean_atol=float(golden.get("mean_atol", golden["atol"])),
+        golden=[_golden(item) for item in golden["texts"]],
         evidence=[dict(item) for item in content["evidence"]],
         card=dict(content.get("card", {})),
         versions={str(name): str(version) for name, version in content["versions"].items()},
     )
+
+
+def _golden(item: Mapping[str, Any]) -> Golden:
+    pair = item.get("text_pair")
+    if not isinstance(item["text"], str) or not (pair is None or isinstance(pair, str)):
+        raise TypeError("a golden text is not a string")
+    return Golden(item["text"], pair, [float(value) for value in item["reference"]])
+
+
+def _max_length(value: object) -> int:
+    if not isinstance(value, int) or not _SHORTEST <= value <= _LONGEST:
+        raise ValueError(f"max_length {value!r} is not between {_SHORTEST} and {_LONGEST}")
+    return value
 
 
 def _plain_name(name: str) -> str:

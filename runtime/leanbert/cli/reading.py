@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,7 +52,7 @@ def read_records(
     """
     try:
         "".encode(encoding)  # knows text encodings only
-    except LookupError as error:
+    except (LookupError, UnicodeError) as error:
         raise InputError(f"--encoding {encoding}: Python knows no such text encoding") from error
     if texts:
         for text in texts:
@@ -59,15 +60,20 @@ def read_records(
         return
     as_json = path is not None and path.suffix.lower() == ".jsonl"
     with _open(path) as (file, name):
-        for number, line in enumerate(file, 1):
+        lines: Iterable[bytes | str] = file
+        if "\n".encode(encoding) != b"\n":  # UTF-16 and its like: bytes do not show the lines
+            lines = io.TextIOWrapper(file, encoding=encoding, newline="\n")
+        for number, line in enumerate(_readable(lines, name), 1):
             where = f"{name}: line {number}"
             try:
-                text = line.decode(encoding)
+                text = line.decode(encoding) if isinstance(line, bytes) else line
             except UnicodeDecodeError as error:
                 raise InputError(
                     f"{where}: not valid {encoding} ({error.reason}); pass --encoding, "
                     "for example --encoding latin-1"
                 ) from error
+            if number == 1:
+                text = text.removeprefix("\ufeff")  # the mark that some editors put first
             if as_json:
                 if text.strip():
                     yield _json_record(text, where, text_column, text_pair_column)
@@ -75,11 +81,18 @@ def read_records(
                 yield Record(text.rstrip("\r\n"))
 
 
+def _readable(lines: Iterable[bytes | str], name: str) -> Iterator[bytes | str]:
+    try:
+        yield from lines
+    except UnicodeError as error:
+        raise InputError(f"{name}: not in the encoding that --encoding says ({error})") from error
+
+
 def _json_record(line: str, where: str, text_column: str, text_pair_column: str | None) -> Record:
     try:
         row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{where}: not valid JSON ({error.msg})") from error
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"{where}: not valid JSON ({error})") from error
     if not isinstance(row, dict):
         raise InputError(f"{where}: expected a JSON object, got {type(row).__name__}")
 

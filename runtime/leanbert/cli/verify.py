@@ -36,7 +36,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         sys.stdout.write(
             f"{found.path}: {found.files} files intact; {found.golden_texts} golden texts within "
-            f"{found.max_difference:.4g} of PyTorch (allowed {found.atol:.4g}) "
+            f"{found.max_difference:.4g} of PyTorch (allowed {found.atol:.4g}), "
+            f"{found.mean_difference:.4g} on average (allowed {found.mean_atol:.4g}), "
             f"on {found.cpu} with {found.engine}\n"
         )
     return 0

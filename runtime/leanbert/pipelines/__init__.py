@@ -57,9 +57,8 @@ def pipeline(
     if task is None:
         task = bundle.task
         if task not in TASKS:
-            raise TaskError(
-                f"{bundle.path}: the bundle does not say its task; pass one of {', '.join(TASKS)}"
-            )
+            said = f"is for {task}" if task else "does not say its task"
+            raise TaskError(f"{bundle.path}: the bundle {said}; LeanBERT does {', '.join(TASKS)}")
     return TASKS[task](bundle, threads=threads, **defaults)
 
 
