@@ -11,7 +11,7 @@ from typing import Any
 from leanbert.bundle import ModelConfig, file_sha256
 from leanbert.bundle.config import parse_config, read_json
 from leanbert.errors import BundleCorruptError
-from leanbert_export.errors import CheckpointError
+from leanbert_export.errors import CheckpointError, first_line
 
 # The part of an architecture's name that tells its head (transformers' naming of classes).
 _TASK_OF_HEAD = {"ForSequenceClassification": "text-classification", "Model": "feature-extraction"}
@@ -99,8 +99,7 @@ def _download(model: str, revision: str | None) -> tuple[Path, str | None]:
         )
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise CheckpointError(
-            f"{model}: no such directory, and the hub did not give it "
-            f"({str(error).strip().splitlines()[0]})"
+            f"{model}: no such directory, and the hub did not give it ({first_line(error)})"
         ) from error
     return path, path.name  # the cache names a snapshot by its commit
 

@@ -2,7 +2,20 @@
 
 from leanbert.errors import LeanBertError
 
-__all__ = ["CheckpointError", "ExportError", "FusionError", "OutputExistsError", "ProofError"]
+__all__ = [
+    "CheckpointError",
+    "ExportError",
+    "FusionError",
+    "OutputExistsError",
+    "ProofError",
+    "first_line",
+]
+
+
+def first_line(error: BaseException) -> str:
+    """A library's message in one line, or the kind of error where it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 class ExportError(LeanBertError):

@@ -92,7 +92,7 @@ def export(
         on_step(STEPS[2])
         fuse(exported, work / "fused.onnx", checkpoint)
 
-        with writing.new_directory(output) as folder:
+        with writing.new_directory(output, force=force) as folder:
             writing.copy_parts(work / "exported", folder, checkpoint)
             on_step(STEPS[3])
             save_with_weights(work / "fused.onnx", folder / "model.onnx")

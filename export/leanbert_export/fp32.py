@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from leanbert_export.checkpoint import Checkpoint
-from leanbert_export.errors import CheckpointError
+from leanbert_export.errors import CheckpointError, first_line
 
 OPSET = 18
 """LayerNormalization is one operator from 17; the fusions are tested on 18."""
@@ -36,10 +36,9 @@ def export_fp32(checkpoint: Checkpoint, folder: Path) -> Path:
                 trust_remote_code=False,
             )
         except Exception as error:  # what the three libraries raise has no common base
-            reason = str(error).strip().splitlines()
             raise CheckpointError(
                 f"{checkpoint.path}: cannot be exported "
-                f"({type(error).__name__}: {reason[0] if reason else 'no reason given'})"
+                f"({type(error).__name__}: {first_line(error)})"
             ) from error
     return folder / "model.onnx"
 

@@ -13,7 +13,7 @@ from transformers import AutoModel, AutoModelForSequenceClassification
 
 from leanbert.tokenization import ModelInputs
 from leanbert_export.checkpoint import Checkpoint
-from leanbert_export.errors import CheckpointError
+from leanbert_export.errors import CheckpointError, first_line
 from leanbert_export.fp32 import quiet
 
 OUTPUT = {"text-classification": "logits", "feature-extraction": "last_hidden_state"}
@@ -39,8 +39,7 @@ class TorchReference:
                 )
             except (OSError, ValueError, RuntimeError, ImportError) as error:
                 raise CheckpointError(
-                    f"{checkpoint.path}: transformers cannot load it "
-                    f"({str(error).strip().splitlines()[0]})"
+                    f"{checkpoint.path}: transformers cannot load it ({first_line(error)})"
                 ) from error
         self._model.eval()
         self._output = OUTPUT[checkpoint.task]

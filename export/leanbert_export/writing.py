@@ -40,8 +40,13 @@ def check_output(output: Path, *, force: bool) -> None:
 
 
 @contextmanager
-def new_directory(output: Path) -> Iterator[Path]:
-    """A directory that takes the name ``output`` when the block ends well, and else vanishes."""
+def new_directory(output: Path, *, force: bool) -> Iterator[Path]:
+    """A directory that takes the name ``output`` when the block ends well, and else vanishes.
+
+    Raises:
+        OutputExistsError: something that must stay is there, or the place cannot be written.
+    """
+    check_output(output, force=force)
     parent = output.absolute().parent
     made = [folder for folder in (parent, *parent.parents) if not folder.exists()]
     try:
@@ -53,6 +58,7 @@ def new_directory(output: Path) -> Iterator[Path]:
         fresh = work / "bundle"
         fresh.mkdir()
         yield fresh
+        check_output(output, force=force)  # somebody may have made it meanwhile
         old = work / "old"
         if output.exists():
             output.rename(old)

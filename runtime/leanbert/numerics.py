@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["cls_pool", "l2_normalize", "mean_pool", "sigmoid", "softmax"]
+__all__ = ["apply_function", "cls_pool", "l2_normalize", "mean_pool", "sigmoid", "softmax"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -30,6 +30,16 @@ def sigmoid(logits: Floats) -> Floats:
     with np.errstate(over="ignore"):  # exp(+large) = inf, and 1 / inf is the right 0
         result: Floats = np.float32(1.0) / (np.float32(1.0) + np.exp(-logits))
     return result
+
+
+def apply_function(name: str, logits: Floats) -> Floats:
+    """``"softmax"``, ``"sigmoid"`` or ``"none"`` of the logits.
+
+    *Shape:* any -> the same.
+    """
+    if name == "softmax":
+        return softmax(logits)
+    return sigmoid(logits) if name == "sigmoid" else logits
 
 
 def mean_pool(hidden: Floats, attention_mask: npt.NDArray[Any]) -> Floats:

@@ -7,6 +7,7 @@ set once when the tokenizer is loaded; another ``max_length`` gets an own, cache
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import warnings
@@ -20,6 +21,7 @@ import numpy.typing as npt
 import tokenizers
 
 from leanbert.bundle import Bundle
+from leanbert.cpu import allowed_cores
 from leanbert.errors import BundleCorruptError, InputError, LeanBertWarning
 
 __all__ = ["Encodings", "ModelInputs", "TextInput", "Tokenizer"]
@@ -30,6 +32,8 @@ TextInput: TypeAlias = "str | tuple[str, str]"
 ModelInputs: TypeAlias = "dict[str, npt.NDArray[np.int64]]"
 """``input_ids``, ``attention_mask`` and ``token_type_ids``, each ``(batch_size, seq_len)``."""
 
+_TRUNCATIONS = {"longest_first": True, "do_not_truncate": False}
+_COPIES = 4  # tokenizers of another max_length that are kept
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -86,9 +90,12 @@ class Tokenizer:
             ) from error
         base.no_padding()  # files from sentence-transformers come with fixed padding
         base.enable_truncation(max_length)
+        # rayon counts the host's cores; a container's quota is smaller. The user's word goes first.
+        os.environ.setdefault("RAYON_NUM_THREADS", str(allowed_cores()))
         self.max_length = max_length
         self.pad_token_id = pad_token_id
-        self._by_length = {max_length: base}
+        self._base = base
+        self._by_length: dict[int, tokenizers.Tokenizer] = {}
         self._lock = threading.Lock()
 
     @classmethod
@@ -100,7 +107,7 @@ class Tokenizer:
         self,
         texts: Sequence[TextInput],
         *,
-        truncation: bool | None = None,
+        truncation: bool | str | None = None,
         max_length: int | None = None,
         first_index: int = 0,
     ) -> Encodings:
@@ -109,13 +116,21 @@ class Tokenizer:
         Args:
             texts: the texts or pairs. Lone surrogates, which have no UTF-8, become U+FFFD.
             truncation: ``True`` cuts long texts silently, ``None`` with a warning; ``False``
-                raises instead.
+                raises instead. transformers' names for the two, ``"longest_first"`` and
+                ``"do_not_truncate"``, are understood.
             max_length: cut shorter than the model's own limit.
             first_index: what to call the first text in messages.
 
         Raises:
             InputError: a text is not a string, or too long under ``truncation=False``.
         """
+        if isinstance(truncation, str):
+            if truncation not in _TRUNCATIONS:
+                raise InputError(
+                    f"truncation is {truncation!r}; expected True, False or one of "
+                    f"{', '.join(_TRUNCATIONS)}"
+                )
+            truncation = _TRUNCATIONS[truncation]
         tokenizer = self._cut_to(max_length)
         try:
             rows = tokenizer.encode_batch_fast(list(texts))
@@ -131,20 +146,22 @@ class Tokenizer:
 
     def _cut_to(self, max_length: int | None) -> tokenizers.Tokenizer:
         length = self.max_length if max_length is None else min(max_length, self.max_length)
-        if length not in self._by_length:
-            if length < 1:
-                raise InputError(f"max_length is {max_length}; it must be at least 1")
-            base = self._by_length[self.max_length]
-            special = base.num_special_tokens_to_add(is_pair=True)
-            if length <= special:
-                raise InputError(
-                    f"max_length is {max_length}; {special} special tokens leave no room for text"
-                )
-            copy = tokenizers.Tokenizer.from_str(base.to_str())
-            copy.enable_truncation(length)
-            with self._lock:
-                self._by_length.setdefault(length, copy)
-        return self._by_length[length]
+        if length == self.max_length:
+            return self._base
+        special = self._base.num_special_tokens_to_add(is_pair=True)
+        if length <= special:
+            raise InputError(
+                f"max_length is {max_length}; {special} special tokens leave no room for text"
+            )
+        with self._lock:
+            copy = self._by_length.pop(length, None)
+            if copy is None:
+                copy = tokenizers.Tokenizer.from_str(self._base.to_str())
+                copy.enable_truncation(length)
+            self._by_length[length] = copy  # the last used stands last
+            while len(self._by_length) > _COPIES:
+                del self._by_length[next(iter(self._by_length))]
+        return copy
 
     @staticmethod
     def _report_cut(cut: Sequence[int], truncation: bool | None, length: int) -> None:

@@ -108,9 +108,9 @@ def test_golden_texts_are_pytorchs_answers(workshop: Workshop) -> None:
     for recipe in RECIPES:
         golden = manifest_of(workshop.bundle("classifier", recipe))["golden"]
         texts = golden["texts"]
-        assert len(texts) == 13
-        assert [item["text_pair"] is not None for item in texts] == [False] * 12 + [True]
-        assert len({item["text"] for item in texts[:12]}) == 12
+        assert len(texts) == 25
+        assert [item["text_pair"] is not None for item in texts] == [False] * 24 + [True]
+        assert len({item["text"] for item in texts[:24]}) == 24
         for item in texts:
             pair = [item["text_pair"]] if item["text_pair"] else []
             inputs = tokenizer(item["text"], *pair, truncation=True, return_tensors="pt")
@@ -124,12 +124,12 @@ def test_the_golden_bound_is_twice_what_was_measured(workshop: Workshop, recipe:
     bundle = workshop.bundle("classifier", recipe)
     atol = manifest_of(bundle)["golden"]["atol"]
     found = verify(bundle)
-    assert found.golden_texts == 13
+    assert found.golden_texts == 25
     if recipe == "fp32":
         assert atol == 1e-4
     else:
         assert atol == pytest.approx(2 * found.max_difference, rel=0.01)
-        assert found.mean_atol == pytest.approx(2 * found.mean_difference, rel=0.01)
+        assert found.mean_atol == pytest.approx(1.4 * found.mean_difference, rel=0.01)
         assert atol > 1e-4
 
 
@@ -140,7 +140,7 @@ def test_feature_bundles_verify(workshop: Workshop) -> None:
     assert report.final.mean_difference < 0.01
     golden = manifest_of(report.path)["golden"]["texts"]
     assert {len(item["reference"]) for item in golden} == {32}
-    assert verify(report.path).golden_texts == 13
+    assert verify(report.path).golden_texts == 25
 
 
 def test_steps_are_told_in_order(workshop: Workshop, tmp_path: Path, already_traced: None) -> None:
@@ -225,7 +225,7 @@ def test_amending_reseals(sealed_copy: Path) -> None:
     opened = Bundle.open(sealed_copy).manifest
     assert opened is not None
     assert (opened.card, opened.evidence) == (card, evidence)
-    assert verify(sealed_copy).golden_texts == 13
+    assert verify(sealed_copy).golden_texts == 25
     assert {path.name for path in sealed_copy.iterdir()} == FILES
 
 

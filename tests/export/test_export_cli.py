@@ -55,7 +55,7 @@ def test_card_then_verify(
 
     assert main(["verify", str(output)]) == 0
     captured = capsys.readouterr()
-    assert captured.out.startswith(f"{output}: 6 files intact; 13 golden texts within ")
+    assert captured.out.startswith(f"{output}: 6 files intact; 25 golden texts within ")
     assert captured.err == ""
 
 

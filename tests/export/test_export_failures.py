@@ -117,7 +117,7 @@ def test_a_failed_rename_puts_the_old_bundle_back(
 ) -> None:
     output = tmp_path / "bundle"
     output.mkdir()
-    (output / "old").touch()
+    (output / "leanbert.json").touch()  # a bundle, so that force may replace it
     rename = Path.rename
 
     def refuse(self: Path, target: Path) -> Path:
@@ -126,10 +126,23 @@ def test_a_failed_rename_puts_the_old_bundle_back(
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", refuse)
-    with pytest.raises(PermissionError), writing.new_directory(output) as folder:
+    with pytest.raises(PermissionError), writing.new_directory(output, force=True) as folder:
         (folder / "new").touch()
-    assert [path.name for path in output.iterdir()] == ["old"]
+    assert [path.name for path in output.iterdir()] == ["leanbert.json"]
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_a_directory_that_appears_meanwhile_stays(tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    with (
+        pytest.raises(OutputExistsError, match="exists already"),
+        writing.new_directory(output, force=False) as folder,
+    ):
+        (folder / "new").touch()
+        output.mkdir()
+        (output / "mine").touch()
+    assert [path.name for path in output.iterdir()] == ["mine"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 # The checkpoint cannot be used.
@@ -349,7 +362,7 @@ def test_golden_bound_grows_with_the_difference(bundle: Bundle, honest: TorchRef
     lying = Lying(honest, lambda logits: logits + 0.25)
     golden, bounds = make_golden(bundle, lying, TEXTS, "logits")
     assert bounds.atol == pytest.approx(0.5, abs=1e-3)
-    assert bounds.mean_atol == pytest.approx(0.5, abs=1e-3)
+    assert bounds.mean_atol == pytest.approx(0.35, abs=1e-3)
     assert len(golden) == 4
     assert golden[-1].text_pair is not None
 

@@ -319,6 +319,7 @@ def test_verify_notices_an_answer_of_another_shape(bundle_copy: Path) -> None:
         verify(bundle_copy)
 
 
+@pytest.mark.filterwarnings("ignore:.*nothing of it is verified")
 def test_a_plain_export_loads_but_is_not_verified(
     tiny_bundle: Path, make_bundle: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -346,6 +347,7 @@ def test_a_plain_export_loads_but_is_not_verified(
 @pytest.mark.parametrize(
     "name", ["onnx/model.onnx", "onnx/model_int8.onnx", "model_quantized.onnx"]
 )
+@pytest.mark.filterwarnings("ignore:.*nothing of it is verified")
 def test_graphs_where_other_exporters_put_them(make_bundle: Callable[..., Path], name: str) -> None:
     plain = make_bundle(manifest=False)
     (plain / name).parent.mkdir(exist_ok=True)
@@ -380,6 +382,7 @@ def test_default_labels(make_bundle: Callable[..., Path]) -> None:
     assert Bundle.open(plain).config.id2label == {0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2"}
 
 
+@pytest.mark.filterwarnings("ignore:.*nothing of it is verified")
 def test_ids_outside_the_graph_are_an_engine_error(make_bundle: Callable[..., Path]) -> None:
     plain = make_bundle(manifest=False)
     tokenizer = json.loads((plain / "tokenizer.json").read_text())

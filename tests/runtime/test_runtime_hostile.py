@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,15 @@ import pytest
 from leanbert import pipeline, verify
 from leanbert.bundle import Bundle
 from leanbert.cli import main
-from leanbert.errors import BundleCorruptError, BundleError, TaskError, VerificationError
+from leanbert.errors import (
+    BundleCorruptError,
+    BundleError,
+    InputError,
+    LeanBertWarning,
+    TaskError,
+    VerificationError,
+)
+from leanbert.files import whole_file
 from tiny_bundles import read_content, reseal
 
 CONFIGS: list[dict[str, Any]] = [
@@ -131,3 +141,93 @@ def test_a_mark_of_the_byte_order_is_no_text(
         ("positive", "profit rose"),
         ("negative", "loss fell"),
     ]
+
+
+def test_a_graph_file_that_the_manifest_does_not_list(bundle_copy: Path) -> None:
+    (bundle_copy / "model.onnx.data").write_bytes(b"weights of somebody else")
+    with pytest.raises(BundleCorruptError, match=r"model\.onnx\.data: not listed"):
+        Bundle.open(bundle_copy)
+
+
+def test_a_manifest_that_went_missing_is_noticed(bundle_copy: Path) -> None:
+    (bundle_copy / "leanbert.json").unlink()
+    with pytest.warns(LeanBertWarning, match="nothing of it is verified"):
+        pipeline("text-classification", bundle_copy)
+    (bundle_copy / "leanbert.json").mkdir()
+    with pytest.raises(BundleCorruptError, match=r"leanbert\.json"):
+        Bundle.open(bundle_copy)
+
+
+@pytest.mark.parametrize("threads", [0, -1, "a", 1.5, True, 10**11])
+def test_threads_that_make_no_sense(tiny_bundle: Path, threads: Any) -> None:
+    with pytest.raises(InputError, match="threads is"):
+        pipeline("text-classification", tiny_bundle, threads=threads)
+    with pytest.raises(InputError, match="threads is"):
+        verify(tiny_bundle, threads=threads)
+
+
+@pytest.mark.parametrize("name", ["batch_size", "max_length"])
+@pytest.mark.parametrize("value", ["a", 3.5, 0, -1, True])
+def test_counts_that_make_no_sense(classify: Any, name: str, value: object) -> None:
+    with pytest.raises(InputError, match=f"{name} is"):
+        classify(["profit"], **{name: value})
+
+
+def test_transformers_names_of_truncation(classify: Any) -> None:
+    long = "profit " * 100
+    assert classify(long, truncation="longest_first") == classify(long, truncation=True)
+    with pytest.raises(InputError, match="longer than 32 tokens"):
+        classify(long, truncation="do_not_truncate")
+    with pytest.raises(InputError, match="truncation is 'only_first'"):
+        classify(long, truncation="only_first")
+
+
+def test_few_tokenizers_are_kept(classify: Any) -> None:
+    wanted = classify("profit rose " * 20, max_length=8, truncation=True)
+    for length in [*range(5, 30), 8]:
+        got = classify("profit rose " * 20, max_length=length, truncation=True)
+    assert got == wanted
+    assert len(classify.encoder.tokenizer._by_length) <= 4
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(path.read_text)
+        with whole_file(path) as file:
+            file.write("all of it")
+        assert read.result(timeout=30) == "all of it"
+    assert path.is_fifo()
+
+
+def test_a_directory_is_no_output(
+    tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", "-m", str(tiny_bundle), "-o", str(tmp_path), "profit"]) == 2
+    assert capsys.readouterr().err == (
+        f"leanbert: {tmp_path}: is a directory; -o names the file to write\n"
+    )
+
+
+def test_a_true_label_in_the_input_stays(
+    tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"text": "profit rose", "label": "gold"}) + "\n")
+    assert main(["predict", "-m", str(tiny_bundle), "-i", str(path), "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert (row["label"], row["predicted_label"]) == ("gold", "positive")
+    assert row["score"] > 0.5
+
+
+@pytest.mark.parametrize(
+    "line", ['{"text": "a", "n": NaN}', '{"text": "a", "n": ' + "9" * 5000 + "}"]
+)
+def test_numbers_that_json_or_python_cannot_hold(
+    tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str
+) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(line + "\n")
+    assert main(["predict", "-m", str(tiny_bundle), "-i", str(path), "--json"]) == 2
+    assert "line 1: not valid JSON" in capsys.readouterr().err

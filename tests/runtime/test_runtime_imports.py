@@ -36,7 +36,7 @@ LAYERS = [
     {"leanbert.cli"},
     {"leanbert.pipelines", "leanbert.verification"},
     {"leanbert.tokenization", "leanbert.scheduling", "leanbert.engines", "leanbert.numerics"},
-    {"leanbert.bundle"},
+    {"leanbert.bundle", "leanbert.arguments"},
     {"leanbert.errors", "leanbert.cpu", "leanbert.files"},
 ]
 BESIDE = {("leanbert.engines", "leanbert.tokenization")}  # the type of its inputs

@@ -10,6 +10,7 @@ from leanbert.bundle.config import ModelConfig, parse_config, read_json
 from leanbert.bundle.manifest import (
     FORMAT_VERSION,
     MANIFEST,
+    SHORTEST,
     FileEntry,
     Golden,
     Manifest,
@@ -82,7 +83,7 @@ class Bundle:
             raise BundleNotFoundError(
                 f"{root}: {what}; give a bundle directory (leanbert export MODEL -o DIR makes one)"
             )
-        manifest = parse_manifest(root / MANIFEST) if (root / MANIFEST).is_file() else None
+        manifest = parse_manifest(root / MANIFEST) if (root / MANIFEST).exists() else None
         if manifest:
             _check_files(root, manifest)
         graph = _find_graph(root, manifest)
@@ -121,6 +122,12 @@ def file_sha256(path: Path) -> str:
 
 def _check_files(root: Path, manifest: Manifest) -> None:
     home = root.resolve()
+    for path in root.glob("model.onnx*"):
+        if path.name not in manifest.files:
+            raise BundleCorruptError(
+                f"{path}: not listed in {MANIFEST}, so it cannot be trusted; remove it, "
+                "or export the bundle again"
+            )
     for name, entry in manifest.files.items():
         path = root / name
         if not path.is_file():
@@ -165,4 +172,4 @@ def _foreign_max_length(root: Path, config: ModelConfig) -> int:
         bound = read_json(tokenizer_config).get("model_max_length")
         if isinstance(bound, (int, float)) and 0 < bound < _UNBOUNDED:
             bounds.append(int(bound))
-    return min(bounds, default=512)
+    return max(SHORTEST, min(bounds, default=512))

@@ -39,6 +39,20 @@ class ModelConfig:
     """All keys as they stand in the file."""
 
     @property
+    def default_function(self) -> str:
+        """What turns logits into scores: ``"softmax"``, ``"sigmoid"`` or ``"none"``.
+
+        As in transformers 4.57, pipelines/text_classification.py, ``postprocess``.
+        """
+        if self.problem_type == "regression":
+            return "none"
+        if self.problem_type == "multi_label_classification" or self.num_labels == 1:
+            return "sigmoid"
+        if self.problem_type == "single_label_classification" or self.num_labels > 1:
+            return "softmax"
+        return self.function_to_apply or "none"
+
+    @property
     def num_labels(self) -> int:
         """How many logits a classification head gives."""
         return len(self.id2label)
@@ -105,7 +119,9 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(path.read_bytes().decode("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except OSError as error:
+        raise BundleCorruptError(f"{path}: {error.strerror}; export it again") from error
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or absurdly deep
         raise BundleCorruptError(f"{path}: not valid JSON ({error}); export it again") from error
     if not isinstance(content, dict):
         raise BundleCorruptError(f"{path}: not a JSON object; export it again")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from leanbert.bundle.config import read_json
 from leanbert.errors import BundleCorruptError, BundleVersionError
 
 MANIFEST = "leanbert.json"
@@ -22,7 +23,7 @@ FORMAT_VERSION = 1
 
 _SEAL = re.compile(rb'^\{\s*"sha256": "([0-9a-f]{64})"')
 _ZEROS = b"0" * 64
-_SHORTEST, _LONGEST = 4, 1 << 20  # tokens; a pair has three special ones
+SHORTEST, _LONGEST = 4, 1 << 20  # tokens; a pair has three special ones
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,9 @@ def parse_manifest(path: Path) -> Manifest:
         BundleVersionError: its format is newer than this LeanBERT.
         BundleCorruptError: it was changed, or a part is missing or malformed.
     """
+    content = read_json(path)
     data = path.read_bytes()
-    try:
-        content = json.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise BundleCorruptError(f"{path}: not valid JSON ({error}); export it again") from error
-    version = content.get("format_version") if isinstance(content, dict) else None
+    version = content.get("format_version")
     if version != FORMAT_VERSION:  # before the seal: a newer format may seal itself otherwise
         raise BundleVersionError(
             f"{path}: bundle format {version!r} is unknown here (this LeanBERT reads format "
@@ -140,8 +138,8 @@ def _golden(item: Mapping[str, Any]) -> Golden:
 
 
 def _max_length(value: object) -> int:
-    if not isinstance(value, int) or not _SHORTEST <= value <= _LONGEST:
-        raise ValueError(f"max_length {value!r} is not between {_SHORTEST} and {_LONGEST}")
+    if not isinstance(value, int) or not SHORTEST <= value <= _LONGEST:
+        raise ValueError(f"max_length {value!r} is not between {SHORTEST} and {_LONGEST}")
     return value
 
 

@@ -47,6 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pooling", choices=("mean", "cls", "none"), help="default: mean")
     parser.add_argument("--normalize", action="store_true", help="embeddings of length 1")
     parser.add_argument("--max-length", type=int, metavar="N", help="cut texts to N tokens")
+    parser.add_argument(
+        "--truncation",
+        choices=("longest_first", "do_not_truncate"),
+        help="cut long texts silently, or stop at them (default: cut with a warning)",
+    )
     parser.add_argument("--threads", type=int, metavar="N", help="default: all allowed cores")
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -57,7 +62,11 @@ def run(args: argparse.Namespace) -> int:
     """Answer every text."""
     if args.texts and args.input:
         raise InputError("give texts or --input, not both")
-    if not args.texts and args.input is None and sys.stdin.isatty():
+    if args.output is not None and args.output.is_dir():
+        raise InputError(f"{args.output}: is a directory; -o names the file to write")
+    if args.output is None and sys.stdout is None:
+        raise InputError("stdout is closed; name a file with -o")
+    if not args.texts and args.input is None and sys.stdin is not None and sys.stdin.isatty():
         raise InputError("no texts: give them as arguments, with --input, or on stdin (see --help)")
     options = _call_options(args)
 
@@ -103,7 +112,7 @@ def _call_options(args: argparse.Namespace) -> dict[str, Any]:
         options["top_k"] = None if args.top_k == "all" else int(args.top_k)
     if args.pooling:
         options["pooling"] = None if args.pooling == "none" else args.pooling
-    for name in ("function_to_apply", "max_length"):
+    for name in ("function_to_apply", "max_length", "truncation"):
         if getattr(args, name) is not None:
             options[name] = getattr(args, name)
     if args.normalize:
@@ -113,7 +122,7 @@ def _call_options(args: argparse.Namespace) -> dict[str, Any]:
 
 def _allowed(embeds: bool) -> set[str]:
     own = {"pooling", "normalize"} if embeds else {"top_k", "function_to_apply"}
-    return own | {"max_length"}
+    return own | {"max_length", "truncation"}
 
 
 @contextmanager
@@ -132,11 +141,13 @@ def _output(path: Path | None) -> Iterator[TextIO]:
 def _json_line(record: Record, answer: Any) -> str:
     row = dict(record.row) or {"text": record.text}
     if isinstance(answer, dict):
-        row.update(answer)
+        found = answer
     elif answer and isinstance(answer[0], dict):
-        row["scores"] = {item["label"]: item["score"] for item in answer}
+        found = {"scores": {item["label"]: item["score"] for item in answer}}
     else:
-        row["embedding"] = answer
+        found = {"embedding": answer}
+    for name, value in found.items():  # a true label in the input stays what it is
+        row[f"predicted_{name}" if name in record.row else name] = value
     return json.dumps(row, ensure_ascii=False) + "\n"
 
 

@@ -81,6 +81,10 @@ def read_records(
                 yield Record(text.rstrip("\r\n"))
 
 
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
 def _readable(lines: Iterable[bytes | str], name: str) -> Iterator[bytes | str]:
     try:
         yield from lines
@@ -90,8 +94,8 @@ def _readable(lines: Iterable[bytes | str], name: str) -> Iterator[bytes | str]:
 
 def _json_record(line: str, where: str, text_column: str, text_pair_column: str | None) -> Record:
     try:
-        row = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
+        row = json.loads(line, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: not valid JSON ({error})") from error
     if not isinstance(row, dict):
         raise InputError(f"{where}: expected a JSON object, got {type(row).__name__}")
@@ -111,6 +115,8 @@ def _json_record(line: str, where: str, text_column: str, text_pair_column: str 
 @contextmanager
 def _open(path: Path | None) -> Iterator[tuple[BinaryIO, str]]:
     if path is None or str(path) == "-":
+        if sys.stdin is None:
+            raise InputError("stdin is closed; give texts as arguments or with --input")
         yield sys.stdin.buffer, "stdin"
         return
     if path.suffix.lower() not in _SUFFIXES:

@@ -7,6 +7,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from leanbert.arguments import check_count
 from leanbert.bundle import Bundle
 from leanbert.tokenization import ModelInputs
 
@@ -32,7 +33,13 @@ class Engine(Protocol):
 
 
 def load_engine(bundle: Bundle, intra_op_num_threads: int | None = None) -> Engine:
-    """Load the engine for ``bundle``; ``None`` threads means all cores this process may use."""
+    """Load the engine for ``bundle``; ``None`` threads means all cores this process may use.
+
+    Raises:
+        InputError: the number of threads makes no sense.
+        BundleCorruptError, EngineError: the engine cannot load the graph.
+    """
+    check_count("threads", intra_op_num_threads, most=1024)
     from leanbert.engines.onnxruntime import OnnxRuntimeEngine
 
     return OnnxRuntimeEngine(bundle, intra_op_num_threads)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, TypeVar
 from leanbert.bundle import Bundle
 from leanbert.engines import ModelOutputs
 from leanbert.errors import InputError, TaskError
-from leanbert.pipelines.encoder import Encoder
+from leanbert.pipelines.encoder import WINDOW, Encoder
 from leanbert.tokenization import ModelInputs
 
 R = TypeVar("R")
@@ -104,9 +104,10 @@ class Pipeline(ABC):
         items: Iterable[object],
         decode: Callable[[ModelOutputs, ModelInputs], Sequence[R]],
         options: dict[str, Any],
+        window: int = WINDOW,
     ) -> Iterator[R]:
         shared = {name: value for name, value in options.items() if name in _SHARED}
-        return self.encoder.map(items, decode, **shared)
+        return self.encoder.map(items, decode, window=window, **shared)
 
     @staticmethod
     def _iterable(inputs: object) -> Iterable[object]:

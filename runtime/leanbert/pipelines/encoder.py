@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import numpy as np
 
+from leanbert.arguments import check_count
 from leanbert.bundle import Bundle
 from leanbert.engines import ModelOutputs, load_engine
-from leanbert.errors import InputError
+from leanbert.errors import LeanBertWarning
 from leanbert.scheduling import plan_batches, windows
 from leanbert.tokenization import ModelInputs, Tokenizer, text_input
 
@@ -31,8 +33,12 @@ class Encoder:
     """
 
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
-        if threads is not None and threads < 1:
-            raise InputError(f"threads is {threads}; it must be at least 1")
+        if bundle.manifest is None:
+            warnings.warn(
+                f"{bundle.path}: has no leanbert.json, so nothing of it is verified",
+                LeanBertWarning,
+                stacklevel=2,
+            )
         self.bundle = bundle
         self.engine = load_engine(bundle, threads)
         self.tokenizer = Tokenizer.of(bundle)
@@ -45,6 +51,7 @@ class Encoder:
         truncation: bool | None = None,
         max_length: int | None = None,
         batch_size: int | None = None,
+        window: int = WINDOW,
     ) -> Iterator[R]:
         """Answer each item, lazily and in order, a window of texts at a time.
 
@@ -54,15 +61,16 @@ class Encoder:
             truncation: see :meth:`leanbert.tokenization.Tokenizer.encode`.
             max_length: see there.
             batch_size: largest number of texts of a batch; ``None`` leaves it to the token budget.
+            window: how many texts are ordered together, and answers held at once.
 
         Raises:
             InputError: an item is no text; earlier answers may have been yielded.
         """
-        if batch_size is not None and batch_size < 1:
-            raise InputError(f"batch_size is {batch_size}; it must be at least 1")
+        check_count("batch_size", batch_size)
+        check_count("max_length", max_length)
         start = 0
-        for window in windows(items, WINDOW):
-            texts = [text_input(item, start + i) for i, item in enumerate(window)]
+        for part in windows(items, window):
+            texts = [text_input(item, start + i) for i, item in enumerate(part)]
             encodings = self.tokenizer.encode(
                 texts, truncation=truncation, max_length=max_length, first_index=start
             )

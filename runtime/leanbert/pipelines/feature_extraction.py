@@ -16,8 +16,10 @@ from leanbert.engines import ModelOutputs
 from leanbert.errors import InputError
 from leanbert.numerics import Floats, cls_pool, l2_normalize, mean_pool
 from leanbert.pipelines.base import NOT_GIVEN, NotGiven, Pipeline
+from leanbert.pipelines.encoder import WINDOW
 from leanbert.tokenization import ModelInputs
 
+_TOKEN_WINDOW = 64  # texts
 _POOLINGS = ("mean", "cls", None)
 
 
@@ -97,7 +99,8 @@ class FeatureExtractionPipeline(Pipeline):
                 rows = [hidden[i : i + 1, : lengths[i]] for i in range(len(hidden))]
             if normalize:
                 rows = [l2_normalize(row) for row in rows]
-            # A view would keep the whole batch alive.
-            return [row.copy() if as_array else row.tolist() for row in rows]
+            return [row.copy() for row in rows]  # a view would keep the whole batch alive
 
-        return self._map(items, decode, options)
+        # Every token's vector is large, and larger still as a list: hold few of them.
+        vectors = self._map(items, decode, options, WINDOW if pooling else _TOKEN_WINDOW)
+        return (row if as_array else row.tolist() for row in vectors)

@@ -16,7 +16,7 @@ import numpy as np
 from leanbert.bundle import Bundle
 from leanbert.engines import ModelOutputs
 from leanbert.errors import InputError
-from leanbert.numerics import Floats, sigmoid, softmax
+from leanbert.numerics import Floats, apply_function
 from leanbert.pipelines.base import NOT_GIVEN, NotGiven, Pipeline
 from leanbert.tokenization import ModelInputs
 
@@ -89,23 +89,13 @@ class TextClassificationPipeline(Pipeline):
         top_k = options.get("top_k", 1)
         if top_k is not None and (not isinstance(top_k, int) or top_k < 1):
             raise InputError(f"top_k is {top_k!r}; it must be a number from 1, or None for all")
-        function = options.get("function_to_apply") or self._default_function()
+        function = options.get("function_to_apply") or self.bundle.config.default_function
         if str(function).lower() not in _FUNCTIONS:
             raise InputError(
                 f"function_to_apply is {function!r}; expected one of {', '.join(_FUNCTIONS)}"
             )
         options["function_to_apply"] = str(function).lower()
         return options
-
-    def _default_function(self) -> str:
-        config = self.bundle.config
-        if config.problem_type == "regression":
-            return "none"
-        if config.problem_type == "multi_label_classification" or config.num_labels == 1:
-            return "sigmoid"
-        if config.problem_type == "single_label_classification" or config.num_labels > 1:
-            return "softmax"
-        return config.function_to_apply or "none"
 
     def _answers(self, items: Iterable[object], options: dict[str, Any]) -> Iterator[Any]:
         function = options["function_to_apply"]
@@ -115,7 +105,7 @@ class TextClassificationPipeline(Pipeline):
         def decode(outputs: ModelOutputs, _: ModelInputs) -> list[Any]:
             logits = outputs["logits"]
             self.bundle.check_num_labels(logits.shape[-1])
-            scores = _apply(function, logits)
+            scores = apply_function(function, logits)
             return [self._best(row) if bare else self._ranked(row, top_k) for row in scores]
 
         return self._map(items, decode, options)
@@ -137,9 +127,3 @@ def _is_old_pair(inputs: object) -> bool:
         and isinstance(inputs[0], list)
         and len(inputs[0]) == 2
     )
-
-
-def _apply(function: str, logits: Floats) -> Floats:
-    if function == "softmax":
-        return softmax(logits)
-    return sigmoid(logits) if function == "sigmoid" else logits
