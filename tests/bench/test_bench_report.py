@@ -135,3 +135,10 @@ def test_bundle_is_named_by_its_manifest(tmp_path: Path) -> None:
     assert describe_bundle(tmp_path) == {"name": tmp_path.name, "manifest_sha256": None}
     (tmp_path / "leanbert.json").write_bytes(b"")
     assert str(describe_bundle(tmp_path)["manifest_sha256"]).startswith("e3b0c442")
+
+
+def test_the_readme_shows_the_committed_results() -> None:
+    root = Path(__file__).parents[2]
+    table = markdown(read_document(root / "benchmarks" / "results" / "embedded-model.json"))
+    section = (root / "README.md").read_text(encoding="utf-8").partition(START)[2].partition(END)[0]
+    assert section.strip() == table.strip()

@@ -13,6 +13,7 @@ from transformers import AutoModel, AutoTokenizer
 from transformers import pipeline as transformers_pipeline
 
 from leanbert import pipeline
+from leanbert_export.reference import sample_texts
 
 if TYPE_CHECKING:
     from export.conftest import Workshop
@@ -110,6 +111,10 @@ def sentences(data_dir: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def ranked_by_torch(sentences: list[str], minilm_torch: Any) -> list[list[dict[str, Any]]]:
+    return ranked(sentences, minilm_torch)
+
+
+def ranked(sentences: list[str], minilm_torch: Any) -> list[list[dict[str, Any]]]:
     """What transformers answers to the sentences; like lengths together only for speed."""
     order = sorted(range(len(sentences)), key=lambda i: len(sentences[i]))
     answers = minilm_torch([sentences[i] for i in order], top_k=None, batch_size=16)
@@ -127,6 +132,15 @@ def test_real_sentences(
     # The test would prove little if all answers were alike.
     assert len({answer[0]["label"] for answer in ours}) >= 2
     assert np.std([answer[0]["score"] for answer in ours]) > 0.02
+
+
+def test_sample_texts(minilm: Any, minilm_torch: Any) -> None:
+    """Our own texts, in nine languages: they prove parity where no data set is at hand."""
+    texts = list(sample_texts())
+    assert len(texts) == 200
+    ours = minilm(texts, top_k=None)
+    for one, other in zip(ours, ranked(texts, minilm_torch), strict=True):
+        assert_same_ranking(one, other)
 
 
 def test_int8_stays_near_on_real_sentences(
