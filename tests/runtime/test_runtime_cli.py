@@ -21,6 +21,7 @@ import pytest
 from leanbert import __version__
 from leanbert.cli import main
 from leanbert.cli.predict import _Table
+from leanbert.cli.progress import Progress
 from leanbert.cli.reading import Record
 from processes import environment, leanbert, python
 from tiny_bundles import LABELS, WIDTH, Tiny, probabilities, reference
@@ -529,3 +530,21 @@ def test_an_encoding_that_is_none(
     path = tmp_path / "texts.txt"
     path.write_bytes(b"profit\n")
     assert encoding in command.wrong(*predict, "-i", path, "--encoding", encoding)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("beside", "drawn"), [(None, True), (io.StringIO(), True), (Terminal(), False)]
+)
+def test_no_bar_between_results_on_one_terminal(
+    monkeypatch: pytest.MonkeyPatch, beside: io.StringIO | None, drawn: bool
+) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with Progress(3, "texts", beside=beside) as progress:
+        progress.step("one")
+        seen = sys.stderr.getvalue()  # type: ignore[attr-defined]
+    assert ("0/3 texts" in seen) is drawn

@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     )
     answers = answerer.stream((record.model_input for record in records), **options)
     total = len(args.texts) or count_lines(args.input)
-    with _output(args.output) as out, Progress(total, "texts") as progress:
+    with _output(args.output) as out, Progress(total, "texts", beside=out) as progress:
         as_table = args.table or out.isatty()
         if embeds or args.json:
             write = _json_line

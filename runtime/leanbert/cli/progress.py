@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
+from typing import TextIO
 
 _WIDTH = 24
 _EVERY = 0.1  # seconds between drawings
@@ -16,15 +17,18 @@ class Progress:
     Args:
         total: how many there will be.
         unit: what is counted, for example ``"texts"``.
+        beside: where results go meanwhile; on the same terminal they are progress enough, and a
+            bar would stand between them.
     """
 
-    def __init__(self, total: int | None, unit: str) -> None:
+    def __init__(self, total: int | None, unit: str, beside: TextIO | None = None) -> None:
         self.total, self._unit = total, unit
         self._done = 0
         self._label = ""
         self._start = time.monotonic()
         self._drawn = 0.0
-        self._show = sys.stderr.isatty()
+        watched = sys.stderr is not None and sys.stderr.isatty()
+        self._show = watched and not (beside is not None and beside.isatty())
 
     def __enter__(self) -> Progress:
         return self
