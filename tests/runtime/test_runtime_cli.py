@@ -543,8 +543,9 @@ class Terminal(io.StringIO):
 def test_no_bar_between_results_on_one_terminal(
     monkeypatch: pytest.MonkeyPatch, beside: io.StringIO | None, drawn: bool
 ) -> None:
-    monkeypatch.setattr(sys, "stderr", Terminal())
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
     with Progress(3, "texts", beside=beside) as progress:
         progress.step("one")
-        seen = sys.stderr.getvalue()  # type: ignore[attr-defined]
+        seen = terminal.getvalue()
     assert ("0/3 texts" in seen) is drawn
