@@ -15,7 +15,6 @@ from leanbert_export.errors import CheckpointError, first_line
 
 # The part of an architecture's name that tells its head (transformers' naming of classes).
 _TASK_OF_HEAD = {"ForSequenceClassification": "text-classification", "Model": "feature-extraction"}
-_OTHER_HEADS = ("ForTokenClassification", "ForQuestionAnswering", "ForMaskedLM", "ForPreTraining")
 _WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
 _NEEDED = ["*.json", "*.txt", "*.model"]
 
@@ -108,7 +107,7 @@ def _infer_task(config: ModelConfig, where: Path) -> str:
     architectures = config.raw.get("architectures") or []
     for architecture in map(str, architectures):
         for head, task in _TASK_OF_HEAD.items():
-            if architecture.endswith(head) and not architecture.endswith(_OTHER_HEADS):
+            if architecture.endswith(head):
                 return task
     raise CheckpointError(
         f"{where}: architecture {', '.join(map(str, architectures)) or 'not said'}; LeanBERT "

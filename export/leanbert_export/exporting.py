@@ -112,7 +112,7 @@ def export(
                 final = compare(bundle, reference, texts, name)
                 check_values(final, quantized=True)
             on_step(STEPS[6])
-            golden, bounds = make_golden(bundle, reference, texts, name)
+            golden, bounds = make_golden(bundle, reference, texts)
             operators = count_operators(folder / "model.onnx")
             evidence = {"dataset": "sample texts of the export", **asdict(final)}
             content = writing.manifest_content(

@@ -14,7 +14,7 @@ from leanbert.numerics import Floats, apply_function, mean_pool
 from leanbert.pipelines.encoder import MAX_TOKENS
 from leanbert.scheduling import plan_batches
 from leanbert.tokenization import ModelInputs, Tokenizer
-from leanbert.verification import golden_answer
+from leanbert.verification import golden_answer, golden_values
 from leanbert_export.errors import ProofError
 from leanbert_export.reference import TorchReference
 
@@ -103,7 +103,7 @@ def check_values(found: Agreement, *, quantized: bool) -> None:
 
 
 def make_golden(
-    bundle: Bundle, reference: TorchReference, texts: Sequence[str], output: str
+    bundle: Bundle, reference: TorchReference, texts: Sequence[str]
 ) -> tuple[list[Golden], GoldenBounds]:
     """PyTorch's answers to texts alone, and the bounds that ``leanbert verify`` holds them to.
 
@@ -116,8 +116,7 @@ def make_golden(
     for text, pair in _golden_texts(texts):
         encoded = tokenizer.encode([text if pair is None else (text, pair)], truncation=True)
         inputs = encoded.collate([0])
-        wanted = reference.run(inputs)
-        answer = wanted[0] if output == "logits" else mean_pool(wanted, inputs["attention_mask"])[0]
+        answer = golden_values(reference.run(inputs), inputs)
         item = Golden(text, pair, [float(f"{value:.7g}") for value in answer.tolist()])
         differences.append(np.abs(golden_answer(engine, tokenizer, item) - answer))
         golden.append(item)

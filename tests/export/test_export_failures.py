@@ -357,10 +357,10 @@ def test_agreement_is_measured(bundle: Bundle, honest: TorchReference) -> None:
 
 @pytest.mark.slow
 def test_golden_bound_grows_with_the_difference(bundle: Bundle, honest: TorchReference) -> None:
-    _, bounds = make_golden(bundle, honest, TEXTS, "logits")
+    _, bounds = make_golden(bundle, honest, TEXTS)
     assert (bounds.atol, bounds.mean_atol) == (1e-4, 1e-4)
     lying = Lying(honest, lambda logits: logits + 0.25)
-    golden, bounds = make_golden(bundle, lying, TEXTS, "logits")
+    golden, bounds = make_golden(bundle, lying, TEXTS)
     assert bounds.atol == pytest.approx(0.5, abs=1e-3)
     assert bounds.mean_atol == pytest.approx(0.35, abs=1e-3)
     assert len(golden) == 4

@@ -117,10 +117,29 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         BundleCorruptError: the file is not a JSON object in UTF-8.
     """
+    return parse_json(read_file(path), path)
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file of the bundle.
+
+    Raises:
+        BundleCorruptError: it cannot be read, as where a directory took its place.
+    """
     try:
-        content = json.loads(path.read_bytes().decode("utf-8"))
+        return path.read_bytes()
     except OSError as error:
         raise BundleCorruptError(f"{path}: {error.strerror}; export it again") from error
+
+
+def parse_json(data: bytes, path: Path) -> dict[str, Any]:
+    """The JSON object in ``data``, the content of ``path``.
+
+    Raises:
+        BundleCorruptError: it is not a JSON object in UTF-8.
+    """
+    try:
+        content = json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or absurdly deep
         raise BundleCorruptError(f"{path}: not valid JSON ({error}); export it again") from error
     if not isinstance(content, dict):

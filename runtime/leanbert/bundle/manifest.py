@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from leanbert.bundle.config import read_json
+from leanbert.bundle.config import parse_json, read_file
 from leanbert.errors import BundleCorruptError, BundleVersionError
 
 MANIFEST = "leanbert.json"
@@ -87,8 +87,8 @@ def parse_manifest(path: Path) -> Manifest:
         BundleVersionError: its format is newer than this LeanBERT.
         BundleCorruptError: it was changed, or a part is missing or malformed.
     """
-    content = read_json(path)
-    data = path.read_bytes()
+    data = read_file(path)
+    content = parse_json(data, path)
     version = content.get("format_version")
     if version != FORMAT_VERSION:  # before the seal: a newer format may seal itself otherwise
         raise BundleVersionError(

@@ -88,8 +88,12 @@ def run(args: argparse.Namespace) -> int:
         )
     )
     answers = answerer.stream((record.model_input for record in records), **options)
-    total = len(args.texts) or count_lines(args.input)
-    with _output(args.output) as out, Progress(total, "texts", beside=out) as progress:
+    with (
+        _output(args.output) as out,
+        Progress(len(args.texts) or None, "texts", beside=out) as progress,
+    ):
+        if progress.shown and not args.texts:  # who sees no bar does not wait for its length
+            progress.total = count_lines(args.input)
         as_table = args.table or out.isatty()
         if embeds or args.json:
             write = _json_line

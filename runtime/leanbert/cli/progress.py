@@ -28,7 +28,7 @@ class Progress:
         self._start = time.monotonic()
         self._drawn = 0.0
         watched = sys.stderr is not None and sys.stderr.isatty()
-        self._show = watched and not (beside is not None and beside.isatty())
+        self.shown = watched and not (beside is not None and beside.isatty())
 
     def __enter__(self) -> Progress:
         return self
@@ -39,7 +39,7 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._show:
+        if self.shown:
             sys.stderr.write("\r\x1b[K")  # the bar goes, results stay
             sys.stderr.flush()
 
@@ -55,7 +55,7 @@ class Progress:
             self._draw()
 
     def _draw(self) -> None:
-        if not self._show:
+        if not self.shown:
             return
         self._drawn = time.monotonic()
         seconds = self._drawn - self._start

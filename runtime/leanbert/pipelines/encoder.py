@@ -48,7 +48,7 @@ class Encoder:
         items: Iterable[object],
         decode: Callable[[ModelOutputs, ModelInputs], Sequence[R]],
         *,
-        truncation: bool | None = None,
+        truncation: bool | str | None = None,
         max_length: int | None = None,
         batch_size: int | None = None,
         window: int = WINDOW,
