@@ -1,0 +1,88 @@
+"""Builds the native benchmark with one trick turned off at a time and prints what each is worth.
+
+    python runtime/native/bench/ablations.py --threads 2
+
+Every variant (CMake's LEANBERT_NATIVE_ABLATE, or an option of native_bench) runs in turn,
+`--rounds` times over, so that a slow phase of the machine falls on all; the least time counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parents[1]
+VARIANTS: dict[str, list[str]] = {  # name of the trick turned off -> options of native_bench
+    "": [],
+    "f32_attention": [],
+    "intrinsics": [],
+    "no_prefetch": [],
+    "no_huge_pages": [],
+    "no_columns": [],
+    "every token in the last layer": ["--every-token"],
+}
+ROW = re.compile(r"^\| BERT-base \| \d+ \| (\d+) x (\d+) \| ([\d.]+) ")
+
+
+def cpu_name() -> str:
+    """The CPU's name as Linux has it."""
+    info = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*: (.*)", info.read_text()) if info.is_file() else None
+    return found.group(1) if found else platform.machine()
+
+
+def build(folder: Path, trick: str) -> Path:
+    """native_bench without `trick`; "" or a run-time trick: as shipped."""
+    tricks = trick if trick and not VARIANTS[trick] else ""
+    where = folder / (tricks or "shipped")
+    configure = ["cmake", "-S", str(SOURCE), "-B", str(where), f"-DLEANBERT_NATIVE_ABLATE={tricks}"]
+    for command in (configure, ["cmake", "--build", str(where), "--target", "native_bench", "-j2"]):
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return where / "native_bench"
+
+
+def measure(bench: Path, options: list[str]) -> dict[str, float]:
+    """Median milliseconds by shape."""
+    output = subprocess.run(
+        [bench, "encoder", *options], check=True, capture_output=True, text=True
+    )
+    rows = (ROW.match(line) for line in output.stdout.splitlines())
+    return {f"{r[1]}x{r[2]}": float(r[3]) for r in rows if r}
+
+
+def main() -> int:
+    """Prints one table in Markdown."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--build", type=Path, default=Path("build/ablations"))
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=0.5, help="a shape and round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--isa", default="avx512_vnni")
+    parser.add_argument("--shapes", default="1x8,1x32,1x128,8x128,1x512")
+    arguments = parser.parse_args()
+    benches = {trick: build(arguments.build, trick) for trick in VARIANTS}
+    shapes = arguments.shapes.split(",")
+    fixed = ["--isa", arguments.isa, "--threads", str(arguments.threads), "--models", "BERT-base"]
+    fixed += ["--seconds", str(arguments.seconds), "--shapes", arguments.shapes]
+    best: dict[str, dict[str, float]] = {trick: {} for trick in VARIANTS}
+    for _ in range(arguments.rounds):
+        for trick, options in VARIANTS.items():
+            for shape, time in measure(benches[trick], fixed + options).items():
+                best[trick][shape] = min(time, best[trick].get(shape, time))
+    print(f"{cpu_name()}, {arguments.threads} threads, {arguments.isa}, BERT-base, ms a call\n")
+    print("| turned off | " + " | ".join(shapes) + " |\n|---|" + "---|" * len(shapes))
+    for trick, times in best.items():
+        cells = [
+            f"{times[s]:.2f}" + (f" ({times[s] / best[''][s] - 1:+.0%})" if trick else "")
+            for s in shapes
+        ]
+        print(f"| {trick or 'nothing'} | " + " | ".join(cells) + " |")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,264 @@
+// What the kernels and the whole encoder cost on this machine, as one table.
+//
+//   native_bench [kernels] [encoder] [--threads 1,2] [--seconds 1.0] [--isa avx512_vnni,avx2]
+//                [--models BERT-base,MiniLM] [--shapes 1x8,8x128] [--every-token]
+//
+// kernels  one thread, operands in cache: products as GOP/s and share of the measured roof (the product's own register
+//          block on operands that stay in the first-level cache), attention as GFLOP/s, row operations as ns a row.
+// encoder  random weights of BERT-base's and of MiniLM's shape, first-token head: median ms a call, GOP/s of the linear
+//          layers (2 x multiply-adds, last layer for the first token alone) and their share of threads x roof.
+// Every time is the median of the calls that fit into the given seconds, after two that do not count.
+#include <time.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "../src/kernels.h"
+#include "../src/packing.h"
+#include "leanbert_native.h"
+#include "random_model.h"
+
+using namespace leanbert;
+
+namespace {
+
+double now() {
+  timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+double median_seconds(double budget, const std::function<void()>& f) {
+  f();
+  f();
+  std::vector<double> samples;
+  const double end = now() + budget;
+  do {
+    const double start = now();
+    f();
+    samples.push_back(now() - start);
+  } while (now() < end || samples.size() < 3);
+  std::nth_element(samples.begin(), samples.begin() + static_cast<long>(samples.size() / 2), samples.end());
+  return samples[samples.size() / 2];
+}
+
+template <class T>
+T* aligned(size_t n) {
+  void* p = nullptr;
+  if (posix_memalign(&p, 2 << 20, n * sizeof(T) + 4096) != 0) std::abort();
+  std::memset(p, 0, n * sizeof(T) + 4096);
+  return static_cast<T*>(p);
+}
+
+std::mt19937 generator(1);
+
+void bench_kernels(const Kernels& kernels, double seconds) {
+  const double roof = kernels.roof(0.3);
+  std::printf("\n%s: roof of one thread %.0f GOP/s\n", kernels.name, roof * 1e-9);
+  std::printf("| product | rows | K | N | us | GOP/s | share of roof |\n|---|---|---|---|---|---|---|\n");
+  const struct {
+    const char* name;
+    size_t rows, k, n;
+    Store store;
+  } shapes[] = {{"qkv", 64, 768, 2304, Store::plain},     {"output", 64, 768, 768, Store::residual},
+                {"up", 64, 768, 3072, Store::activated},  {"down", 64, 3072, 768, Store::residual},
+                {"qkv", 16, 768, 2304, Store::plain},     {"up", 16, 768, 3072, Store::activated},
+                {"down", 16, 3072, 768, Store::residual}, {"qkv", 64, 384, 1152, Store::plain},
+                {"up", 64, 384, 1536, Store::activated}};
+  for (const auto& s : shapes) {
+    int8_t* plain = aligned<int8_t>(s.k * s.n);
+    for (size_t i = 0; i < s.k * s.n; i++) plain[i] = static_cast<int8_t>(generator() % 255 - 127);
+    int8_t* packed = aligned<int8_t>(s.k * s.n);
+    int32_t* sums = aligned<int32_t>(s.n);
+    pack_int8(plain, s.k, s.n, kernels.panel, kernels.group, packed, sums);
+    Product product;
+    product.weight = packed;
+    product.column_sum = sums;
+    product.scale = aligned<float>(s.n);
+    product.bias = aligned<float>(s.n);
+    product.k = static_cast<uint32_t>(s.k);
+    product.n = product.columns = static_cast<uint32_t>(s.n);
+    QuantizedRows in;
+    in.stride = s.k * kernels.activation_bytes + 64;
+    in.data = aligned<uint8_t>(s.rows * in.stride);
+    in.scale = aligned<float>(s.rows);
+    in.zero = aligned<int32_t>(s.rows);
+    float* out = aligned<float>(s.rows * (s.n + 16));
+    float* ranges = aligned<float>(s.rows * range_floats);
+    const ProductCall call{&product, in,      nullptr,          0,      s.rows, 0, s.n / kernels.panel, out,
+                           s.n + 16, s.store, Activation::gelu, ranges, packed};
+    const double t = median_seconds(seconds, [&] { kernels.product(call); });
+    const double rate = 2. * static_cast<double>(s.rows * s.k * s.n) / t;
+    std::printf("| %s | %zu | %zu | %zu | %.1f | %.0f | %.1f%% |\n", s.name, s.rows, s.k, s.n, t * 1e6, rate * 1e-9,
+                100 * rate / roof);
+    for (void* p :
+         {static_cast<void*>(plain), static_cast<void*>(packed), static_cast<void*>(out), static_cast<void*>(in.data)})
+      std::free(p);
+  }
+  std::printf("\n| attention, one head | operands | length | us | GFLOP/s |\n|---|---|---|---|---|\n");
+  const size_t lengths[] = {8, 32, 64, 128, 512}, widths[] = {64, 32};
+  for (size_t width : widths)
+    for (size_t length : lengths) {
+      const size_t stride = 2304 + 16;
+      float* qkv = aligned<float>(length * stride);
+      std::normal_distribution<float> normal;
+      for (size_t i = 0; i < length * stride; i++) qkv[i] = normal(generator);
+      float* out = aligned<float>(length * 784);
+      float* scratch = aligned<float>(kernels.attention_scratch(length, width));
+      const AttentionCall call{qkv, qkv + 768, qkv + 1536, stride, length, length, width, out, 784, 0.18f, scratch};
+      for (const auto attention : {kernels.attention, kernels.attention_int16}) {
+        const double t = median_seconds(seconds, [&] { attention(call); });
+        std::printf("| width %zu | %s | %zu | %.2f | %.0f |\n", width, attention == kernels.attention ? "f32" : "int16",
+                    length, t * 1e6, 4e-9 * static_cast<double>(length * length * width) / t);
+      }
+      std::free(qkv);
+      std::free(out);
+      std::free(scratch);
+    }
+  std::printf("\n| row operation | floats | ns |\n|---|---|---|\n");
+  float* x = aligned<float>(3072);
+  float* ones = aligned<float>(3072);
+  float* ranges = aligned<float>(range_floats);
+  for (int i = 0; i < 3072; i++) {
+    x[i] = static_cast<float>(i % 37) - 18.f;
+    ones[i] = 1.f;
+  }
+  QuantizedRows row;
+  row.data = aligned<uint8_t>(8192);
+  row.scale = aligned<float>(1);
+  row.zero = aligned<int32_t>(1);
+  const double n = 1000;
+  const auto each = [&](const char* name, size_t width, const std::function<void()>& f) {
+    const double t = median_seconds(seconds / 4, [&] {
+      for (int i = 0; i < 1000; i++) f();
+    });
+    std::printf("| %s | %zu | %.0f |\n", name, width, t / n * 1e9);
+  };
+  each("layer norm + quantize", 768, [&] { kernels.layer_norm_quantize(x, 768, ones, ones, 1e-12f, nullptr, row, 0); });
+  each("layer norm + smooth + quantize", 768,
+       [&] { kernels.layer_norm_quantize(x, 768, ones, ones, 1e-12f, ones, row, 0); });
+  each("quantize", 768, [&] { kernels.quantize(x, 768, nullptr, row, 0); });
+  each("quantize, range known", 3072, [&] { kernels.quantize_ranged(x, 3072, ranges, 0, 1, row, 0); });
+}
+
+struct Choice {
+  std::vector<std::string> models, shapes;  // empty: all
+  bool every_token = false;                 // last_hidden_state instead of the first-token head
+};
+
+bool wanted(const std::vector<std::string>& names, const std::string& name) {
+  return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
+}
+
+void bench_encoder(const Kernels& kernels, double seconds, const std::vector<uint32_t>& threads, const Choice& choice) {
+  setenv("LEANBERT_ISA", kernels.name, 1);
+  const double roof = kernels.roof(0.3);
+  std::printf("\n| %s | threads | batch x length | ms | GOP/s | share of roof |\n|---|---|---|---|---|---|\n",
+              kernels.name);
+  const struct {
+    const char* name;
+    uint32_t layers, hidden, heads, intermediate;
+  } models[] = {{"BERT-base", 12, 768, 12, 3072}, {"MiniLM", 6, 384, 12, 1536}};
+  const struct {
+    uint32_t batch, length;
+  } shapes[] = {{1, 8}, {1, 32}, {1, 64}, {1, 128}, {8, 32}, {8, 128}, {1, 512}};
+  for (const auto& m : models) {
+    if (!wanted(choice.models, m.name)) continue;
+    RandomModel model(m.layers, m.hidden, m.heads, m.intermediate);
+    if (choice.every_token) model.desc.head = LB_HEAD_NONE;
+    for (uint32_t count : threads) {
+      model.desc.threads = count;
+      lb_encoder* encoder;
+      char message[256];
+      if (lb_open(&model.desc, &encoder, message, sizeof message) != LB_OK) {
+        std::fprintf(stderr, "%s\n", message);
+        std::exit(1);
+      }
+      for (const auto& s : shapes) {
+        if (!wanted(choice.shapes, std::to_string(s.batch) + "x" + std::to_string(s.length))) continue;
+        std::vector<int32_t> lengths(s.batch, static_cast<int32_t>(s.length)), ids(s.batch * s.length);
+        for (auto& id : ids) id = static_cast<int32_t>(generator() % 30522);
+        std::vector<float> out(lb_output_size(encoder, s.batch, ids.size()));
+        const double t = median_seconds(seconds, [&] {
+          if (lb_run(encoder, s.batch, lengths.data(), ids.size(), ids.data(), nullptr, out.data(), out.size(), message,
+                     sizeof message) != LB_OK) {
+            std::fprintf(stderr, "%s\n", message);
+            std::exit(1);
+          }
+        });
+        const double h = m.hidden, f = m.intermediate, tokens = s.batch * s.length;
+        const double operations =
+            2 * (tokens * ((m.layers - 1) * (4 * h * h + 2 * h * f) + 3 * h * h) + s.batch * (2 * h * h + 2 * h * f));
+        std::printf("| %s | %u | %u x %u | %.2f | %.0f | %.0f%% |\n", m.name, count, s.batch, s.length, t * 1e3,
+                    operations / t * 1e-9, 100 * operations / t / (roof * count));
+        std::fflush(stdout);
+      }
+      lb_close(encoder);
+    }
+  }
+}
+
+std::vector<std::string> split(const char* text) {
+  std::vector<std::string> parts(1);
+  for (; *text; text++)
+    if (*text == ',')
+      parts.emplace_back();
+    else
+      parts.back() += *text;
+  return parts;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  bool kernels = false, encoder = false;
+  double seconds = 0.5;
+  Choice choice;
+  std::vector<uint32_t> threads = {1, 2};
+  std::vector<std::string> isas = {"avx512_vnni", "avx2"};
+  for (int i = 1; i < argc; i++) {
+    const std::string a = argv[i];
+    if (a == "kernels")
+      kernels = true;
+    else if (a == "encoder")
+      encoder = true;
+    else if (a == "--seconds" && i + 1 < argc)
+      seconds = std::atof(argv[++i]);
+    else if (a == "--every-token")
+      choice.every_token = true;
+    else if (a == "--models" && i + 1 < argc)
+      choice.models = split(argv[++i]);
+    else if (a == "--shapes" && i + 1 < argc)
+      choice.shapes = split(argv[++i]);
+    else if (a == "--isa" && i + 1 < argc)
+      isas = split(argv[++i]);
+    else if (a == "--threads" && i + 1 < argc) {
+      threads.clear();
+      for (const auto& t : split(argv[++i])) threads.push_back(static_cast<uint32_t>(std::atoi(t.c_str())));
+    } else {
+      std::fprintf(stderr,
+                   "usage: native_bench [kernels] [encoder] [--threads 1,2] [--seconds 0.5] [--isa avx512_vnni,avx2]\n"
+                   "                    [--models BERT-base,MiniLM] [--shapes 1x8,8x128] [--every-token]\n");
+      return 2;
+    }
+  }
+  if (!kernels && !encoder) kernels = encoder = true;
+  for (const auto& isa : isas) {
+    const char* why_not;
+    const Kernels* chosen = choose_kernels(isa.c_str(), &why_not);
+    if (!chosen || isa != chosen->name) {
+      std::printf("\n%s: not on this CPU\n", isa.c_str());
+      continue;
+    }
+    if (kernels) bench_kernels(*chosen, seconds / 4);
+    if (encoder) bench_encoder(*chosen, seconds, threads, choice);
+  }
+  return 0;
+}

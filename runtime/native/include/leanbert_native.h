@@ -1,0 +1,197 @@
+/* LeanBERT's native int8 encoder: the whole C interface.
+ *
+ * A bundle's weights file is described by flat records (the caller reads the manifest; nothing is parsed
+ * here). `lb_open` checks every record, packs the weights for the CPU at hand and returns a handle;
+ * `lb_run` computes a ragged batch of token ids; `lb_close` frees the handle.
+ *
+ *     lb_model_desc desc = {0};
+ *     desc.struct_size = sizeof desc;  desc.layer_size = sizeof(lb_layer);
+ *     desc.path = "model.onnx.data";   ...sizes, records...
+ *     lb_encoder *encoder;  char message[256];
+ *     if (lb_open(&desc, &encoder, message, sizeof message) != LB_OK) ...
+ *     lb_run(encoder, 2, lengths, ids, NULL, 40, out, out_floats, message, sizeof message);
+ *     lb_close(encoder);
+ *
+ * Every function is safe to call from any thread; `lb_run` may be called on one handle by any number of
+ * threads at once (not concurrently with `lb_close`). A handle keeps working in a forked child.
+ * Nothing throws, aborts or prints. All numbers are little-endian, all tensors row-major and contiguous.
+ */
+#ifndef LEANBERT_NATIVE_H
+#define LEANBERT_NATIVE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(LEANBERT_NATIVE_BUILD)
+#define LB_API __attribute__((visibility("default")))
+#else
+#define LB_API
+#endif
+
+/* Raised whenever a struct or a function below changes its meaning or layout. */
+#define LB_ABI_VERSION 2
+
+/* ---- status -------------------------------------------------------------------------------------- */
+enum {
+  LB_OK = 0,
+  LB_INVALID_ARGUMENT = 1, /* a call: an id, a type, a length or a buffer size out of range */
+  LB_INVALID_MODEL = 2,    /* a description that contradicts itself or its file */
+  LB_UNSUPPORTED = 3,      /* a sound description that these kernels do not cover: use another engine */
+  LB_NO_ISA = 4,           /* the CPU has neither AVX-512 VNNI nor AVX2+FMA, or LEANBERT_ISA is unknown */
+  LB_NO_MEMORY = 5,
+  LB_IO = 6 /* the weights file cannot be opened or mapped */
+};
+
+/* ---- records ------------------------------------------------------------------------------------- */
+enum { LB_ABSENT = 0, LB_INT8 = 1, LB_FLOAT32 = 2 }; /* lb_tensor.dtype */
+
+/* One tensor in the weights file. `bytes` must equal rows * cols * size of dtype; a float32 tensor's
+ * offset must be a multiple of 4. A vector of n numbers is rows = 1, cols = n. All zero: absent. */
+typedef struct lb_tensor {
+  uint64_t offset; /* from the file's (or the buffer's) first byte */
+  uint64_t bytes;
+  uint32_t dtype; /* LB_ABSENT, LB_INT8, LB_FLOAT32 */
+  uint32_t rows;
+  uint32_t cols;
+  uint32_t reserved; /* 0 */
+} lb_tensor;
+
+/* y = x W + b, K = W.rows inputs, N = W.cols outputs.
+ * weight int8 [K, N] symmetric with scale f32 [N], or weight f32 [K, N] without scale.
+ * bias f32 [n] of the first n columns, 1 <= n <= N, 0 for the rest; or absent.
+ * smoothing f32 [K] or absent, int8 weights only: x is multiplied by it, element by element, before its range is taken
+ * and it is quantized (the weights hold the inverse). Not on ffn_down. */
+typedef struct lb_product {
+  lb_tensor weight;
+  lb_tensor scale;
+  lb_tensor bias;
+  lb_tensor smoothing;
+} lb_product;
+
+/* Layer normalization over the last axis; gamma, beta f32 [width]. */
+typedef struct lb_norm {
+  lb_tensor gamma;
+  lb_tensor beta;
+} lb_norm;
+
+/* One post-LN encoder layer. Layers may repeat the same records (ALBERT): packed once. */
+typedef struct lb_layer {
+  lb_product query;            /* absent; or [H, H], and then qkv is K | V */
+  lb_product qkv;              /* [H, 3H], columns Q | K | V, heads side by side in each; [H, 2H] beside a query, and
+                                  if both are int8 the two have the same smoothing */
+  lb_product attention_output; /* [H, H] */
+  lb_norm attention_norm;
+  lb_product ffn_up;   /* [H, F] */
+  lb_product ffn_down; /* [F, H] */
+  lb_norm ffn_norm;
+} lb_layer;
+
+enum { /* activations */
+  LB_IDENTITY = 0,
+  LB_GELU = 1,      /* x/2 (1 + erf(x / sqrt 2)) */
+  LB_GELU_TANH = 2, /* x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */
+  LB_RELU = 3,
+  LB_TANH = 4 /* heads only */
+};
+
+enum { /* lb_model_desc.head */
+  /* out [tokens, H]: last_hidden_state, tokens packed in the order of the call */
+  LB_HEAD_NONE = 0,
+  /* out [sequences, labels]: dense (optional) + activation + classifier on each first token */
+  LB_HEAD_FIRST_TOKEN = 1,
+  /* out [tokens, labels]: dense (optional) + activation + norm (optional) + classifier on each token */
+  LB_HEAD_EVERY_TOKEN = 2
+};
+
+typedef struct lb_model_desc {
+  uint32_t struct_size; /* sizeof(lb_model_desc), checked */
+  uint32_t layer_size;  /* sizeof(lb_layer), checked */
+
+  /* Where the tensors are: either a file (mapped read-only by lb_open, kept mapped) or, with path NULL,
+   * a buffer that must outlive the handle. */
+  const char *path;
+  const void *data;
+  uint64_t data_bytes; /* of the buffer; ignored with a path */
+
+  uint32_t threads; /* workers of one call, 1 to 64, the caller's own thread included */
+
+  uint32_t hidden_size;         /* H: a multiple of 32, at most 4096 */
+  uint32_t num_attention_heads; /* H / heads: 16 to 128, a multiple of 8 */
+  uint32_t intermediate_size;   /* F: a multiple of 32, at most 16384 */
+  uint32_t embedding_size;      /* E: a multiple of 32; equals H unless there is a projection */
+  uint32_t vocab_size;          /* V */
+  uint32_t max_positions;       /* rows of the position table */
+  uint32_t position_offset;     /* first position used: 0, RoBERTa: padding_idx + 1 */
+  uint32_t type_vocab_size;     /* rows of the token type table, 0 if absent */
+  uint32_t activation;          /* of ffn_up: LB_GELU, LB_GELU_TANH, LB_RELU */
+  float layer_norm_eps;
+
+  /* Embeddings: word + position + token type, then norm, then (optional) projection [E, H]. */
+  lb_tensor word;           /* int8 [V, E] with word_scale f32 [V], or f32 [V, E] */
+  lb_tensor word_scale;     /* one scale a row */
+  lb_tensor position;       /* int8 [P, E] with position_scale f32 [P], or f32 [P, E] */
+  lb_tensor position_scale; /* one scale a row */
+  lb_tensor token_type;     /* f32 [types, E] or absent */
+  lb_norm embedding_norm;
+  lb_product projection; /* [E, H] or absent */
+
+  uint32_t head;            /* LB_HEAD_… */
+  uint32_t head_activation; /* after head_dense: LB_IDENTITY, LB_TANH, LB_GELU, LB_GELU_TANH, LB_RELU */
+  lb_product head_dense;    /* [H, H] or absent */
+  lb_norm head_norm;        /* every-token heads only, after the activation, or absent */
+  lb_product classifier;    /* f32 [H, labels] */
+
+  uint32_t num_layers;    /* 1 to 256 */
+  const lb_layer *layers; /* num_layers of them; not kept */
+} lb_model_desc;
+
+typedef struct lb_encoder lb_encoder;
+
+/* ---- functions ----------------------------------------------------------------------------------- */
+
+/* Checks the description, maps the file, packs the weights. On success *encoder is a new handle; else it
+ * is NULL and `err` (may be NULL) holds one NUL-terminated line. Starts no thread: that is done by the
+ * first lb_run that can use one. */
+LB_API int lb_open(const lb_model_desc *desc, lb_encoder **encoder, char *err, size_t err_len);
+
+/* Frees everything; NULL is allowed. */
+LB_API void lb_close(lb_encoder *encoder);
+
+/* Encodes n_sequences texts.
+ *   lengths         int32 [n_sequences], each 1 .. max_positions - position_offset
+ *   input_ids       int32 [n_tokens], the texts' ids one after another, no padding; n_tokens = sum of lengths
+ *   token_type_ids  int32 [n_tokens] or NULL (all 0)
+ *   out             f32 [out_floats], out_floats exactly as lb_output_size says
+ * All inputs are checked before anything is computed; on an error `out` is untouched. n_sequences = 0 is
+ * allowed. The answer for a text is the same bits whatever else is in the call, in any order, at any
+ * number of threads. */
+LB_API int lb_run(lb_encoder *encoder, uint64_t n_sequences, const int32_t *lengths, uint64_t n_tokens,
+                  const int32_t *input_ids, const int32_t *token_type_ids, float *out, uint64_t out_floats,
+                  char *err, size_t err_len);
+
+/* Floats that lb_run writes for a batch of that many texts and tokens. */
+LB_API uint64_t lb_output_size(const lb_encoder *encoder, uint64_t n_sequences, uint64_t n_tokens);
+
+/* Name of the kernels that a handle runs: "avx512_vnni" or "avx2". */
+LB_API const char *lb_encoder_isa(const lb_encoder *encoder);
+
+/* Name of the kernels that lb_open would choose now, LEANBERT_ISA considered: "avx512_vnni", "avx2", or
+ * "none" if the CPU has neither or the variable is unknown. A forced name is capped at what the CPU has:
+ * LEANBERT_ISA=avx512_vnni on an AVX2 machine gives avx2. */
+LB_API const char *lb_isa(void);
+
+/* LB_ABI_VERSION of the library. */
+LB_API uint32_t lb_abi_version(void);
+
+/* "major.minor.patch" of the library. */
+LB_API const char *lb_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,13 @@
+// What this CPU and its operating system allow.
+#pragma once
+
+namespace leanbert {
+
+struct CpuFeatures {
+  bool avx2;         // AVX2 and FMA, ymm state saved by the operating system
+  bool avx512_vnni;  // AVX-512 F, BW, DQ, VL and VNNI, zmm and mask state saved
+};
+
+CpuFeatures detect_cpu();
+
+}  // namespace leanbert

@@ -1,0 +1,163 @@
+// Single kernels of a path for tests/native/test_native_kernels.py. A library of its own: the shipped one has no tests
+// in it. Every function takes the path's name and returns 0, or 1 when this CPU has no such path.
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "../src/kernels.h"
+#include "../src/packing.h"
+
+using namespace leanbert;
+
+#define LB_PROBE extern "C" __attribute__((visibility("default"))) int
+
+namespace {
+
+const Kernels* path(const char* isa) {
+  const char* why_not;
+  const Kernels* kernels = choose_kernels(isa, &why_not);
+  return kernels && !std::strcmp(kernels->name, isa) ? kernels : nullptr;
+}
+
+// 64-byte aligned, and nothing beyond the end, so that the address sanitizer sees every step too far
+template <class T>
+struct Buffer {
+  explicit Buffer(size_t n) {
+    void* p = nullptr;
+    if (posix_memalign(&p, 64, n ? n * sizeof(T) : 1) != 0) std::abort();
+    std::memset(p, 0, n * sizeof(T));
+    data = static_cast<T*>(p);
+  }
+  ~Buffer() { std::free(data); }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  T* data;
+};
+
+struct Rows {
+  Rows(const Kernels& k, size_t rows, size_t width)
+      : bytes(rows * (width * k.activation_bytes + 64)),
+        scales(rows),
+        zeros(rows),
+        view{bytes.data, width * k.activation_bytes + 64, scales.data, zeros.data} {}
+  Buffer<uint8_t> bytes;
+  Buffer<float> scales;
+  Buffer<int32_t> zeros;
+  QuantizedRows view;
+};
+
+}  // namespace
+
+// q [rows, k] u8; weight [k, n] int8; out [rows, n]; ranges [rows, 32]; columns [first, last) in panels of 32
+LB_PROBE probe_product(const char* isa, size_t rows, size_t k, size_t n, const uint8_t* q, const float* row_scale,
+                       const int32_t* zero, const int8_t* weight, const float* scale, const float* bias, int store,
+                       int activation, size_t first, size_t last, float* out, float* ranges) {
+  const Kernels* kernels = path(isa);
+  if (!kernels) return 1;
+  Buffer<int8_t> packed(k * n);
+  Buffer<int32_t> sums(n);
+  pack_int8(weight, k, n, kernels->panel, kernels->group, packed.data, sums.data);
+  Product product;
+  product.weight = packed.data;
+  product.column_sum = sums.data;
+  product.scale = scale;
+  product.bias = bias;
+  product.k = static_cast<uint32_t>(k);
+  product.n = product.columns = static_cast<uint32_t>(n);
+  Rows in(*kernels, rows, k);
+  for (size_t r = 0; r < rows; r++) {
+    in.scales.data[r] = row_scale[r];
+    in.zeros.data[r] = zero[r];
+    for (size_t c = 0; c < k; c++) {
+      uint8_t* to = in.view.data + r * in.view.stride + c * kernels->activation_bytes;
+      *to = q[r * k + c];
+    }
+  }
+  const size_t scale_panels = 32 / kernels->panel;
+  const ProductCall call{&product,
+                         in.view,
+                         nullptr,
+                         0,
+                         rows,
+                         first * scale_panels,
+                         last * scale_panels,
+                         out + first * 32,
+                         n,
+                         static_cast<Store>(store),
+                         static_cast<Activation>(activation),
+                         ranges,
+                         nullptr};
+  kernels->product(call);
+  return 0;
+}
+
+// x [rows, k], weight [k, n] f32, bias padded to a multiple of 32; out [rows, n up to a multiple of 32]
+LB_PROBE probe_product_f32(const char* isa, size_t rows, size_t k, size_t n, const float* x, const float* weight,
+                           const float* bias, float* out) {
+  const Kernels* kernels = path(isa);
+  if (!kernels) return 1;
+  Product product;
+  product.columns = static_cast<uint32_t>((n + kernels->panel - 1) / kernels->panel * kernels->panel);
+  Buffer<float> packed(k * product.columns);
+  pack_f32(weight, k, n, kernels->panel, packed.data);
+  product.weight_f32 = packed.data;
+  product.bias = bias;
+  product.k = static_cast<uint32_t>(k);
+  product.n = static_cast<uint32_t>(n);
+  const ProductCall call{&product,
+                         {},
+                         x,
+                         k,
+                         rows,
+                         0,
+                         product.columns / kernels->panel,
+                         out,
+                         (n + 31) / 32 * 32,
+                         Store::plain,
+                         Activation::identity,
+                         nullptr,
+                         nullptr};
+  kernels->product(call);
+  return 0;
+}
+
+// x [n], smoothing [n] or null -> q [n], scale, zero
+LB_PROBE probe_quantize(const char* isa, size_t n, const float* x, const float* smoothing, uint8_t* q, float* scale,
+                        int32_t* zero) {
+  const Kernels* kernels = path(isa);
+  if (!kernels) return 1;
+  Rows rows(*kernels, 1, n);
+  kernels->quantize(x, n, smoothing, rows.view, 0);
+  for (size_t i = 0; i < n; i++) q[i] = rows.view.data[i * kernels->activation_bytes];
+  *scale = rows.scales.data[0];
+  *zero = rows.zeros.data[0];
+  return 0;
+}
+
+LB_PROBE probe_layer_norm(const char* isa, size_t n, float* x, const float* gamma, const float* beta, float eps) {
+  const Kernels* kernels = path(isa);
+  if (!kernels) return 1;
+  kernels->layer_norm(x, n, gamma, beta, eps);
+  return 0;
+}
+
+LB_PROBE probe_activate(const char* isa, size_t n, float* x, int activation) {
+  const Kernels* kernels = path(isa);
+  if (!kernels) return 1;
+  kernels->activate(x, n, static_cast<Activation>(activation));
+  return 0;
+}
+
+// q, k, v in rows of `stride` floats; out [queries, width]
+LB_PROBE probe_attention(const char* isa, size_t length, size_t queries, size_t width, size_t stride, const float* q,
+                         const float* k, const float* v, float* out, size_t int16) {
+  const Kernels* kernels = path(isa);
+  if (!kernels) return 1;
+  Buffer<float> scratch(kernels->attention_scratch(length, width));
+  const AttentionCall call{
+      q,           k,     v,   stride, length,
+      queries,     width, out, width,  1.4426950408889634f / __builtin_sqrtf(static_cast<float>(width)),
+      scratch.data};
+  (int16 ? kernels->attention_int16 : kernels->attention)(call);
+  return 0;
+}

@@ -1,0 +1,28 @@
+#!/bin/sh
+# Builds the native engine under sanitizers and runs its C++ and Python tests with them (gcc or clang, from anywhere):
+#   sanitize.sh BUILD_FOLDER [address|thread]...        both by default; PYTHON names the interpreter
+# address is ASan and UBSan over the stress test and tests/native; thread is TSan over the stress test, because an
+# interpreter that TSan does not know gives findings of its own.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../../.." && pwd)
+build=$1
+shift
+[ $# -gt 0 ] || set -- address thread
+for kind in "$@"; do
+  case $kind in
+    address) flags=address,undefined ;;
+    thread) flags=thread ;;
+    *) echo "sanitize.sh: no sanitizer named $kind" >&2; exit 2 ;;
+  esac
+  cmake -S "$here/.." -B "$build/$kind" -DLEANBERT_NATIVE_SANITIZE=$flags >/dev/null
+  cmake --build "$build/$kind" -j2 >/dev/null
+  (cd "$build/$kind" && ctest --output-on-failure --timeout 120)
+  if [ "$kind" = address ]; then
+    runtime="$(${CXX:-c++} -print-file-name=libasan.so) $(${CXX:-c++} -print-file-name=libubsan.so)"
+    library=$(cd "$build/$kind" && pwd)
+    cd "$root"
+    LD_PRELOAD="$runtime" ASAN_OPTIONS=detect_leaks=0 LEANBERT_NATIVE_LIBRARY="$library/libleanbert_native.so" \
+      "${PYTHON:-python3}" -m pytest -q -p no:cacheprovider tests/native
+  fi
+done
