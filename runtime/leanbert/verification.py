@@ -33,16 +33,24 @@ class Verification:
     mean_atol: float
     """The bound on ``mean_difference``."""
     engine: str
+    products: str
+    """How the engine computed the matrix products on this CPU."""
     cpu: str
 
 
-def verify(path: str | Path, threads: int | None = None) -> Verification:
+def verify(path: str | Path, threads: int | None = None, engine: str = "auto") -> Verification:
     """Check every byte of a bundle and recompute its golden answers on this CPU.
+
+    Args:
+        path: the bundle's directory.
+        threads: cores to compute on; ``None`` for all that this process may use.
+        engine: the engine to prove, by default the one that would run the bundle here.
 
     Raises:
         BundleError: the bundle is missing, changed, or has no manifest to be checked against.
         VerificationError: an answer differs from PyTorch's fp32 by more than the manifest allows,
             as it does where a CPU's int8 instructions saturate.
+        EngineError: the engine asked for cannot run the bundle here.
     """
     bundle = Bundle.open(path)
     manifest = bundle.manifest
@@ -56,12 +64,12 @@ def verify(path: str | Path, threads: int | None = None) -> Verification:
             f"{bundle.path}: its manifest has no golden texts, so its answers cannot be verified; "
             "export it again"
         )
-    engine = load_engine(bundle, threads)
+    computing = load_engine(bundle, threads, engine)
     tokenizer = Tokenizer.of(bundle)
     largest = 0.0
     means: list[float] = []
     for i, golden in enumerate(manifest.golden):
-        answer = golden_answer(engine, tokenizer, golden)
+        answer = golden_answer(computing, tokenizer, golden)
         reference = np.asarray(golden.reference, dtype=np.float32)
         if answer.shape != reference.shape:
             raise VerificationError(
@@ -93,7 +101,8 @@ def verify(path: str | Path, threads: int | None = None) -> Verification:
         mean_difference=mean,
         atol=manifest.atol,
         mean_atol=manifest.mean_atol,
-        engine=engine.name,
+        engine=computing.name,
+        products=computing.products,
         cpu=cpu_name(),
     )
 

@@ -1,9 +1,11 @@
 """The wheel and the sdist, each installed into an empty environment, predict there."""
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -39,9 +41,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {"wheel": next(out.glob("*.whl")), "sdist": next(out.glob("*.tar.gz"))}
 
 
-def run(command: list[str], cwd: Path) -> str:
+def run(command: list[str], cwd: Path, **variables: str) -> str:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
     environment["PIP_CONSTRAINT"] = str(ROOT / "constraints.txt")
+    environment.update(variables)
     done = subprocess.run(
         command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
     )
@@ -91,6 +94,7 @@ def test_the_wheel_is_whole_and_holds_nothing_else(built: dict[str, Path]) -> No
     names = zipfile.ZipFile(built["wheel"]).namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info" not in name}
     assert tops == {"leanbert", "leanbert_export", "leanbert_bench", "leanbert_models"}
+    assert not any(name.endswith((".cpp", ".h", ".inl")) for name in names)
     for package in tops:
         assert f"{package}/py.typed" in names
     assert "leanbert_models/financial_sentiment/model.onnx.data" in names
@@ -105,3 +109,43 @@ def test_the_wheel_is_whole_and_holds_nothing_else(built: dict[str, Path]) -> No
         if line.startswith(b"Requires-Dist") and b"extra ==" not in line
     ]
     assert set(required) == LEAN
+
+
+LIBRARY = "leanbert/engines/_native/libleanbert_native.so"
+COMPILES = platform.machine() == "x86_64" and sys.platform == "linux" and shutil.which("c++")
+
+
+@pytest.mark.skipif(not COMPILES, reason="no C++ compiler for x86-64 Linux here")
+def test_the_wheel_holds_the_native_engine(built: dict[str, Path]) -> None:
+    assert built["wheel"].name.endswith("-py3-none-linux_x86_64.whl")
+    library = zipfile.ZipFile(built["wheel"]).getinfo(LIBRARY)
+    assert 100_000 < library.file_size <= 400_000  # stripped
+
+
+def test_the_sdist_holds_the_native_sources(built: dict[str, Path]) -> None:
+    with tarfile.open(built["sdist"]) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"runtime/native/CMakeLists.txt", "runtime/native/src/encoder.cpp"} <= names
+    assert "runtime/native/include/leanbert_native.h" in names
+    assert not any(name.endswith(".so") for name in names)
+
+
+def test_without_a_compiler_the_wheel_is_pure_and_predicts(
+    built: dict[str, Path], tmp_path: Path
+) -> None:
+    run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", str(built["sdist"])],
+        cwd=tmp_path,
+        CC="/bin/false",
+        CXX="/bin/false",
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name.endswith("-py3-none-any.whl")
+    assert LIBRARY not in zipfile.ZipFile(wheel).namelist()
+    environment = tmp_path / "env"
+    venv.create(environment, with_pip=True)
+    python = str(environment / "bin" / "python")
+    run([python, "-m", "pip", "install", "--quiet", str(wheel)], cwd=tmp_path)
+    leanbert = str(environment / "bin" / "leanbert")
+    assert run([leanbert, "predict", "Sales fell."], cwd=tmp_path).startswith("negative\t")
+    assert "no, the native library is not installed" in run([leanbert, "doctor"], cwd=tmp_path)

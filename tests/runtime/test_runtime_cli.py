@@ -23,6 +23,7 @@ from leanbert.cli import main
 from leanbert.cli.predict import _Table
 from leanbert.cli.progress import Progress
 from leanbert.cli.reading import Record
+from leanbert.engines.saturation import Products
 from processes import environment, leanbert, python
 from tiny_bundles import LABELS, WIDTH, Tiny, probabilities, reference
 
@@ -169,6 +170,44 @@ def test_options_reach_the_pipeline(command: Command, predict: list[object]) -> 
     assert json.loads(out)["score"] == pytest.approx(raw, abs=1e-5)
     done = command(*predict, "--task", "sentiment-analysis", "profit")
     assert done == command(*predict, "profit")
+
+
+@pytest.mark.parametrize(
+    ("words", "mode"),
+    [
+        (["profit"], "latency"),
+        (["-i", "texts.txt"], "throughput"),
+        ([], "throughput"),
+        (["--mode", "throughput", "profit"], "throughput"),
+        (["--mode", "latency", "-i", "texts.txt"], "latency"),
+    ],
+)
+def test_the_mode_follows_the_source_of_the_texts(
+    command: Command,
+    predict: list[object],
+    stdin: Callable[[bytes], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    mode: str,
+) -> None:
+    from leanbert import pipelines
+
+    modes: list[str] = []
+    monkeypatch.chdir(tmp_path)
+    Path("texts.txt").write_text("profit\n")
+    stdin(b"profit\n")
+
+    def noted(*args: Any, **options: Any) -> Any:
+        modes.append(options["mode"])
+        return made(*args, **options)
+
+    made = pipelines.pipeline
+    monkeypatch.setattr(pipelines, "pipeline", noted)
+    code, out, err = command(*predict, *words)
+    assert (code, err) == (0, "")
+    check_row(out.rstrip("\n"), "profit")
+    assert modes == [mode]
 
 
 def test_embeddings(command: Command, tiny_features: Path) -> None:
@@ -408,6 +447,7 @@ def test_verify(command: Command, tiny_bundle: Path) -> None:
     assert out.startswith(f"{tiny_bundle}: 3 files intact; 5 golden texts within ")
     found = json.loads(command("verify", tiny_bundle, "--json")[1])
     assert found["files"] == 3
+    assert f"({found['products']})" in out
     assert found["max_difference"] <= found["atol"]
 
 
@@ -417,10 +457,13 @@ def test_doctor(command: Command) -> None:
     found = json.loads(out)
     assert found["leanbert"] == __version__
     assert re.fullmatch(r"[1-9][0-9]* usable \(.*\)", found["cores"])
-    assert found["engine"] == "onnxruntime"
+    native = found["native engine"].startswith("yes, ")
+    assert found["engine"] == ("native" if native else "onnxruntime")
+    assert found["products"] in {Products.INT8.value, Products.UINT8.value}
     assert all(found[name][0].isdigit() for name in ("numpy", "onnxruntime", "tokenizers"))
     shown = command("doctor")[1]
-    assert [line.split()[0] for line in shown.splitlines()] == list(found)
+    for line, name in zip(shown.splitlines(), found, strict=True):
+        assert line.startswith(f"{name} ")
 
 
 HIDING = """
@@ -444,6 +487,12 @@ def test_export_without_its_extra(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     found = json.loads(python(["-c", script, "doctor", "--json"], tmp_path).stdout)
     assert found["export"] == "not installed; pip install 'leanbert[export]'"
+
+
+def test_doctor_without_the_engine(tmp_path: Path) -> None:
+    script = HIDING.format(names=["onnxruntime"])
+    found = json.loads(python(["-c", script, "doctor", "--json"], tmp_path).stdout)
+    assert found["products"] == "unknown without onnxruntime"
 
 
 def test_an_error_of_the_system_is_one_line(

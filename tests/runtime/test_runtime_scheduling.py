@@ -101,7 +101,7 @@ def test_answers_are_those_of_each_text_alone(
 def test_answers_keep_their_order_over_windows_and_batches(classify: Any) -> None:
     kinds = {"profit": "positive", "loss": "negative", "the company": "neutral"}
     words = [list(kinds)[i * i % 3] + " year" * (i % 7) for i in range(WINDOW + 500)]
-    assert len(words) * 3 > 2 * MAX_TOKENS
+    assert len(words) * 3 > 2 * MAX_TOKENS["latency"]
     alone = {word: classify(word)[0] for word in set(words)}
     for word, answer in zip(words, classify(words), strict=True):
         assert answer["label"] == alone[word]["label"]
@@ -128,13 +128,17 @@ def test_batches_respect_the_limits(classify: Any, monkeypatch: pytest.MonkeyPat
     texts = ["profit " * (i % 30) for i in range(200)]
     classify(texts)
     assert sum(rows for rows, _ in seen) == 200
-    assert all(rows * length <= MAX_TOKENS for rows, length in seen)
+    assert all(rows * length <= MAX_TOKENS["latency"] for rows, length in seen)
     assert len(seen) < 10
     seen.clear()
     classify(texts, batch_size=16)
     assert max(rows for rows, _ in seen) == 16
 
 
-def test_warm_up_runs_the_graph(classify: Any, embed: Any) -> None:
-    for answerer in (classify, embed):
-        answerer.encoder.warm_up()
+def test_a_window_of_encodings_takes_little_memory(classify: Any) -> None:
+    """Ids and types of 4 bytes each, not the tokenizer's 100 bytes a token."""
+    texts = ["profit " * 20] * WINDOW
+    encodings = classify.encoder.tokenizer.encode(texts)
+    arrays = [*encodings.ids, *encodings.type_ids]
+    assert sum(array.nbytes for array in arrays) == 8 * sum(encodings.lengths)
+    assert all(array.base is None for array in arrays)

@@ -70,6 +70,8 @@ class Manifest:
     card: Mapping[str, Any]
     """What a person should know: licence, data, limits."""
     versions: Mapping[str, str]
+    native: Mapping[str, Any] | None = None
+    """Where the native engine finds each tensor, not yet checked; ``None`` if it cannot run it."""
 
 
 def seal(content: Mapping[str, Any]) -> bytes:
@@ -127,6 +129,7 @@ def _parse(content: Mapping[str, Any]) -> Manifest:
         evidence=[dict(item) for item in content["evidence"]],
         card=dict(content.get("card", {})),
         versions={str(name): str(version) for name, version in content["versions"].items()},
+        native=None if content.get("native") is None else dict(content["native"]),
     )
 
 

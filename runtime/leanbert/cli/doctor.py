@@ -32,7 +32,9 @@ def run(args: argparse.Namespace) -> int:
         "cpu": cpu_name(),
         "cores": f"{allowed_cores()} usable" + (f" (quota {quota:g})" if quota else " (no quota)"),
         "instructions": " ".join(isa_flags()) or "unknown",
-        "engine": "onnxruntime",
+        "engine": _engine(),
+        "native engine": _native(),
+        "products": _products(),
         **{name: _version(name) for name in ("numpy", "onnxruntime", "tokenizers")},
         "export": _extra("export", ("torch", "transformers", "optimum", "onnx", "onnx_ir")),
     }
@@ -42,6 +44,32 @@ def run(args: argparse.Namespace) -> int:
         width = max(map(len, findings))
         sys.stdout.writelines(f"{name:<{width}}  {value}\n" for name, value in findings.items())
     return 0
+
+
+def _products() -> str:
+    """How 8-bit weights are multiplied here; asks ONNX Runtime, which may be missing."""
+    if find_spec("onnxruntime") is None:
+        return "unknown without onnxruntime"
+    from leanbert.engines.saturation import int8_products
+
+    return int8_products().value
+
+
+def _engine() -> str:
+    """What runs a bundle that has a table for the native engine; all others run on the second."""
+    from leanbert.engines.binding import why_no_library
+
+    return "onnxruntime" if why_no_library() else "native"
+
+
+def _native() -> str:
+    """Whether the native engine can run here, and on which kernels."""
+    from leanbert.engines.binding import ABI_VERSION, native_isa, why_no_library
+
+    reason = why_no_library()
+    if reason is not None:
+        return f"no, {reason}; onnxruntime runs every bundle"
+    return f"yes, {native_isa()} (interface {ABI_VERSION}), for bundles with its table"
 
 
 def _version(name: str) -> str:

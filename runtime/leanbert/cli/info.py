@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from leanbert.bundle import Bundle
+from leanbert.engines import choose_engine
 from leanbert.pipelines import embedded_bundle
 
 
@@ -47,6 +48,8 @@ def _card(bundle: Bundle) -> dict[str, Any]:
         "max_length": bundle.max_length,
         "size_mb": round(bundle.size / 1e6, 2),
         "verified": manifest is not None,
+        "engine": choose_engine(bundle)[0],
+        "no_native_engine": choose_engine(bundle)[1],
     }
     if manifest:
         card |= {
@@ -74,16 +77,16 @@ def _lines(card: dict[str, Any]) -> list[str]:
     if card["task"] != "feature-extraction":
         row("labels", ", ".join(f"{i} {label}" for i, label in card["labels"].items()))
     row("size", f"{card['size_mb']} MB")
+    reason = card["no_native_engine"]
+    row("engine here", card["engine"] + (f" (not native: {reason})" if reason else ""))
     if not card["verified"]:
         row("verified", "no: there is no leanbert.json (leanbert export makes verified bundles)")
         return lines
     source = card["source"]
     revision = f" @ {source['revision']}" if source.get("revision") else ""
     row("source", f"{source.get('model')}{revision}")
-    recipe = dict(card["recipe"])
-    row("recipe", recipe.pop("name", "?"))
-    for name, value in recipe.items():
-        row("", f"{name}: {value}")
+    for i, line in enumerate(_recipe(card["recipe"])):
+        row("" if i else "recipe", line)
     row("operators", ", ".join(f"{n} {name}" for name, n in card["operators"].items()))
     row(
         "golden texts",
@@ -99,6 +102,24 @@ def _lines(card: dict[str, Any]) -> list[str]:
                 row(f"  {name}", _plain(value))
     lines += ["", "  made with " + ", ".join(f"{n} {v}" for n, v in card["versions"].items())]
     return lines
+
+
+def _recipe(recipe: dict[str, Any]) -> list[str]:
+    """The name, then a line a setting."""
+    lines = [str(recipe.get("name", "?"))]
+    for name, value in recipe.items():
+        if name == "products" and isinstance(value, dict):
+            lines.append(f"products: {_products(value)}")
+        elif name not in {"name", "gate"}:  # the card tells of the gate
+            lines.append(f"{name}: {value}")
+    return lines
+
+
+def _products(products: dict[str, object]) -> str:
+    """How many are in int8; those that are not, by name."""
+    kept = [name for name, plan in products.items() if plan == "fp32"]
+    told = f"{len(products) - len(kept)} in int8"
+    return f"{told}, in fp32 {', '.join(kept)}" if kept else told
 
 
 def _plain(value: object) -> str:

@@ -52,7 +52,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("longest_first", "do_not_truncate"),
         help="cut long texts silently, or stop at them (default: cut with a warning)",
     )
+    parser.add_argument(
+        "--mode",
+        choices=("latency", "throughput"),
+        help="all cores on one batch, or a batch on each "
+        "(default: latency for texts given as arguments, else throughput)",
+    )
     parser.add_argument("--threads", type=int, metavar="N", help="default: all allowed cores")
+    parser.add_argument(
+        "--engine",
+        choices=("auto", "native", "onnxruntime"),
+        default="auto",
+        help="who computes (default: native wherever it can, else onnxruntime)",
+    )
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="one JSON object a line")
     shape.add_argument("--table", action="store_true", help="the table, into a pipe too")
@@ -72,7 +84,8 @@ def run(args: argparse.Namespace) -> int:
 
     from leanbert.pipelines import pipeline
 
-    answerer = pipeline(args.task, args.model, threads=args.threads)
+    mode = args.mode or ("latency" if args.texts else "throughput")
+    answerer = pipeline(args.task, args.model, mode=mode, threads=args.threads, engine=args.engine)
     embeds = answerer.task == "feature-extraction"
     options = {name: value for name, value in options.items() if name in _allowed(embeds)}
     if embeds:

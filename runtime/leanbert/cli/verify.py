@@ -15,6 +15,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from leanbert.engines import ENGINES
 from leanbert.pipelines import embedded_bundle
 from leanbert.verification import verify
 
@@ -25,12 +26,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "bundle", nargs="?", type=Path, metavar="DIR", help="default: the embedded model"
     )
     parser.add_argument("--threads", type=int, metavar="N", help="default: all allowed cores")
+    parser.add_argument(
+        "--engine", choices=ENGINES, default="auto", help="which to prove (default: %(default)s)"
+    )
     parser.add_argument("--json", action="store_true", help="the findings as one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
     """Verify, and say what was proved."""
-    found = verify(args.bundle or embedded_bundle(), threads=args.threads)
+    found = verify(args.bundle or embedded_bundle(), threads=args.threads, engine=args.engine)
     if args.json:
         sys.stdout.write(json.dumps({**asdict(found), "path": str(found.path)}) + "\n")
     else:
@@ -38,6 +42,6 @@ def run(args: argparse.Namespace) -> int:
             f"{found.path}: {found.files} files intact; {found.golden_texts} golden texts within "
             f"{found.max_difference:.4g} of PyTorch (allowed {found.atol:.4g}), "
             f"{found.mean_difference:.4g} on average (allowed {found.mean_atol:.4g}), "
-            f"on {found.cpu} with {found.engine}\n"
+            f"on {found.cpu} with {found.engine} ({found.products})\n"
         )
     return 0

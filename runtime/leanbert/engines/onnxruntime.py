@@ -9,6 +9,7 @@ import onnxruntime as ort
 
 from leanbert.bundle import Bundle
 from leanbert.cpu import allowed_cores
+from leanbert.engines.saturation import Products, choose_products, use_uint8_weights
 from leanbert.errors import BundleCorruptError, EngineError
 
 if TYPE_CHECKING:
@@ -28,27 +29,24 @@ class OnnxRuntimeEngine:
 
     Raises:
         BundleCorruptError: the graph cannot be read, or its logits do not match the labels.
-        EngineError: the graph asks for an input that LeanBERT cannot give.
+        EngineError: the graph asks for an input that LeanBERT cannot give, or cannot be computed
+            exactly on this CPU.
     """
 
     name = "onnxruntime"
 
     def __init__(self, bundle: Bundle, intra_op_num_threads: int | None = None) -> None:
         ort.disable_telemetry_events()
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = intra_op_num_threads or allowed_cores()
-        options.inter_op_num_threads = 1
-        options.log_severity_level = _FATAL_ONLY
-        # Threads stop spinning when a run ends: no slower, and idle means 0% CPU.
-        options.add_session_config_entry("session.force_spinning_stop", "1")
-        # Lengths vary, so a plan of memory for one shape never fits the next.
-        options.enable_mem_pattern = False
-        if bundle.manifest and bundle.manifest.optimized:
-            # The graph is final; the runtime's own passes would fuse slower operators back in.
-            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options = self._options(bundle, intra_op_num_threads or allowed_cores())
+        products = choose_products(bundle)
+        self.products = products.value
+        disabled = use_uint8_weights(options) if products is Products.UINT8 else []
         try:
             self._session = ort.InferenceSession(
-                str(bundle.model_path), options, providers=["CPUExecutionProvider"]
+                str(bundle.model_path),
+                options,
+                providers=["CPUExecutionProvider"],
+                disabled_optimizers=disabled,
             )
         except Exception as error:  # ORT raises its own classes, all directly below Exception
             raise BundleCorruptError(
@@ -69,6 +67,20 @@ class OnnxRuntimeEngine:
                 f"make; it knows {', '.join(sorted(_KNOWN_INPUTS))}"
             )
         self._check_labels(bundle)
+
+    def _options(self, bundle: Bundle, threads: int) -> ort.SessionOptions:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _FATAL_ONLY
+        # Threads stop spinning when a run ends: no slower, and idle means 0% CPU.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+        # Lengths vary, so a plan of memory for one shape never fits the next.
+        options.enable_mem_pattern = False
+        if bundle.manifest and bundle.manifest.optimized:
+            # The graph is final; the runtime's own passes would fuse slower operators back in.
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        return options
 
     def _check_labels(self, bundle: Bundle) -> None:
         """Where the graph declares the width of its logits, it must equal the labels' number."""

@@ -23,7 +23,9 @@ def pipeline(
     task: str | None = None,
     model: str | Path | Bundle | None = None,
     *,
+    mode: str = "latency",
     threads: int | None = None,
+    engine: str = "auto",
     **defaults: Any,
 ) -> Any:
     """Open a model for a task; a drop-in for ``transformers.pipeline``.
@@ -33,8 +35,16 @@ def pipeline(
             ``None`` takes the task that the bundle was exported for.
         model: a bundle directory, or an opened :class:`~leanbert.bundle.Bundle`; ``None`` for the
             embedded financial-sentiment model.
-        threads: threads of one call (``intra_op_num_threads``); ``None`` for all cores this
-            process may use, counted by affinity and cgroup quota.
+        mode: ``"latency"`` computes one batch at a time on all cores, soonest done for one text
+            or a few. ``"throughput"`` computes a batch on each core at the same time, for many
+            texts; the next ones are drawn and tokenized meanwhile. Two pipelines of one bundle
+            may differ in it.
+        threads: cores that one call computes on: ``intra_op_num_threads`` in latency mode, workers
+            in throughput mode; ``None`` for all that this process may use, counted by affinity
+            and cgroup quota.
+        engine: ``"native"`` is LeanBERT's own int8 encoder (x86-64 with AVX2 or AVX-512 VNNI,
+            bundles whose manifest has its table), ``"onnxruntime"`` runs every bundle on every
+            CPU; ``"auto"`` takes the native one wherever it can.
         defaults: defaults for the arguments of a call, for example ``top_k=None``.
 
     Returns:
@@ -44,6 +54,7 @@ def pipeline(
         BundleError: the model is missing, changed, or of an unknown format.
         TaskError: the task is unknown, or not this model's.
         InputError: an argument cannot be used.
+        EngineError: ``engine="native"``, and it cannot run the bundle here.
     """
     if task is not None:
         task = _ALIASES.get(task, task)
@@ -59,7 +70,7 @@ def pipeline(
         if task not in TASKS:
             said = f"is for {task}" if task else "does not say its task"
             raise TaskError(f"{bundle.path}: the bundle {said}; LeanBERT does {', '.join(TASKS)}")
-    return TASKS[task](bundle, threads=threads, **defaults)
+    return TASKS[task](bundle, mode=mode, threads=threads, engine=engine, **defaults)
 
 
 def embedded_bundle(task: str | None = None) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, ClassVar, Final, TypeVar
 
@@ -35,11 +35,15 @@ class Pipeline(ABC):
 
     Args:
         bundle: what to run.
-        threads: threads of one call; ``None`` for all cores this process may use.
+        mode: ``"latency"`` or ``"throughput"``: see :func:`leanbert.pipelines.pipeline`.
+        threads: cores that one call computes on; ``None`` for all that this process may use.
+        engine: who computes: see :func:`leanbert.pipelines.pipeline`.
         defaults: defaults for the arguments of a call.
 
     Raises:
         TaskError: the model does not do this task.
+        InputError: an argument cannot be used.
+        EngineError: the engine asked for cannot run the bundle.
     """
 
     task: ClassVar[str]
@@ -52,14 +56,18 @@ class Pipeline(ABC):
         self,
         bundle: Bundle,
         *,
+        mode: str = "latency",
         threads: int | None = None,
+        engine: str = "auto",
         **defaults: Any,
     ) -> None:
         self.bundle = bundle
+        self.mode = mode
         self.threads = threads
+        self.engine = engine
         self.defaults = defaults
         self._merged({})  # a wrong default is reported here, not at the first call
-        self.encoder = Encoder(bundle, threads)
+        self.encoder = Encoder(bundle, threads, mode, engine)
         have = self.encoder.engine.output_names
         if self.required_output not in have:
             made_for = f" (it was exported for {bundle.task})" if bundle.task else ""
@@ -82,7 +90,8 @@ class Pipeline(ABC):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as a recipe: another process opens the bundle itself, no weights travel."""
-        return (_reopen, (type(self), self.bundle.path.absolute(), self.threads, self.defaults))
+        path = self.bundle.path.absolute()
+        return (_reopen, (type(self), path, self.mode, self.threads, self.engine, self.defaults))
 
     def _merged(self, given: dict[str, Any]) -> dict[str, Any]:
         """The defaults with the arguments that were given over them."""
@@ -109,19 +118,32 @@ class Pipeline(ABC):
         shared = {name: value for name, value in options.items() if name in _SHARED}
         return self.encoder.map(items, decode, window=window, **shared)
 
-    @staticmethod
-    def _iterable(inputs: object) -> Iterable[object]:
+    def _dispatch(
+        self, inputs: object, answers: Callable[[Iterable[object]], Iterator[Any]]
+    ) -> Any:
+        """The answer of one input, a list for a list, a lazy iterator for any other iterable."""
+        if self._is_one(inputs):
+            return next(answers([inputs]))
+        if isinstance(inputs, (list, tuple)):
+            return list(answers(inputs))
         if isinstance(inputs, Iterable) and not isinstance(inputs, (bytes, bytearray)):
-            return inputs
+            return answers(inputs)
         raise InputError(
             f"expected a text, a list of texts or an iterable, got {type(inputs).__name__}"
         )
+
+    @staticmethod
+    def _is_one(inputs: object) -> bool:
+        """Whether ``inputs`` is a single text or pair."""
+        return isinstance(inputs, (str, Mapping))
 
 
 def _reopen(
     kind: type[Pipeline],
     path: Any,
+    mode: str,
     threads: int | None,
+    engine: str,
     defaults: dict[str, Any],
 ) -> Pipeline:
-    return kind(Bundle.open(path), threads=threads, **defaults)
+    return kind(Bundle.open(path), mode=mode, threads=threads, engine=engine, **defaults)

@@ -7,7 +7,8 @@ With it, each text gives one vector, as sentence-transformers pools.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,9 @@ class FeatureExtractionPipeline(Pipeline):
 
     Args:
         bundle: a bundle exported for feature-extraction.
-        threads: threads of one call; ``None`` for all cores this process may use.
+        mode: ``"latency"`` or ``"throughput"``: see :func:`leanbert.pipelines.pipeline`.
+        threads: cores that one call computes on; ``None`` for all that this process may use.
+        engine: who computes: see :func:`leanbert.pipelines.pipeline`.
         defaults: defaults for the arguments of a call.
     """
 
@@ -78,12 +81,9 @@ class FeatureExtractionPipeline(Pipeline):
         arrays = options.get("return_tensors") or None
         if arrays not in (None, True, "np"):
             raise InputError(f'return_tensors is {arrays!r}; LeanBERT makes "np" arrays only')
-        if isinstance(inputs, (str, Mapping)):
-            return next(self._vectors([inputs], options))
-        if isinstance(inputs, (list, tuple)):
-            answers = list(self._vectors(inputs, options))
-            return np.stack(answers) if arrays and pool and answers else answers
-        return self._vectors(self._iterable(inputs), options)
+        found = self._dispatch(inputs, partial(self._vectors, options=options))
+        stacked = arrays and pool and isinstance(inputs, (list, tuple)) and found
+        return np.stack(found) if stacked else found
 
     def _vectors(self, items: Iterable[object], options: dict[str, Any]) -> Iterator[Any]:
         pooling, normalize = options.get("pooling"), options.get("normalize")

@@ -28,7 +28,9 @@ class TextClassificationPipeline(Pipeline):
 
     Args:
         bundle: a bundle exported for text-classification.
-        threads: threads of one call; ``None`` for all cores this process may use.
+        mode: ``"latency"`` or ``"throughput"``: see :func:`leanbert.pipelines.pipeline`.
+        threads: cores that one call computes on; ``None`` for all that this process may use.
+        engine: who computes: see :func:`leanbert.pipelines.pipeline`.
         defaults: defaults for the arguments of a call.
     """
 
@@ -40,10 +42,12 @@ class TextClassificationPipeline(Pipeline):
         self,
         bundle: Bundle,
         *,
+        mode: str = "latency",
         threads: int | None = None,
+        engine: str = "auto",
         **defaults: Any,
     ) -> None:
-        super().__init__(bundle, threads=threads, **defaults)
+        super().__init__(bundle, mode=mode, threads=threads, engine=engine, **defaults)
         labels = bundle.config.id2label
         self._labels = [labels[i] for i in range(len(labels))]
 
@@ -76,13 +80,19 @@ class TextClassificationPipeline(Pipeline):
             InputError: an input or an argument cannot be used.
         """
         options = self._options({"top_k": top_k, "function_to_apply": function_to_apply, **kwargs})
-        answers = partial(self._answers, options=options)
-        if isinstance(inputs, (str, Mapping)) or _is_old_pair(inputs):
-            answer = next(answers([inputs]))
-            return [answer] if isinstance(inputs, str) and top_k is NOT_GIVEN else answer
-        if isinstance(inputs, (list, tuple)):
-            return list(answers(inputs))
-        return answers(self._iterable(inputs))
+        found = self._dispatch(inputs, partial(self._answers, options=options))
+        return [found] if isinstance(inputs, str) and top_k is NOT_GIVEN else found
+
+    @staticmethod
+    def _is_one(inputs: object) -> bool:
+        """A text or pair, or ``[[text, pair]]``, which transformers still reads as one pair."""
+        old_pair = (
+            isinstance(inputs, list)
+            and len(inputs) == 1
+            and isinstance(inputs[0], list)
+            and len(inputs[0]) == 2
+        )
+        return old_pair or isinstance(inputs, (str, Mapping))
 
     def _options(self, given: dict[str, Any]) -> dict[str, Any]:
         options = self._merged(given)
@@ -117,13 +127,3 @@ class TextClassificationPipeline(Pipeline):
     def _ranked(self, scores: Floats, top_k: int | None) -> list[dict[str, Any]]:
         order = np.argsort(-scores, kind="stable")[:top_k]
         return [{"label": self._labels[i], "score": float(scores[i])} for i in order]
-
-
-def _is_old_pair(inputs: object) -> bool:
-    """``[[text, pair]]``, which transformers still reads as one pair."""
-    return (
-        isinstance(inputs, list)
-        and len(inputs) == 1
-        and isinstance(inputs[0], list)
-        and len(inputs[0]) == 2
-    )

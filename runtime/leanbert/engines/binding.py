@@ -1,0 +1,187 @@
+"""The native library by ctypes: its records, its functions, and whether this machine can use it.
+
+What the records mean is said in ``runtime/native/include/leanbert_native.h``; the names are its.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from pathlib import Path
+
+from leanbert.errors import EngineError
+
+__all__ = [
+    "ABI_VERSION",
+    "LIBRARY",
+    "LayerRecord",
+    "ModelRecord",
+    "NormRecord",
+    "ProductRecord",
+    "TensorRecord",
+    "load_library",
+    "native_isa",
+    "why_no_library",
+]
+
+ABI_VERSION = 2
+"""``LB_ABI_VERSION`` of the header that this module repeats."""
+
+LIBRARY = Path(__file__).parent / "_native" / "libleanbert_native.so"
+
+_U32, _U64 = ctypes.c_uint32, ctypes.c_uint64
+_NO_ISA = "none"
+
+
+class TensorRecord(ctypes.Structure):
+    """``lb_tensor``; all zero means absent."""
+
+    _fields_ = (
+        ("offset", _U64),
+        ("bytes", _U64),
+        ("dtype", _U32),
+        ("rows", _U32),
+        ("cols", _U32),
+        ("reserved", _U32),
+    )
+
+
+class ProductRecord(ctypes.Structure):
+    """``lb_product``."""
+
+    _fields_ = (
+        ("weight", TensorRecord),
+        ("scale", TensorRecord),
+        ("bias", TensorRecord),
+        ("smoothing", TensorRecord),
+    )
+
+
+class NormRecord(ctypes.Structure):
+    """``lb_norm``."""
+
+    _fields_ = (("gamma", TensorRecord), ("beta", TensorRecord))
+
+
+class LayerRecord(ctypes.Structure):
+    """``lb_layer``."""
+
+    _fields_ = (
+        ("query", ProductRecord),
+        ("qkv", ProductRecord),
+        ("attention_output", ProductRecord),
+        ("attention_norm", NormRecord),
+        ("ffn_up", ProductRecord),
+        ("ffn_down", ProductRecord),
+        ("ffn_norm", NormRecord),
+    )
+
+
+class ModelRecord(ctypes.Structure):
+    """``lb_model_desc``."""
+
+    _fields_ = (
+        ("struct_size", _U32),
+        ("layer_size", _U32),
+        ("path", ctypes.c_char_p),
+        ("data", ctypes.c_void_p),
+        ("data_bytes", _U64),
+        ("threads", _U32),
+        ("hidden_size", _U32),
+        ("num_attention_heads", _U32),
+        ("intermediate_size", _U32),
+        ("embedding_size", _U32),
+        ("vocab_size", _U32),
+        ("max_positions", _U32),
+        ("position_offset", _U32),
+        ("type_vocab_size", _U32),
+        ("activation", _U32),
+        ("layer_norm_eps", ctypes.c_float),
+        ("word", TensorRecord),
+        ("word_scale", TensorRecord),
+        ("position", TensorRecord),
+        ("position_scale", TensorRecord),
+        ("token_type", TensorRecord),
+        ("embedding_norm", NormRecord),
+        ("projection", ProductRecord),
+        ("head", _U32),
+        ("head_activation", _U32),
+        ("head_dense", ProductRecord),
+        ("head_norm", NormRecord),
+        ("classifier", ProductRecord),
+        ("num_layers", _U32),
+        ("layers", ctypes.POINTER(LayerRecord)),
+    )
+
+
+def why_no_library() -> str | None:
+    """Why this machine cannot use the native engine at all; ``None`` if it can."""
+    try:
+        library = load_library()
+    except EngineError as error:
+        return str(error)
+    if _isa(library) == _NO_ISA:
+        return "this CPU has neither AVX-512 VNNI nor AVX2 with FMA, or LEANBERT_ISA is unknown"
+    return None
+
+
+def native_isa() -> str:
+    """The kernels that would run, ``"avx512_vnni"`` or ``"avx2"``; only where there is a library.
+
+    Raises:
+        EngineError: as :func:`load_library`.
+    """
+    return _isa(load_library())
+
+
+def _isa(library: ctypes.CDLL) -> str:
+    found: bytes = library.lb_isa()
+    return found.decode()
+
+
+def load_library() -> ctypes.CDLL:
+    """The library, loaded once a process.
+
+    Raises:
+        EngineError: it is not there, cannot be loaded, or has another interface.
+    """
+    return _load(LIBRARY)
+
+
+@cache
+def _load(path: Path) -> ctypes.CDLL:
+    if not path.is_file():
+        raise EngineError(
+            "the native library is not installed (LeanBERT was built without a C++ compiler, "
+            "or not for x86-64 Linux)"
+        )
+    try:
+        library = ctypes.CDLL(str(path))
+        version = int(library.lb_abi_version())
+    except (OSError, AttributeError) as error:
+        raise EngineError(f"the native library cannot be loaded ({error})") from error
+    if version != ABI_VERSION:
+        raise EngineError(
+            f"the native library has interface {version}, this LeanBERT needs {ABI_VERSION}; "
+            "install leanbert again"
+        )
+    handle, message = ctypes.c_void_p, (ctypes.c_char_p, ctypes.c_size_t)
+    library.lb_open.argtypes = [
+        ctypes.POINTER(ModelRecord),
+        ctypes.POINTER(handle),
+        *message,
+    ]
+    library.lb_close.argtypes = [handle]
+    library.lb_close.restype = None
+    pointer = ctypes.c_void_p
+    library.lb_run.argtypes = [
+        handle,
+        *(_U64, pointer, _U64, pointer, pointer),
+        *(pointer, _U64),
+        *message,
+    ]
+    library.lb_output_size.argtypes = [handle, _U64, _U64]
+    library.lb_output_size.restype = _U64
+    library.lb_encoder_isa.argtypes = [handle]
+    library.lb_encoder_isa.restype = library.lb_isa.restype = ctypes.c_char_p
+    return library
