@@ -7,6 +7,8 @@ examples:
   leanbert export ProsusAI/finbert -o finbert-int8
   leanbert export ProsusAI/finbert --revision main --recipe fp32 -o finbert-fp32
   leanbert export ./my-checkpoint -o my-bundle --force
+  leanbert export ProsusAI/finbert -o finbert-int8 --calibration news.csv \
+      --label-column sentiment --max-drop 0.5
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from leanbert.errors import MissingExtraError
 if TYPE_CHECKING:
     from leanbert_export.exporting import Report
 
+_PRODUCTS = ("MatMulIntegerToFloat", "DynamicQuantizeMatMul", "MatMul")
 _NEEDS = ("torch", "transformers", "optimum", "onnx", "onnx_ir", "safetensors")
 
 
@@ -31,7 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``leanbert export``."""
     parser.add_argument("model", metavar="MODEL", help="checkpoint directory or hub id")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--recipe", choices=("int8", "fp32"), default="int8")
+    parser.add_argument(
+        "--recipe",
+        choices=("int8", "int8-per-tensor", "fp32"),
+        default="int8",
+        help="int8-per-tensor is for comparison only: a text's scores depend on its neighbours",
+    )
     parser.add_argument("--revision", metavar="REV", help="branch, tag or commit on the hub")
     parser.add_argument(
         "--task",
@@ -41,7 +49,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reduce-range", action="store_true", help="7-bit weights, for x86 CPUs without VNNI"
     )
-    parser.add_argument("--force", action="store_true", help="replace an existing bundle")
+    parser.add_argument(
+        "--calibration",
+        type=Path,
+        metavar="FILE",
+        help=".txt, .csv or .jsonl: two thirds of its texts calibrate, one third judges (default: "
+        "a built-in sample)",
+    )
+    parser.add_argument("--text-column", default="text", metavar="NAME", help="default: text")
+    parser.add_argument(
+        "--label-column", metavar="NAME", help="labels in the file: judge by accuracy"
+    )
+    parser.add_argument(
+        "--max-drop",
+        type=float,
+        metavar="POINTS",
+        help="percentage points of accuracy (without labels: of agreement with PyTorch fp32) that "
+        "int8 may lose; the most sensitive products go back to fp32 until it holds (default: 1 "
+        "with --calibration, else only measured)",
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="replace an existing bundle; write one that fails --max-drop",
+    )
     parser.add_argument("--json", action="store_true", help="the card as one JSON object")
 
 
@@ -64,9 +95,13 @@ def run(args: argparse.Namespace) -> int:
         progress.total = len(STEPS)
 
         def on_step(name: str) -> None:
-            if name != STEPS[0]:
+            if name in STEPS[1:]:
                 progress.advance()
             progress.step(name)
+
+        max_drop = args.max_drop
+        if max_drop is None and args.calibration is not None:
+            max_drop = 1.0
 
         report = export(
             args.model,
@@ -76,6 +111,10 @@ def run(args: argparse.Namespace) -> int:
             task=args.task,
             reduce_range=args.reduce_range,
             force=args.force,
+            calibration=args.calibration,
+            text_column=args.text_column,
+            label_column=args.label_column,
+            max_drop=max_drop,
             on_step=on_step,
         )
     sys.stdout.write(_json(report) if args.json else _card(report))
@@ -87,7 +126,7 @@ def _card(report: Report) -> str:
     final = report.final
     fused = ", ".join(
         f"{report.operators[name]} {name}"
-        for name in ("MultiHeadAttention", "LayerNormalization", "DynamicQuantizeMatMul")
+        for name in ("MultiHeadAttention", "LayerNormalization", *_PRODUCTS)
         if name in report.operators
     )
     lines = [
@@ -100,11 +139,22 @@ def _card(report: Report) -> str:
         f"  {report.recipe:<11} largest difference {final.max_difference:.3g}, mean "
         f"{final.mean_difference:.3g}"
         + ("" if final.agreement is None else f", same label {final.agreement:.2%}")
-        + f" ({final.rows} sample texts)",
+        + f" ({final.rows} texts{' held back' if report.gate else ''})",
+        *_gate_lines(report),
+        f"  native      {report.native}",
         f"  try it      leanbert predict -m {report.path} "
         + ('"a text"' if report.checkpoint.task == "text-classification" else '--json "a text"'),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _gate_lines(report: Report) -> list[str]:
+    gate = report.gate
+    if gate is None:
+        return []
+    from leanbert_export.exporting import gate_line
+
+    return [f"  calibration {report.calibration}", f"  gate        {gate_line(gate)}"]
 
 
 def _json(report: Report) -> str:
@@ -121,5 +171,8 @@ def _json(report: Report) -> str:
         "max_difference": final.max_difference,
         "agreement": final.agreement,
         "rows": final.rows,
+        "calibration": report.calibration,
+        "gate": report.gate.as_dict() if report.gate else None,
+        "native": report.native,
     }
     return json.dumps(card) + "\n"

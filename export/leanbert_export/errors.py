@@ -6,6 +6,7 @@ __all__ = [
     "CheckpointError",
     "ExportError",
     "FusionError",
+    "GateError",
     "OutputExistsError",
     "ProofError",
     "first_line",
@@ -32,6 +33,10 @@ class FusionError(ExportError):
 
 class ProofError(ExportError):
     """The graph does not say what PyTorch says."""
+
+
+class GateError(ExportError):
+    """The int8 graph is less accurate than it may be."""
 
 
 class OutputExistsError(ExportError):

@@ -10,23 +10,43 @@ from typing import Any
 
 from leanbert.bundle import Bundle
 from leanbert.errors import InputError
+from leanbert.tokenization import Tokenizer
 from leanbert_export import writing
+from leanbert_export.calibration import watch
 from leanbert_export.checkpoint import Checkpoint, find_checkpoint
-from leanbert_export.fp32 import OPSET, export_fp32
+from leanbert_export.examples import Examples, read_examples
+from leanbert_export.fp32 import OPSET as EXPORT_OPSET
+from leanbert_export.fp32 import export_fp32
 from leanbert_export.fusion import count_operators, fuse
+from leanbert_export.gate import Gate, GateReport, pass_gate, rank_products
+from leanbert_export.products import find_products
 from leanbert_export.proof import Agreement, check_values, compare, make_golden
-from leanbert_export.quantization import RECIPES, Int8Settings, quantize, save_with_weights
+from leanbert_export.quantization import (
+    RECIPES,
+    check_products,
+    is_classifier,
+    quantize,
+    save_with_weights,
+)
+from leanbert_export.recipe import Int8Settings, Plan, make_plan
 from leanbert_export.reference import OUTPUT, TorchReference, sample_texts
+from leanbert_export.rewriting import OPSET, rewrite
+from leanbert_export.tabling import seal_with_table
 
 STEPS = (
     "finding the checkpoint",
     "exporting to ONNX",
     "fusing operators",
     "comparing fp32 with PyTorch",
+    "watching the calibration texts",
     "quantizing",
-    "comparing int8 with PyTorch",
+    "judging int8 on held-back texts",
     "writing the bundle",
 )
+
+_OWN_SAMPLE = "LeanBERT's own sample"
+MAX_HELD = 4000
+"""Held-back texts that are judged; the rest of a large file calibrates."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +61,40 @@ class Report:
     fp32: Agreement
     final: Agreement
     operators: dict[str, int]
+    calibration: str
+    """Where the calibration texts came from; empty for fp32."""
+    gate: GateReport | None
+    """``None`` for fp32."""
+    native: str
+    """Whether the native engine can run the bundle, or why it cannot."""
+
+
+@dataclass(frozen=True)
+class _Graphs:
+    """Writes one checkpoint's graph in any state of quantization."""
+
+    fused: Path
+    folder: Path
+    plans: dict[str, Plan]
+    settings: Int8Settings
+
+    def write(self, names: frozenset[str] | set[str]) -> Bundle:
+        """The bundle with the named products in int8 and every other in fp32."""
+        model = rewrite(self.fused)
+        if names:
+            quantize(model, {name: self.plans[name] for name in names}, self.settings)
+        _replace_graph(self.folder, model)
+        return Bundle.open(self.folder)
+
+    def without(self, names: frozenset[str]) -> Bundle:
+        """The bundle with the named products in fp32 and every other in int8."""
+        return self.write(set(self.plans) - names)
+
+
+def _replace_graph(folder: Path, model: Any) -> None:
+    for path in folder.glob("model.onnx*"):
+        path.unlink()
+    save_with_weights(model, folder / "model.onnx")
 
 
 def export(
@@ -53,6 +107,10 @@ def export(
     reduce_range: bool = False,
     force: bool = False,
     texts: Sequence[str] | None = None,
+    calibration: str | Path | Sequence[str] | None = None,
+    text_column: str = "text",
+    label_column: str | None = None,
+    max_drop: float | None = None,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Turn a checkpoint into a verified bundle.
@@ -60,29 +118,34 @@ def export(
     Args:
         model: a local directory or a hub id.
         output: the bundle's directory; it appears when everything has passed.
-        recipe: ``"int8"`` or ``"fp32"``.
+        recipe: ``"int8"``, ``"int8-per-tensor"`` (for comparison) or ``"fp32"``.
         revision: branch, tag or commit of a hub id.
         task: ``"text-classification"`` or ``"feature-extraction"``; by default the head's own.
         reduce_range: int8 weights in 7 bits, for x86 CPUs without VNNI.
-        force: replace a bundle that is there.
-        texts: texts to compare on; by default LeanBERT's own sample.
-        on_step: called with each of :data:`STEPS` as it begins.
+        force: replace a bundle that is there; write one that fails its gate.
+        texts: texts to compare the fp32 graph on, and for the golden answers; by default
+            LeanBERT's own sample.
+        calibration: a ``.txt``, ``.jsonl`` or ``.csv`` file, or texts: two thirds calibrate, one
+            third is held back to judge. By default LeanBERT's own sample.
+        text_column: of a ``.jsonl`` or ``.csv`` calibration file.
+        label_column: of the same; with it the drop is one of accuracy.
+        max_drop: percentage points that accuracy (without labels, agreement) may drop on the
+            held-back texts; ``None`` measures only.
+        on_step: called with each of :data:`STEPS` as it begins, and with details in between.
 
     Raises:
         ExportError: with its subclasses, whatever went wrong; nothing was written.
         InputError: an argument cannot be used.
     """
     output = Path(output)
-    if recipe not in RECIPES:
-        raise InputError(f"recipe is {recipe!r}; expected one of {', '.join(RECIPES)}")
-    if task is not None and task not in OUTPUT:
-        raise InputError(f"task is {task!r}; expected one of {', '.join(OUTPUT)}")
+    _check_arguments(recipe, task, calibration, label_column, max_drop)
     writing.check_output(output, force=force)
     on_step(STEPS[0])
     checkpoint = find_checkpoint(model, revision=revision, task=task)
     texts = sample_texts() if texts is None else texts
     if not texts:
         raise InputError("texts is empty; there is nothing to compare with PyTorch on")
+    examples = _examples(checkpoint, calibration, text_column, label_column)
     name = OUTPUT[checkpoint.task]
 
     with tempfile.TemporaryDirectory(prefix="leanbert-export-") as scratch:
@@ -95,26 +158,29 @@ def export(
         with writing.new_directory(output, force=force) as folder:
             writing.copy_parts(work / "exported", folder, checkpoint)
             on_step(STEPS[3])
-            save_with_weights(work / "fused.onnx", folder / "model.onnx")
+            _replace_graph(folder, rewrite(work / "fused.onnx"))
             bundle = Bundle.open(folder)
             reference = TorchReference(checkpoint)
             fp32 = final = compare(bundle, reference, texts, name)
             check_values(fp32, quantized=False)
-            settings: dict[str, Any] = {"name": recipe, "opset": OPSET}
-            if recipe == "int8":
-                on_step(STEPS[4])
-                chosen = Int8Settings(reduce_range=reduce_range)
-                for path in folder.glob("model.onnx*"):
-                    path.unlink()
-                settings |= asdict(chosen)
-                settings["products"] = quantize(work / "fused.onnx", folder / "model.onnx", chosen)
-                on_step(STEPS[5])
-                final = compare(bundle, reference, texts, name)
+            settings: dict[str, Any] = {"name": recipe, "opset": max(OPSET, EXPORT_OPSET)}
+            evidence = [{"dataset": "sample texts of the export", **asdict(fp32)}]
+            card: dict[str, Any] = {}
+            source, gate = "", None
+            if recipe != "fp32":
+                source = _OWN_SAMPLE if calibration is None else _source(calibration)
+                chosen = Int8Settings(per_token=recipe == "int8", reduce_range=reduce_range)
+                gate, final, details = _quantize(
+                    work, bundle, reference, examples, chosen, max_drop, force, on_step
+                )
                 check_values(final, quantized=True)
-            on_step(STEPS[6])
+                settings |= asdict(chosen) | {"calibration": source} | details
+                evidence = [{"dataset": f"{source}, held back from calibration", **asdict(final)}]
+                card = {"calibration": f"{source} ({details['calibration_rows']} texts)"}
+                card["accuracy gate"] = gate_line(gate)
+            on_step(STEPS[-1])
             golden, bounds = make_golden(bundle, reference, texts)
             operators = count_operators(folder / "model.onnx")
-            evidence = {"dataset": "sample texts of the export", **asdict(final)}
             content = writing.manifest_content(
                 checkpoint,
                 recipe=settings,
@@ -122,8 +188,10 @@ def export(
                 operators=operators,
                 golden=golden,
                 bounds=bounds,
-                evidence=[evidence],
+                evidence=evidence,
             )
+            content["card"] = card
+            card["native engine"] = seal_with_table(folder, content)
             writing.write_manifest(folder, content)
             bundle_bytes = Bundle.open(folder).size
     return Report(
@@ -135,4 +203,127 @@ def export(
         fp32=fp32,
         final=final,
         operators=operators,
+        calibration=source,
+        gate=gate,
+        native=str(card["native engine"]),
     )
+
+
+def _check_arguments(
+    recipe: str,
+    task: str | None,
+    calibration: object,
+    label_column: str | None,
+    max_drop: float | None,
+) -> None:
+    if recipe not in RECIPES:
+        raise InputError(f"recipe is {recipe!r}; expected one of {', '.join(RECIPES)}")
+    if task is not None and task not in OUTPUT:
+        raise InputError(f"task is {task!r}; expected one of {', '.join(OUTPUT)}")
+    if max_drop is not None and not 0 <= max_drop <= 100:
+        raise InputError(f"max_drop is {max_drop!r}; expected percentage points from 0 to 100")
+    if recipe == "fp32" and (calibration is not None or max_drop is not None):
+        raise InputError("the fp32 recipe takes no calibration texts and has no gate")
+    if label_column is not None and not isinstance(calibration, (str, Path)):
+        raise InputError("a label column needs a calibration file (.csv or .jsonl)")
+
+
+def _source(calibration: str | Path | Sequence[str]) -> str:
+    return Path(calibration).name if isinstance(calibration, (str, Path)) else "texts given"
+
+
+def _examples(
+    checkpoint: Checkpoint,
+    calibration: str | Path | Sequence[str] | None,
+    text_column: str,
+    label_column: str | None,
+) -> Examples:
+    if calibration is None:
+        return Examples(sample_texts())
+    if isinstance(calibration, (str, Path)):
+        if label_column is not None and checkpoint.task != "text-classification":
+            raise InputError(f"{checkpoint.task} has no labels; leave the label column out")
+        return read_examples(
+            Path(calibration),
+            checkpoint.config.id2label,
+            text_column=text_column,
+            label_column=label_column,
+        )
+    texts = list(calibration)
+    if len(texts) < 2 or not all(isinstance(text, str) for text in texts):
+        raise InputError("calibration: expected two texts or more")
+    return Examples(texts)
+
+
+def _quantize(
+    work: Path,
+    bundle: Bundle,
+    reference: TorchReference,
+    examples: Examples,
+    settings: Int8Settings,
+    max_drop: float | None,
+    force: bool,
+    on_step: Callable[[str], None],
+) -> tuple[GateReport, Agreement, dict[str, Any]]:
+    """Quantize ``bundle`` until it passes its gate."""
+    calibrating, held = examples.split(MAX_HELD)
+    on_step(STEPS[4])
+    fused = work / "fused.onnx"
+    model = rewrite(fused)
+    products = [product for product in find_products(model.graph) if not is_classifier(product)]
+    check_products(len(products), model.graph)
+    samples = (
+        watch(model, Tokenizer.of(bundle), calibrating.texts, work) if settings.per_token else {}
+    )
+    on_step(STEPS[5])
+    plans = make_plan(products, samples, settings, lambda name: on_step(f"{STEPS[5]} {name}"))
+    del samples, model
+    graphs = _Graphs(fused, bundle.path, plans, settings)
+    on_step(STEPS[6])
+    names = list(plans)
+    gate = Gate(bundle, reference, held)
+
+    def rank() -> list[str]:
+        return rank_products(
+            names,
+            lambda name: graphs.write(set() if name is None else {name}),
+            calibrating.texts,
+            lambda name: on_step(f"ranking the products: {name}"),
+        )
+
+    report = pass_gate(
+        gate, graphs.without, max_drop=max_drop, rank=rank, force=force, on_step=on_step
+    )
+    final = compare(bundle, reference, held.texts, OUTPUT[reference.task])
+    details = {
+        "calibration_rows": len(calibrating.texts),
+        "products": {
+            name: "fp32"
+            if name in report.fp32_products
+            else plan.summary()
+            if settings.per_token
+            else "int8"
+            for name, plan in plans.items()
+        },
+        "gate": report.as_dict(),
+    }
+    return report, final, details
+
+
+def gate_line(gate: GateReport) -> str:
+    """The card's sentence on the gate."""
+    told = (
+        f"{gate.metric} {gate.int8:.2%} in int8, {gate.fp32:.2%} in fp32 on {gate.rows} texts held "
+        "back"
+    )
+    if gate.max_drop is None:
+        return f"not set; {told}"
+    verdict = "passed" if gate.passed else "FAILED, written with --force"
+    line = f"{verdict}: at most {gate.max_drop:g} points may be lost; {told}"
+    if gate.fp32_products:
+        line += (
+            f"; {len(gate.fp32_products)} products in fp32 for it, which cost "
+            f"{(gate.bytes_after - gate.bytes_before) / 1e6:.1f} MB and "
+            f"{gate.slowdown - 1:+.0%} time"
+        )
+    return line

@@ -65,7 +65,8 @@ def compare(
     Raises:
         ProofError: names or shapes differ.
     """
-    engine, tokenizer = load_engine(bundle), Tokenizer.of(bundle)
+    engine = load_engine(bundle, engine="onnxruntime")
+    tokenizer = Tokenizer.of(bundle)
     if output not in engine.output_names:
         raise ProofError(
             f"names: the graph gives {', '.join(engine.output_names)}, PyTorch {output}"
@@ -74,7 +75,7 @@ def compare(
     largest = 0.0
     ours: list[Floats] = []
     theirs: list[Floats] = []
-    for batch in plan_batches(encodings.lengths, MAX_TOKENS):
+    for batch in plan_batches(encodings.lengths, MAX_TOKENS["latency"]):
         inputs = encodings.collate(batch)
         wanted, got = reference.run(inputs), engine.run(inputs)[output]
         if wanted.shape != got.shape:
@@ -83,8 +84,8 @@ def compare(
         difference = np.abs(wanted - got)
         worst = (difference[real] if got.ndim == 3 else difference).max()
         largest = float(np.maximum(largest, worst))  # NaN stays, which max() would drop
-        ours.append(_answers(got, inputs, bundle.config))
-        theirs.append(_answers(wanted, inputs, bundle.config))
+        ours.append(answers_of(got, inputs, bundle.config))
+        theirs.append(answers_of(wanted, inputs, bundle.config))
     return _agreement(np.concatenate(ours), np.concatenate(theirs), largest, output)
 
 
@@ -110,7 +111,7 @@ def make_golden(
     The bounds are 2 times (largest) and 1.4 times (mean) what is measured here, and at least
     fp32's.
     """
-    engine, tokenizer = load_engine(bundle), Tokenizer.of(bundle)
+    engine, tokenizer = load_engine(bundle, engine="onnxruntime"), Tokenizer.of(bundle)
     golden: list[Golden] = []
     differences: list[Floats] = []
     for text, pair in _golden_texts(texts):
@@ -138,7 +139,7 @@ def _golden_texts(texts: Sequence[str]) -> list[tuple[str, str | None]]:
     return [*chosen[:_GOLDEN_TEXTS], (ordered[-1], ordered[len(ordered) // 2])]
 
 
-def _answers(output: Floats, inputs: ModelInputs, config: ModelConfig) -> Floats:
+def answers_of(output: Floats, inputs: ModelInputs, config: ModelConfig) -> Floats:
     """What a user would get: probabilities, or one pooled vector a text."""
     if output.ndim == 3:
         return mean_pool(output, inputs["attention_mask"])

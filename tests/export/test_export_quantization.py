@@ -4,54 +4,96 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
+import onnx_ir as ir
 import pytest
+from export_graphs import Graph, products, read, recipe_of
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from onnx import numpy_helper
 from safetensors.numpy import load_file
 
-from leanbert_export.checkpoint import find_checkpoint
 from leanbert_export.errors import ExportError
-from leanbert_export.quantization import WEIGHTS_FILE, Int8Settings, quantize, quantize_columns
+from leanbert_export.products import find_products
+from leanbert_export.quantization import WEIGHTS_FILE, check_products
+from leanbert_export.rewriting import rewrite
+from leanbert_export.rounding import quantize_columns
 
 if TYPE_CHECKING:
     from export.conftest import Workshop
 
 LAYERS, WIDTH = 2, 32  # of the tiny checkpoints
+Floats = npt.NDArray[np.float32]
+
+LAYER = {"MultiHeadAttention": 1, "Split": 1, "Gelu": 1, "LayerNormalization": 2, "Add": 5}
+"""Whatever the recipe: sums of the query's bias, two other biases, and two residuals."""
+ABSENT = (
+    "Attention", "BiasGelu", "Constant", "DequantizeLinear", "DynamicQuantizeLinear", "Erf",
+    "FastGelu", "MatMulInteger", "QAttention", "QLinearMatMul", "SkipLayerNormalization", "Softmax",
+    "Transpose",
+)  # fmt: skip
 
 
-@dataclass
-class Graph:
-    """A graph's nodes, and its weights as arrays."""
-
-    nodes: list[Any]
-    weights: Mapping[str, npt.NDArray[Any]]
-    counts: Mapping[str, int]
-
-    def of(self, op_type: str) -> list[Any]:
-        return [node for node in self.nodes if node.op_type == op_type]
-
-    def products(self) -> list[list[npt.NDArray[Any]]]:
-        """Weight, scale and bias of each int8 product, in the graph's order."""
-        return [
-            [self.weights[node.input[i]] for i in (1, 2, 4)]
-            for node in self.of("DynamicQuantizeMatMul")
-        ]
+def per_token(products: int, after_gelu: int, smoothed: int) -> Counter[str]:
+    """The operators of some products: a GELU's minimum is known, so its rows need no ReduceMin."""
+    return Counter(
+        ReduceMax=products,
+        ReduceMin=products - after_gelu,
+        Mul=2 * products - after_gelu + smoothed,
+        Max=products,
+        QuantizeLinear=products,
+        MatMulIntegerToFloat=products,
+    )
 
 
-def read(bundle: Path) -> Graph:
-    graph = onnx.load(str(bundle / "model.onnx")).graph
-    nodes = list(graph.node)
-    weights = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
-    return Graph(nodes, weights, Counter(node.op_type for node in nodes))
+def smoothed(recipe: Mapping[str, Any], place: str) -> int:
+    """Products of a layer (or the head) that are smoothed."""
+    return sum(
+        plan["smoothed"]
+        for name, plan in recipe["products"].items()
+        if name.rpartition(".")[0] == place
+    )
+
+
+def assert_operators(bundle: Path, layers: int, *, classifier: bool) -> None:
+    """Every operator of every layer, and no others."""
+    graph, recipe = read(bundle), recipe_of(bundle)
+    embeddings, *found, head = graph.layers()
+    assert len(found) == layers
+    for i, layer in enumerate(found):
+        last = classifier and i == layers - 1
+        expected = Counter(LAYER) + per_token(4 + last, 1, smoothed(recipe, f"layer.{i}"))
+        expected += Counter(Gather=int(last))  # of the first token
+        if i == 0:  # the mask
+            expected += Counter(Cast=1, ReduceSum=1)
+        assert layer == expected, i
+    assert embeddings == Counter(
+        # Ids, and the position's, of rows and scales; token types; the length.
+        Gather=6, Cast=2, Mul=2, Unsqueeze=1, Slice=1, Add=2, LayerNormalization=1
+    )  # fmt: skip
+    expected = Counter[str]()
+    if classifier:
+        expected = per_token(1, 0, smoothed(recipe, "head")) + Counter(
+            Gather=1, Add=1, Tanh=1, Gemm=1
+        )
+    assert head == expected
+    total = graph.counts
+    assert total["MatMulIntegerToFloat"] == len(recipe["products"])
+    assert len(recipe["products"]) == (4 * layers + 2 if classifier else 4 * layers)
+    # One zero point, as many times as there are rows: for all tokens, for first tokens, in a head.
+    kinds = {
+        (plan["zero_point"], name.startswith(f"layer.{layers - 1}") and classifier
+         and not name.endswith("key_value"), name.startswith("head."))
+        for name, plan in recipe["products"].items()
+    }  # fmt: skip
+    assert total["Expand"] == total["Shape"] - 1 == len(kinds)
+    for absent in (*ABSENT, "MatMul", "DynamicQuantizeMatMul"):
+        assert absent not in total
 
 
 @pytest.fixture(scope="module")
@@ -60,89 +102,169 @@ def int8(workshop: Workshop) -> Graph:
 
 
 @pytest.fixture(scope="module")
-def torch_weights(workshop: Workshop) -> dict[str, npt.NDArray[np.float32]]:
-    made: dict[str, npt.NDArray[np.float32]] = load_file(workshop.tiny() / "model.safetensors")
+def torch_weights(workshop: Workshop) -> dict[str, Floats]:
+    made: dict[str, Floats] = load_file(workshop.tiny() / "model.safetensors")
     return made
 
 
-@pytest.mark.slow
-def test_every_product_is_one_operator(int8: Graph) -> None:
-    assert int8.counts["DynamicQuantizeMatMul"] == 4 * LAYERS + 1  # and the pooler
-    assert int8.counts["MultiHeadAttention"] == LAYERS
-    assert int8.counts["Gemm"] == 1  # the classifier stays in fp32
-    for absent in ("MatMul", "MatMulInteger", "QLinearMatMul", "DynamicQuantizeLinear"):
-        assert absent not in int8.counts
-    for absent in ("QAttention", "Attention", "SkipLayerNormalization", "BiasGelu"):
-        assert absent not in int8.counts
+@pytest.fixture(scope="module")
+def wanted(torch_weights: dict[str, Floats]) -> list[Floats]:
+    """The checkpoint's weights, joined as the classifier's products join them."""
+
+    def join(*names: str) -> Floats:
+        return np.concatenate([torch_weights[f"{name}.weight"].T for name in names], axis=1)
+
+    expected = []
+    for i in range(LAYERS):
+        layer = f"bert.encoder.layer.{i}"
+        query, key, value = (f"{layer}.attention.self.{part}" for part in ("query", "key", "value"))
+        if i < LAYERS - 1:
+            expected.append(join(query, key, value))
+        else:
+            expected += [join(query), join(key, value)]
+        expected.append(join(f"{layer}.attention.output.dense"))
+        expected.append(join(f"{layer}.intermediate.dense"))
+        expected.append(join(f"{layer}.output.dense"))
+    return [*expected, join("bert.pooler.dense")]
 
 
 @pytest.mark.slow
-def test_features_have_no_pooler(workshop: Workshop) -> None:
-    graph = read(workshop.bundle("features", "int8"))
-    assert graph.counts["DynamicQuantizeMatMul"] == 4 * LAYERS
-    assert "Gemm" not in graph.counts
+def test_operators_of_a_classifier(workshop: Workshop) -> None:
+    assert_operators(workshop.bundle("classifier", "int8"), LAYERS, classifier=True)
+
+
+@pytest.mark.slow
+def test_features_have_no_pooler_and_need_every_token(workshop: Workshop) -> None:
+    assert_operators(workshop.bundle("features", "int8"), LAYERS, classifier=False)
 
 
 @pytest.mark.slow
 def test_the_real_model_too(workshop: Workshop) -> None:
     report = workshop.report("minilm-classifier", "int8")
-    assert report.operators["DynamicQuantizeMatMul"] == 4 * 6 + 1
-    assert report.operators["MultiHeadAttention"] == 6
+    assert_operators(report.path, 6, classifier=True)
+    assert report.operators == read(report.path).counts
     assert report.bundle_bytes < 0.27 * report.checkpoint_bytes
 
 
 @pytest.mark.slow
-def test_products_keep_the_checkpoints_weights(
-    int8: Graph, torch_weights: dict[str, npt.NDArray[np.float32]]
-) -> None:
-    expected: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]] = []
-
-    def join(*names: str) -> None:
-        expected.append(
-            (
-                np.concatenate([torch_weights[f"{name}.weight"].T for name in names], axis=1),
-                np.concatenate([torch_weights[f"{name}.bias"] for name in names]),
-            )
-        )
-
-    for i in range(LAYERS):
-        layer = f"bert.encoder.layer.{i}"
-        join(*(f"{layer}.attention.self.{name}" for name in ("query", "key", "value")))
-        join(f"{layer}.attention.output.dense")
-        join(f"{layer}.intermediate.dense")
-        join(f"{layer}.output.dense")
-    join("bert.pooler.dense")
-    products = int8.products()
-    assert len(products) == len(expected)
-    for (weight, scale, bias), (wanted, wanted_bias) in zip(products, expected, strict=True):
-        assert weight.dtype == np.int8
-        assert scale.dtype == bias.dtype == np.float32
-        assert weight.shape == wanted.shape
-        assert scale.shape == bias.shape == (wanted.shape[1],)
-        assert np.abs(weight.astype(int)).max(axis=0).tolist() == [127] * len(scale)
-        assert np.all(np.abs(weight * scale - wanted) <= scale * 0.5001)
-        np.testing.assert_array_equal(bias, wanted_bias)
+def test_names_of_the_products(workshop: Workshop) -> None:
+    whole = ["qkv", "attention_output", "ffn_up", "ffn_down"]
+    last = ["query", "key_value", *whole[1:]]
+    names = {
+        kind: list(recipe_of(workshop.bundle(kind, "int8"))["products"])
+        for kind in ("classifier", "features")
+    }
+    assert names["features"] == [f"layer.{i}.{name}" for i in range(LAYERS) for name in whole]
+    assert names["classifier"] == [
+        *(f"layer.0.{name}" for name in whole),
+        *(f"layer.1.{name}" for name in last),
+        "head.dense",
+    ]
 
 
 @pytest.mark.slow
-def test_products_are_symmetric_and_have_a_bias(int8: Graph) -> None:
-    for node in int8.of("DynamicQuantizeMatMul"):
+def test_per_tensor_has_one_operator_a_product(workshop: Workshop, wanted: list[Floats]) -> None:
+    bundle = workshop.bundle("classifier", "int8-per-tensor")
+    graph = read(bundle)
+    assert graph.counts == Counter(LAYER) + Counter(LAYER) + Counter(
+        # Of the embeddings and the head, see `assert_operators`; one Gather of the first token.
+        DynamicQuantizeMatMul=4 * LAYERS + 2, Gather=8, Cast=3, Mul=2, Unsqueeze=1, Slice=1, Add=3,
+        LayerNormalization=1, ReduceSum=1, Shape=1, Tanh=1, Gemm=1,
+    )  # fmt: skip
+    for node, weight in zip(graph.of("DynamicQuantizeMatMul"), wanted, strict=True):
         assert node.domain == "com.microsoft"
-        assert len(node.input) == 5
-        assert not node.input[3]  # no zero point
-        assert node.input[4]
+        assert not any(node.input[3:])  # no zero point, no bias: it is added after
+        levels, scale = (graph.weights[name] for name in node.input[1:3])
+        assert levels.dtype == np.int8
+        assert scale.dtype == np.float32
+        assert scale.shape == (weight.shape[1],)
+        assert np.abs(levels.astype(int)).max(axis=0).tolist() == [127] * len(scale)
+        assert np.all(np.abs(levels * scale - weight) <= scale * 0.5001)
+
+
+@pytest.mark.slow
+def test_products_keep_the_checkpoints_weights(int8: Graph, wanted: list[Floats]) -> None:
+    found = products(int8)
+    assert len(found) == len(wanted)
+    for product, weight in zip(found, wanted, strict=True):
+        assert product.levels.dtype == np.int8
+        assert product.scale.dtype == np.float32
+        assert product.levels.shape == weight.shape
+        assert product.scale.shape == (weight.shape[1],)
+        assert np.all(product.scale > 0)
+        assert np.abs(product.levels.astype(int)).max() <= 127
+        assert np.all(np.abs(product.levels.astype(int)).max(axis=0) > 63)  # all 8 bits
+        # Not each to its nearest: an error is made good by the weights that come after.
+        error = np.linalg.norm(product.weight - weight, axis=0) / np.linalg.norm(weight, axis=0)
+        assert error.max() < 0.2
+        assert error.mean() < 0.03
+
+
+@pytest.mark.slow
+def test_each_row_is_quantized_alone(workshop: Workshop, int8: Graph) -> None:
+    plans = list(recipe_of(workshop.bundle("classifier", "int8"))["products"].values())
+    for product, plan in zip(products(int8), plans, strict=True):
+        node, quantize = product.node, product.quantize
+        assert node.domain == "com.microsoft"
+        assert len(node.input) == 5  # its bias is a sum of its own, its weights are symmetric
+        assert product.zero_point == plan["zero_point"]
+        assert (product.smoothing is not None) == plan["smoothed"]
+        attributes = {
+            item.name: onnx.helper.get_attribute_value(item) for item in quantize.attribute
+        }
+        assert attributes == {"axis": -1, "block_size": product.levels.shape[0]}
+        scale = int8.maker(quantize.input[1])
+        assert scale.op_type == "Max"
+        high = int8.maker(scale.input[0])
+        assert high.op_type == "Mul"
+        largest = int8.maker(high.input[0])
+        assert largest.op_type == "ReduceMax"
+        assert largest.input[0] == quantize.input[0]
+        assert int8.weights[largest.input[1]].tolist() == [-1]
+        assert int8.weights[high.input[1]] == pytest.approx(
+            plan["clip"] / (255 - plan["zero_point"]), rel=1e-6
+        )
+        zeros = int8.maker(quantize.input[2])
+        assert zeros.op_type == "Expand"
+        assert int8.weights[zeros.input[0]].tolist() == [plan["zero_point"]]
 
 
 @pytest.mark.slow
 def test_attention_takes_one_split_product(int8: Graph) -> None:
-    makers = {output: node for node in int8.nodes for output in node.output}
-    for node in int8.of("MultiHeadAttention"):
-        splits = [makers[name] for name in node.input[:3]]
-        assert [split.op_type for split in splits] == ["Split"] * 3
-        assert splits[0] == splits[1] == splits[2]
-        assert list(splits[0].output) == list(node.input[:3])
-        assert makers[splits[0].input[0]].op_type == "DynamicQuantizeMatMul"
-        assert not node.input[3]  # the bias went into the product
+    """In the last layer keys and values alone: its query is of the first token."""
+    first, last = int8.of("MultiHeadAttention")
+    for node, position in ((first, 0), (last, 1)):
+        splits = [int8.maker(name) for name in node.input[position:3]]
+        if position == 0:  # on the way lies the query's bias
+            splits[0] = int8.maker(splits[0].input[0])
+        assert all(split == splits[-1] for split in splits)
+        assert splits[-1].op_type == "Split"
+        assert int8.maker(splits[-1].input[0]).op_type == "MatMulIntegerToFloat"
+        assert list(splits[-1].output)[-2:] == list(node.input[1:3])
+        assert not node.input[3]  # the query's bias is added before, the value's went on
+    query = int8.maker(int8.maker(last.input[0]).input[0])
+    assert query.op_type == "MatMulIntegerToFloat"
+    rows = int8.maker(query.input[0]).input[0]
+    while int8.maker(rows).op_type != "Gather":
+        rows = int8.maker(rows).input[0]
+    gather = int8.maker(rows)
+    assert gather.attribute[0].i == 1
+    assert int8.weights[gather.input[1]].tolist() == [0]
+
+
+@pytest.mark.slow
+def test_the_fp32_recipe_is_rewritten_too(workshop: Workshop) -> None:
+    graph = read(workshop.bundle("classifier"))
+    embeddings, first, last, head = graph.layers()
+    assert first == Counter(LAYER) + Counter(MatMul=4, Cast=1, ReduceSum=1)
+    assert last == Counter(LAYER) + Counter(MatMul=5, Gather=1)
+    assert head == Counter(Gather=1, MatMul=1, Add=1, Tanh=1, Gemm=1)
+    assert embeddings == Counter(Gather=4, Unsqueeze=1, Slice=1, Add=2, LayerNormalization=1)
+    _, *layers, head = read(workshop.bundle("features")).layers()
+    assert [layer["MatMul"] for layer in layers] == [4, 4]
+    assert not head
+    for absent in ABSENT:
+        assert absent not in graph.counts
 
 
 @pytest.mark.slow
@@ -183,23 +305,29 @@ def test_weights_lie_beside_the_graph(workshop: Workshop, recipe: str) -> None:
 @pytest.mark.slow
 def test_reduce_range_leaves_seven_bits(workshop: Workshop) -> None:
     report = workshop.report("classifier", "int8", reduce_range=True)
-    products = read(report.path).products()
-    assert len(products) == 4 * LAYERS + 1
-    for weight, scale, _ in products:
-        assert np.abs(weight.astype(int)).max(axis=0).tolist() == [63] * len(scale)
+    found = products(read(report.path))
+    assert len(found) == 4 * LAYERS + 2
+    for product in found:
+        largest = np.abs(product.levels.astype(int)).max(axis=0)
+        assert largest.max() <= 63
+        assert largest.min() > 31  # and no more is lost
 
 
 @pytest.mark.slow
-def test_a_graph_without_its_products_is_refused(workshop: Workshop, tmp_path: Path) -> None:
-    checkpoint = find_checkpoint(str(workshop.tiny()), revision=None, task=None)
-    model = onnx.load(str(workshop.trace(checkpoint, tmp_path / "traced")))
-    for node in model.graph.node:
-        if node.op_type in ("MatMul", "Gemm"):
+def test_a_graph_without_its_products_is_refused(workshop: Workshop) -> None:
+    model = rewrite(workshop.fused("classifier"))
+    found = find_products(model.graph)
+    check_products(len(found), model.graph)
+    for node in model.graph:
+        if node.op_type == "MatMul":
             node.op_type = "Other"
-    onnx.save(model, str(tmp_path / "none.onnx"))
-    with pytest.raises(ExportError, match=r"^0 products quantized where 0 were expected"):
-        quantize(tmp_path / "none.onnx", tmp_path / "model.onnx", Int8Settings())
-    assert not (tmp_path / "model.onnx").exists()
+    with pytest.raises(ExportError, match=r"^0 products found where 8 were expected"):
+        check_products(len(find_products(model.graph)), model.graph)
+    with pytest.raises(ExportError, match=r"^7 products found where 8"):
+        check_products(7, model.graph)
+    empty = ir.Graph([], [], nodes=[])
+    with pytest.raises(ExportError, match=r"^0 products found where 0"):
+        check_products(0, empty)
 
 
 magnitudes = st.floats(2**-60, 2**60, width=32)

@@ -1,0 +1,90 @@
+"""Round a product's weights to int8 so that its result, not the weights, changes least.
+
+All of it costs nothing at run time. In numpy alone: the arrays are a few MB.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Floats: TypeAlias = "npt.NDArray[np.float32]"
+Doubles: TypeAlias = "npt.NDArray[np.float64]"
+Int8: TypeAlias = "npt.NDArray[np.int8]"
+
+_CLIPS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
+_BLOCK = 128
+# Of the mean energy, added to each; GPTQ's own 0.01 is for far larger models. The mean difference
+# of probability is the same for both, 0.0029 (embedded model's teacher, Twitter validation set).
+_DAMPING = 0.001
+
+
+def quantize_columns(weight: Floats, limit: int) -> tuple[Int8, Floats]:
+    """Symmetric int8 with one scale a column, to the nearest.
+
+    *Shape:* ``(inputs, outputs)`` -> ``(inputs, outputs)`` int8 in ``[-limit, limit]``,
+    ``(outputs,)`` float32; ``weight ~ int8 * scale``.
+    """
+    scale = column_scales(weight, limit)
+    return np.clip(np.rint(weight / scale), -limit, limit).astype(np.int8), scale
+
+
+def column_scales(weight: Floats, limit: int) -> Floats:
+    """The scale of each column at which its largest weight is ``limit``."""
+    largest = np.abs(weight).max(axis=0)
+    # Below the smallest normal number the division would underflow to 0; such weights are 0.
+    tiny = np.finfo(np.float32).tiny * limit
+    scale: Floats = np.where(largest > tiny, largest / limit, 1.0).astype(np.float32)
+    return scale
+
+
+def clipped_scales(weight: Floats, energy: Doubles, limit: int) -> Floats:
+    """The scale of each column, smaller where clipping its few largest weights pays.
+
+    ``energy`` is the sum of squares of each input: an error counts by what it meets.
+    """
+    full = column_scales(weight, limit)
+    best, least = full, np.full(weight.shape[1], np.inf)
+    for share in _CLIPS:
+        scale = (full * np.float32(share)).astype(np.float32)
+        levels = np.clip(np.rint(weight / scale), -limit, limit)
+        error = (energy[:, None] * (weight - levels * scale) ** 2).sum(axis=0)
+        better = error < least
+        best, least = np.where(better, scale, best), np.where(better, error, least)
+    return best
+
+
+def quantize_compensated(weight: Floats, gram: Doubles, limit: int) -> tuple[Int8, Floats]:
+    """Round input by input, each error spread over the inputs still to come.
+
+    Minimizes the product's squared error greedily, with ``gram``, the sum of ``x.T @ x``, as its
+    second derivative, inputs of most energy first: GPTQ (Frantar et al., arXiv 2210.17323).
+
+    *Shape:* weight ``(inputs, outputs)``, gram ``(inputs, inputs)``; returns as
+    :func:`quantize_columns`.
+    """
+    energy = np.diag(gram)
+    mean = float(energy.mean())
+    if not mean > 0:
+        return quantize_columns(weight, limit)
+    scale = clipped_scales(weight, energy, limit)
+    order = np.argsort(-energy, kind="stable")
+    hessian = gram[np.ix_(order, order)].copy()
+    hessian[np.diag_indices_from(hessian)] += _DAMPING * mean
+    upper = np.linalg.cholesky(np.linalg.inv(hessian)).T
+    left = weight[order].astype(np.float64)
+    rounded = np.empty(left.shape, np.int8)
+    for start in range(0, len(left), _BLOCK):
+        end = min(start + _BLOCK, len(left))
+        errors = np.empty((end - start, left.shape[1]))
+        for i in range(start, end):
+            level = np.clip(np.rint(left[i] / scale), -limit, limit)
+            rounded[i] = level
+            errors[i - start] = (left[i] - level * scale) / upper[i, i]
+            left[i + 1 : end] -= np.outer(upper[i, i + 1 : end], errors[i - start])
+        left[end:] -= upper[start:end, end:].T @ errors
+    levels = np.empty_like(rounded)
+    levels[order] = rounded
+    return levels, scale
