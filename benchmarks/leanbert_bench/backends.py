@@ -15,7 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-__all__ = ["Backend", "LeanBert", "OptimumInt8", "Transformers", "optimum_preset"]
+__all__ = [
+    "OPTIMUM_GRAPH",
+    "Backend",
+    "LeanBert",
+    "OptimumInt8",
+    "Transformers",
+    "optimum_preset",
+    "quantize_with_optimum",
+]
+
+OPTIMUM_GRAPH = "model_quantized.onnx"
+"""The file that Optimum's quantizer writes."""
 
 _TASK = "text-classification"
 _TOKENIZER_FILES = ("config.json", "tokenizer.json", "vocab.txt")
@@ -80,8 +91,9 @@ class _PipelineBackend(Backend):
     def one(self, text: str) -> object:
         return self._pipeline(text, truncation=True)
 
-    def many(self, texts: Sequence[str]) -> object:
-        return self._pipeline(list(texts), truncation=True)
+    def many(self, texts: Sequence[str], **options: Any) -> object:
+        """See :meth:`Backend.many`; ``options`` are the call's, for example ``batch_size``."""
+        return self._pipeline(list(texts), truncation=True, **options)
 
     def answers(self, texts: Sequence[str]) -> list[Answer]:
         found = self._pipeline(list(texts), truncation=True, top_k=None)
@@ -120,20 +132,14 @@ class Transformers(_PipelineBackend):
 class OptimumInt8(_PipelineBackend):
     """Optimum's own int8 preset for this CPU, on ONNX Runtime."""
 
-    _GRAPH = "model_quantized.onnx"
-
     @classmethod
     def prepare(cls, model: Path, folder: Path) -> Path:
         """Export and quantize with Optimum's defaults, dynamic and per channel."""
-        from optimum.onnxruntime import ORTModelForSequenceClassification, ORTQuantizer
-        from optimum.onnxruntime.configuration import AutoQuantizationConfig
+        from optimum.onnxruntime import ORTModelForSequenceClassification
         from transformers import AutoTokenizer
 
         exported = ORTModelForSequenceClassification.from_pretrained(str(model), export=True)
-        preset = getattr(AutoQuantizationConfig, optimum_preset())
-        ORTQuantizer.from_pretrained(exported).quantize(
-            save_dir=str(folder), quantization_config=preset(is_static=False, per_channel=True)
-        )
+        quantize_with_optimum(exported, folder)
         AutoTokenizer.from_pretrained(str(model)).save_pretrained(str(folder))
         return folder
 
@@ -158,19 +164,21 @@ class OptimumInt8(_PipelineBackend):
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
         model = ORTModelForSequenceClassification.from_pretrained(
-            str(self.model), file_name=self._GRAPH, session_options=options
+            str(self.model), file_name=OPTIMUM_GRAPH, session_options=options
         )
         tokenizer = transformers.AutoTokenizer.from_pretrained(str(self.model))
         self._pipeline = transformers.pipeline(_TASK, model=model, tokenizer=tokenizer)
 
     def size(self) -> int:
         """See :meth:`Backend.size`."""
-        names = (self._GRAPH, f"{self._GRAPH}.data", *_TOKENIZER_FILES)
+        names = (OPTIMUM_GRAPH, f"{OPTIMUM_GRAPH}.data", *_TOKENIZER_FILES)
         return _bytes(self.model / name for name in names)
 
 
 class LeanBert(_PipelineBackend):
     """A LeanBERT bundle, or a plain ONNX export, with LeanBERT's defaults."""
+
+    mode = "latency"
 
     def import_libraries(self) -> None:
         """See :meth:`Backend.import_libraries`."""
@@ -180,7 +188,7 @@ class LeanBert(_PipelineBackend):
         """See :meth:`Backend.load`."""
         from leanbert import pipeline
 
-        self._pipeline = pipeline(_TASK, self.model, threads=self.threads)
+        self._pipeline = pipeline(_TASK, self.model, mode=self.mode, threads=self.threads)
 
     def size(self) -> int:
         """See :meth:`Backend.size`."""
@@ -193,6 +201,22 @@ def optimum_preset(flags: Sequence[str] | None = None) -> str:
     if "asimd" in have:
         return "arm64"
     return "avx512_vnni" if "avx512_vnni" in have else "avx2"
+
+
+def quantize_with_optimum(exported: Any, folder: Path) -> Path:
+    """Quantize an ``ORTModel`` by :func:`optimum_preset`, dynamic and per channel.
+
+    Returns:
+        The graph that was made in ``folder``.
+    """
+    from optimum.onnxruntime import ORTQuantizer
+    from optimum.onnxruntime.configuration import AutoQuantizationConfig
+
+    preset = getattr(AutoQuantizationConfig, optimum_preset())
+    ORTQuantizer.from_pretrained(exported).quantize(
+        save_dir=str(folder), quantization_config=preset(is_static=False, per_channel=True)
+    )
+    return folder / OPTIMUM_GRAPH
 
 
 def _bytes(paths: Iterable[Path]) -> int:

@@ -8,13 +8,11 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leanbert.errors import InputError, MissingExtraError
-from leanbert.files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +87,12 @@ def _measure(args: argparse.Namespace) -> int:
         )
     from leanbert.cli.progress import Progress
     from leanbert.cpu import allowed_cores
-    from leanbert_bench.report import describe_bundle, describe_machine, make_document
+    from leanbert_bench.report import (
+        describe_bundle,
+        describe_machine,
+        make_document,
+        write_document,
+    )
     from leanbert_bench.runner import measure
     from leanbert_bench.workload import read_workload
 
@@ -131,9 +134,7 @@ def _measure(args: argparse.Namespace) -> int:
             "sample": min(args.sample, len(workload.texts)),
         },
     )
-    with whole_file(args.output) as file:
-        json.dump(document, file, indent=1, ensure_ascii=False)
-        file.write("\n")
+    write_document(args.output, document)
     failed = [item for item in measurements if item.error]
     for item in failed:
         sys.stderr.write(f"leanbert: bench: {item.spec.name} gave no result: {item.error}\n")

@@ -34,6 +34,7 @@ __all__ = [
     "markdown",
     "read_document",
     "replace_section",
+    "write_document",
 ]
 
 FORMAT_VERSION = 1
@@ -48,10 +49,10 @@ _COLUMNS = (
 Json = dict[str, Any]
 
 
-def describe_machine() -> Json:
-    """The CPU, what this process may use of it, and the versions that matter."""
+def describe_machine(packages: Sequence[str] = ()) -> Json:
+    """The CPU, what this process may use of it, and the versions that matter, ``packages`` too."""
     versions = {"python": platform.python_version(), "leanbert": __version__}
-    versions |= {name: found for name in _PACKAGES if (found := installed(name))}
+    versions |= {name: found for name in (*_PACKAGES, *packages) if (found := installed(name))}
     return {
         "cpu": cpu_name(),
         "isa": list(isa_flags()),
@@ -247,6 +248,17 @@ def _caption(document: Json) -> str:
         "pipeline construction to first answer, imports not counted. Peak memory: of the whole "
         f"process. Bundles: {bundles}. Versions: {versions}."
     )
+
+
+def write_document(path: Path, document: Json) -> None:
+    """Write results as JSON; ``path`` holds the old file or the whole new one.
+
+    Raises:
+        OSError: the directory is missing or not writable.
+    """
+    with whole_file(path) as file:
+        json.dump(document, file, indent=1, ensure_ascii=False)
+        file.write("\n")
 
 
 def read_document(path: Path) -> Json:

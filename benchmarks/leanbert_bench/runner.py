@@ -63,14 +63,15 @@ class WorkerProcess:
     """A worker and its pipes; a context manager that always ends the process.
 
     Args:
-        factory: ``module:Class`` of the back end.
+        factory: ``module:Class`` of the back end, or whatever else ``module`` asks for.
         threads: the thread budget that its environment declares.
+        module: what the process runs: it calls :func:`leanbert_bench.worker.serve`.
     """
 
-    def __init__(self, factory: str, threads: int) -> None:
+    def __init__(self, factory: str, threads: int, module: str = "leanbert_bench.worker") -> None:
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "leanbert_bench.worker", factory],
+            [sys.executable, "-m", module, factory],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 from leanbert_bench.statistics import median
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from leanbert_bench.backends import Backend
 
-__all__ = ["main"]
+__all__ = ["Message", "main", "peak_memory", "serve"]
 
 Message = dict[str, Any]
 
@@ -97,21 +97,25 @@ def peak_memory() -> float | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
-def main() -> int:
-    """Serve the back end named ``module:Class`` in the first argument until stdin closes."""
+def serve(commands: Mapping[str, Callable[[Message], Message]]) -> None:
+    """Do the commands that stdin names, until it closes."""
     # What libraries print must not end up among the answers.
     replies = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(2, 1)
-    module, _, name = sys.argv[1].partition(":")
-    worker = _Worker(getattr(import_module(module), name))
     for line in sys.stdin:
         message = json.loads(line)
         try:
-            reply = worker.commands[message["do"]](message)
+            reply = commands[message["do"]](message)
         except Exception as error:  # noqa: BLE001 - whatever it is costs this back end its row
             reply = {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
         replies.write(json.dumps(reply) + "\n")
         replies.flush()
+
+
+def main() -> int:
+    """Serve the back end named ``module:Class`` in the first argument until stdin closes."""
+    module, _, name = sys.argv[1].partition(":")
+    serve(_Worker(getattr(import_module(module), name)).commands)
     return 0
 
 

@@ -1,0 +1,228 @@
+r"""Show where a bundle's time goes: its operators at several shapes, by ONNX Runtime's profiler.
+
+The session is LeanBERT's own, with the profiler turned on; matrix products are split by the shapes
+of their input and output. The profiler itself takes some time, most where a run is short: use
+speed.py for times.
+
+examples:
+  python benchmarks/graph/operators.py build/finbert -o operators.json
+  python benchmarks/graph/operators.py build/finbert --shapes 1x32 --threads 1 -o one.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import onnxruntime as ort
+
+from contestants import shape_list
+from leanbert.bundle import Bundle
+from leanbert.cpu import cpu_name
+from leanbert.engines.onnxruntime import OnnxRuntimeEngine
+from leanbert.errors import InputError, LeanBertError
+from leanbert_bench.report import describe_bundle, describe_machine, write_document
+from leanbert_bench.statistics import median
+from tokens import random_inputs, read_config, vocabulary_size
+
+FORMAT_VERSION = 1
+SHAPES = ((8, 128), (1, 512), (1, 8))
+WARM_UP = 3
+"""Runs that are left out."""
+
+Json = dict[str, Any]
+Event = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """An operator, or the products of one input's and output's shapes."""
+
+    operator: str
+    """Its type, for a product with the shapes of its input and output."""
+    count: float
+    """Calls of a run."""
+    total_ms: float
+    """Of a run."""
+    share: float
+    """Of the time of all operators, 0 to 1."""
+    per_call_ms: float
+
+
+class ProfiledEngine(OnnxRuntimeEngine):
+    """LeanBERT's engine, writing a profile.
+
+    Args:
+        bundle: what to run.
+        threads: see :class:`~leanbert.engines.onnxruntime.OnnxRuntimeEngine`.
+        folder: where the profile goes.
+    """
+
+    def __init__(self, bundle: Bundle, threads: int, folder: Path) -> None:
+        self._folder = folder
+        super().__init__(bundle, threads)
+
+    def _options(self, bundle: Bundle, threads: int) -> ort.SessionOptions:
+        options = super()._options(bundle, threads)
+        options.enable_profiling = True
+        options.profile_file_prefix = str(self._folder / "profile")
+        return options
+
+    def events(self) -> list[Event]:
+        """End the profile and read it."""
+        path = Path(self._session.end_profiling())
+        events: list[Event] = json.loads(path.read_text(encoding="utf-8"))
+        return events
+
+
+def label(arguments: Mapping[str, Any]) -> str:
+    """What a kernel's event is counted under, by the ``args`` of the event.
+
+    ``input_type_shape`` and ``output_type_shape`` are lists of ``{type: shape}``. Weights that the
+    runtime has packed are missing there, so a product is told by its first input and its output.
+    """
+    operator = str(arguments["op_name"])
+    if "MatMul" not in operator and operator != "Gemm":
+        return operator
+    ends = [
+        "x".join(map(str, shape))
+        for key in ("input_type_shape", "output_type_shape")
+        for each in arguments.get(key, [])[:1]
+        for shape in each.values()
+    ]
+    return f"{operator} {' → '.join(ends)}".rstrip()
+
+
+def summarize(events: Iterable[Event], warm_up: int = WARM_UP) -> tuple[list[Row], float]:
+    """The operators of all runs but the first, the longest first, and a run's median in ms.
+
+    Args:
+        events: of ONNX Runtime's profile; ``ts`` and ``dur`` are microseconds.
+        warm_up: how many runs are left out; another must follow.
+
+    Raises:
+        ValueError: there are not so many runs.
+    """
+    events = list(events)
+    runs = sorted((e["ts"], e["dur"]) for e in events if e["name"] == "model_run")
+    if len(runs) <= warm_up:
+        raise ValueError(f"{len(runs)} runs in the profile; expected more than {warm_up}")
+    start = runs[warm_up][0]
+    kept = len(runs) - warm_up
+    spent: dict[str, list[float]] = defaultdict(list)
+    for event in events:
+        kernel = event.get("cat") == "Node" and event["name"].endswith("_kernel_time")
+        if kernel and event["ts"] >= start:
+            spent[label(event["args"])].append(event["dur"] / 1e3)
+    whole = sum(map(sum, spent.values()))
+    rows = [
+        Row(name, len(ms) / kept, sum(ms) / kept, sum(ms) / whole, sum(ms) / len(ms))
+        for name, ms in spent.items()
+    ]
+    rows.sort(key=lambda row: -row.total_ms)
+    return rows, median([duration / 1e3 for _, duration in runs[warm_up:]])
+
+
+def profile(bundle: Bundle, shape: tuple[int, int], threads: int, runs: int) -> Json:
+    """Run one shape in a session of its own, and sum up its profile.
+
+    Raises:
+        LeanBertError: the bundle cannot be run.
+    """
+    vocabulary = vocabulary_size(bundle.config)
+    with tempfile.TemporaryDirectory(prefix="leanbert-profile-") as folder:
+        engine = ProfiledEngine(bundle, threads, Path(folder))
+        inputs = random_inputs(*shape, vocabulary)
+        for _ in range(WARM_UP + runs):
+            engine.run(inputs)
+        rows, run_ms = summarize(engine.events())
+    return {
+        "shape": "x".join(map(str, shape)),
+        "runs": runs,
+        "run_ms": run_ms,
+        "operators": [asdict(row) for row in rows],
+    }
+
+
+def markdown(found: Json, smallest: float) -> str:
+    """One shape's table; operators of a smaller share than ``smallest`` are summed up."""
+    lines = [
+        f"**{found['shape']}**: a run takes {found['run_ms']:.1f} ms (median of {found['runs']})",
+        "",
+        "| operator | calls | total, ms | share | a call, ms |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    shown = [row for row in found["operators"] if row["share"] >= smallest]
+    rest = found["operators"][len(shown) :]
+    lines += [
+        f"| {row['operator']} | {row['count']:g} | {row['total_ms']:.2f} | "
+        f"{100 * row['share']:.1f}% | {row['per_call_ms']:.3f} |"
+        for row in shown
+    ]
+    if rest:
+        total = [sum(row[key] for row in rest) for key in ("count", "total_ms", "share")]
+        kinds = f"{len(rest)} other{'s' if len(rest) > 1 else ''}"
+        lines.append(f"| {kinds} | {total[0]:g} | {total[1]:.2f} | {100 * total[2]:.1f}% | |")
+    return "\n".join(lines) + "\n"
+
+
+def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The arguments of the command."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("bundle", type=Path, metavar="DIR", help="the bundle to profile")
+    add(
+        "--shapes", type=shape_list, default=SHAPES, metavar="BxT,...",
+        help="batch x tokens (8x128,1x512,1x8)",
+    )  # fmt: skip
+    add("--threads", type=int, default=2, metavar="N", help="of a run (2)")
+    add("--runs", type=int, default=20, metavar="N", help="of each shape (20)")
+    add(
+        "--smallest", type=float, default=0.01, metavar="SHARE",
+        help="what the table does not sum up as others (0.01)",
+    )  # fmt: skip
+    add("-o", "--output", type=Path, metavar="FILE", help="all numbers, JSON")
+    args = parser.parse_args(words)
+    if min(args.threads, args.runs) < 1:
+        parser.error("--threads and --runs must be at least 1")
+    return args
+
+
+def main() -> int:
+    """Profile, print the tables and write the numbers."""
+    args = parse()
+    try:
+        if args.output and not args.output.absolute().parent.is_dir():
+            raise InputError(f"{args.output.parent}: is not a directory")
+        read_config(args.bundle)
+        machine = describe_machine()
+        bundle = Bundle.open(args.bundle)
+        found = [profile(bundle, shape, args.threads, args.runs) for shape in args.shapes]
+        document = {
+            "format_version": FORMAT_VERSION,
+            "machine": machine,
+            "settings": {"threads": args.threads, "runs": args.runs, "warm_up": WARM_UP},
+            "bundle": describe_bundle(args.bundle),
+            "shapes": found,
+        }
+        if args.output:
+            write_document(args.output, document)
+    except (LeanBertError, OSError) as error:
+        print(f"operators: {error}", file=sys.stderr)
+        return 1
+    print(f"{cpu_name()}, threads: {args.threads}, onnxruntime {ort.__version__}\n")
+    print("\n".join(markdown(each, args.smallest) for each in found), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
