@@ -1,0 +1,124 @@
+"""How near the answers of two CPUs are, and the table that shows it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from leanbert.errors import InputError
+
+START, END = "<!-- emulated:start -->", "<!-- emulated:end -->"
+_HEAD = (
+    "CPU (emulated)", "has", "products", "same label", "largest diff. of a logit",
+    "of a probability", "`leanbert verify`: largest, mean distance from PyTorch",
+)  # fmt: skip
+
+Json = dict[str, Any]
+Logits = Sequence[Mapping[str, float]]
+
+
+def compare(found: Logits, native: Logits) -> Json:
+    """Compare the logits of each text, by label, with those of the native run.
+
+    Raises:
+        InputError: the runs answered different texts or labels.
+    """
+    if len(found) != len(native) or any(
+        set(a) != set(b) for a, b in zip(found, native, strict=False)
+    ):
+        raise InputError("the emulated and the native run answered different texts or labels")
+    pairs = list(zip(found, native, strict=True))
+    same = sum(best(a) == best(b) for a, b in pairs)
+    chances = [(softmax(a), softmax(b)) for a, b in pairs]
+    return {
+        "same_label": same,
+        "max_logit_difference": largest_difference(pairs),
+        "max_probability_difference": largest_difference(chances),
+    }
+
+
+def best(logits: Mapping[str, float]) -> str:
+    """The label with the largest logit."""
+    return max(logits, key=lambda label: logits[label])
+
+
+def softmax(logits: Mapping[str, float]) -> dict[str, float]:
+    """Logits to probabilities."""
+    top = max(logits.values())
+    powers = {label: math.exp(value - top) for label, value in logits.items()}
+    total = sum(powers.values())
+    return {label: value / total for label, value in powers.items()}
+
+
+def largest_difference(
+    pairs: Sequence[tuple[Mapping[str, float], Mapping[str, float]]],
+) -> float:
+    """The largest absolute difference over all texts and labels."""
+    return max((abs(a[label] - b[label]) for a, b in pairs for label in a), default=0.0)
+
+
+def passed(document: Json) -> bool:
+    """Whether each CPU that LeanBERT chose the products for ran and verified the bundle."""
+    rows = [document["native"], *(row for row in document["rows"] if row["way"] == "chosen")]
+    return all(row.get("verify", {}).get("passed") or row.get("skipped") for row in rows)
+
+
+def markdown(document: Json) -> str:
+    """The table, and a caption that says what was run.
+
+    Raises:
+        InputError: the document is malformed.
+    """
+    try:
+        return _markdown(document)
+    except (KeyError, TypeError) as error:
+        raise InputError(f"malformed results ({error!r}); run the check again") from error
+
+
+def _markdown(document: Json) -> str:
+    native, texts, bundle = document["native"], document["texts"], document["bundle"]
+    rows = [row for row in document["rows"] if not row.get("skipped")]
+    lines = [_line(_HEAD), _line(["---"] * len(_HEAD))]
+    lines += [_line(_cells(row, texts["rows"])) for row in rows]
+    notes = [
+        f"Not run: {row['machine']} {row['cpu']} ({row['skipped']})."
+        for row in document["rows"]
+        if row.get("skipped")
+    ]
+    qemu = ", ".join(sorted({row["qemu"] for row in rows}))
+    versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
+    caption = (
+        f"qemu-user {qemu}; {versions}. Compared with the same run on the machine itself, not "
+        f"emulated ({native['cpu']}: {native['products']}; verify: {_verified(native)}). Texts: "
+        f"{texts['name']}, {texts['rows']}. Bundle: {bundle['name']} (manifest sha256 "
+        f"{str(bundle['manifest_sha256'])[:12]}). {document['date']}."
+    )
+    return "\n".join([*lines, "", caption, *notes, ""])
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _cells(row: Json, texts: int) -> list[str]:
+    name = f"{row['machine']} {row['cpu']}"
+    if row.get("error"):
+        return [name, row["has"], f"failed: {row['error']}", *["–"] * 4]
+    products = row["products"] if row["way"] == "chosen" else "int8 weights, **nothing done**"
+    return [
+        name,
+        row["has"],
+        products,
+        f"{row['same_label']}/{texts}",
+        f"{row['max_logit_difference']:.2g}",
+        f"{row['max_probability_difference']:.2g}",
+        _verified(row),
+    ]
+
+
+def _verified(row: Json) -> str:
+    found = row["verify"]
+    if not found["passed"]:
+        return "**fails**"
+    return f"passes: {found['max_difference']:.4f}, {found['mean_difference']:.4f}"

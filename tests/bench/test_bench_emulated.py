@@ -1,0 +1,271 @@
+"""The check in emulated CPUs: what it compares, starts and shows; no emulator is needed."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks" / "emulated"))
+
+import agreement
+import answers
+import check
+import guests
+from leanbert.engines import saturation
+from leanbert.errors import InputError
+from leanbert.pipelines import embedded_bundle
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "benchmarks" / "results" / "emulated-cpus.json"
+YES, NO = {"yes": 2.0, "no": 0.0}, {"yes": 0.0, "no": 1.0}
+QEMU = guests.Qemu(Path("/q/qemu-aarch64"), "7.2.22", frozenset({"max", "cortex-a72"}))
+
+
+def row(**changes: object) -> dict[str, Any]:
+    return {
+        "machine": "x86_64",
+        "cpu": "Haswell",
+        "has": "AVX2",
+        "way": "chosen",
+        "qemu": "10.0.1",
+        "products": "uint8 weights",
+        "same_label": 2,
+        "max_logit_difference": 0.1234,
+        "max_probability_difference": 0.01234,
+        "verify": {"passed": True, "max_difference": 0.2, "mean_difference": 0.05},
+    } | changes
+
+
+def document(*rows: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "format_version": 1,
+        "date": "2026-01-02",
+        "bundle": {"name": "small", "manifest_sha256": "ab" * 32},
+        "texts": {"name": "texts.txt", "sha256": "cd" * 32, "rows": 2},
+        "versions": {"onnxruntime": "1.32.0"},
+        "native": {**row(), "cpu": "My CPU", "products": "int8 weights"},
+        "rows": list(rows),
+    }
+
+
+def test_compare() -> None:
+    found = agreement.compare([YES, {"yes": 1.5, "no": 1.0}], [YES, NO])
+    assert found["same_label"] == 1
+    assert found["max_logit_difference"] == 1.5
+    assert found["max_probability_difference"] == pytest.approx(
+        agreement.softmax({"a": 1.5, "b": 1.0})["a"] - agreement.softmax({"a": 0.0, "b": 1.0})["a"]
+    )
+
+
+@pytest.mark.parametrize("other", [[YES], [YES, {"yes": 1.0}]])
+def test_other_answers_are_not_compared(other: list[dict[str, float]]) -> None:
+    with pytest.raises(InputError, match="different texts or labels"):
+        agreement.compare(other, [YES, NO])
+
+
+def test_softmax_does_not_overflow() -> None:
+    assert agreement.softmax({"a": 1e4, "b": 0.0}) == {"a": 1.0, "b": 0.0}
+
+
+def test_table() -> None:
+    text = agreement.markdown(
+        document(
+            row(),
+            row(way="as-stored", verify={"passed": False, "error": "far"}),
+            row(error="exit code 1 (a|b)"),
+            {"machine": "aarch64", "cpu": "max", "has": "", "way": "chosen", "qemu": "7.2",
+             "skipped": "too old"},
+        )
+    )  # fmt: skip
+    lines = text.splitlines()
+    assert lines[2] == (
+        "| x86_64 Haswell | AVX2 | uint8 weights | 2/2 | 0.12 | 0.012 | passes: 0.2000, 0.0500 |"
+    )
+    assert "nothing done" in lines[3]
+    assert lines[3].endswith("| **fails** |")
+    assert r"a\|b" in lines[4]
+    assert len({line.replace("\\|", "").count("|") for line in lines[:5]}) == 1
+    assert "My CPU: int8 weights" in lines[6]
+    assert lines[7] == "Not run: aarch64 max (too old)."
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"format_version": 9}'])
+def test_foreign_results_are_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "r.json"
+    path.write_text(content)
+    with pytest.raises(InputError, match=r"r\.json"):
+        check.read_document(path)
+    with pytest.raises(InputError, match="malformed"):
+        agreement.markdown({})
+
+
+@pytest.mark.parametrize(
+    ("changes", "fine"),
+    [
+        ({}, True),
+        ({"verify": {"passed": False}}, False),
+        ({"verify": {"passed": False}, "way": "as-stored"}, True),  # shown, not asked for
+        ({"skipped": "too old"}, True),
+    ],
+)
+def test_the_golden_texts_decide(changes: dict[str, Any], fine: bool) -> None:
+    assert agreement.passed(document(row(), row(**changes))) is fine
+
+
+def test_a_cpu_that_did_not_run_fails() -> None:
+    failed = {"machine": "x86_64", "cpu": "x", "has": "", "way": "chosen", "error": "crash"}
+    assert not agreement.passed(document(failed))
+
+
+def test_the_saturating_cpu_also_runs_untouched() -> None:
+    ways = [(cpu.name, way) for cpu, way in check.runs(guests.CPUS)]
+    assert ways.count(("Haswell-noTSX", "as-stored")) == 1
+    assert sum(way == "as-stored" for _, way in ways) == 1
+    assert len(ways) == len(guests.CPUS) + 1
+    assert check.runs([guests.CPUS[0]]) == [(guests.CPUS[0], "chosen")]
+
+
+def test_command_in_the_machines_own_root() -> None:
+    own = guests.own_interpreter()
+    path = f"PYTHONPATH={ROOT / 'runtime'}:{ROOT / 'models'}"
+    assert own.command(["a", 1]) == ["env", path, sys.executable, "a", "1"]
+    emulated = own.command(["a"], QEMU, "Haswell")
+    assert emulated == [str(QEMU.path), "-cpu", "Haswell", "-E", path, sys.executable, "a"]
+
+
+def test_command_in_an_unpacked_root() -> None:
+    inside = guests.Interpreter(
+        Path("/w/root/usr/bin/python3.11"), (Path("/w/site"),), Path("/w/root"), (Path("/lib/x"),)
+    )
+    assert inside.command(["a"], QEMU, "max") == [
+        "/q/qemu-aarch64", "-cpu", "max", "-L", "/w/root", "-E", "PYTHONPATH=/w/site",
+        "-E", "LD_LIBRARY_PATH=/lib/x", "/w/root/usr/bin/python3.11", "a",
+    ]  # fmt: skip
+
+
+def test_this_architecture_needs_no_download(tmp_path: Path) -> None:
+    found = guests.interpreter(platform.machine(), tmp_path, {}, "http://mirror")
+    assert found == guests.own_interpreter()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_root_that_is_there_is_kept(tmp_path: Path) -> None:
+    other = next(name for name in ("aarch64", "x86_64") if name != platform.machine())
+    versions = {"numpy": "2", "onnxruntime": "1", "tokenizers": "0"}
+    for part in ("debian-bookworm", "numpy-2-onnxruntime-1-tokenizers-0"):
+        (tmp_path / other / part).mkdir(parents=True)
+    found = guests.interpreter(other, tmp_path, versions, "http://mirror")
+    assert found.root == tmp_path / other / "debian-bookworm"
+    assert found.import_path[0].name == "numpy-2-onnxruntime-1-tokenizers-0"
+
+
+def test_apt_keeps_to_its_folder() -> None:
+    options = guests.apt_options("aarch64", Path("/w/apt"))
+    assert options[::2] == ["-o"] * (len(options) // 2)
+    for wanted in ("APT::Architecture=arm64", "Dir::State=/w/apt", "Dir::Cache=/w/apt"):
+        assert wanted in options[1::2]
+
+
+@pytest.mark.parametrize(
+    ("name", "since", "reason"),
+    [
+        ("cortex-a72", (0, 0), None),
+        ("cortex-a72", (7, 2), None),
+        ("neoverse-n2", (0, 0), "does not know it"),
+        ("max", (10, 0), "computes it wrongly"),
+    ],
+)
+def test_which_cpus_an_emulator_is_trusted_with(
+    name: str, since: tuple[int, int], reason: str | None
+) -> None:
+    found = QEMU.refuses(guests.Cpu("aarch64", name, "", since))
+    assert (found is None) if reason is None else (found is not None and reason in found)
+
+
+def test_the_emulator_is_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(guests.EmulationError, match="apt install qemu-user"):
+        guests.Qemu.find("x86_64", tmp_path)
+    fake = tmp_path / "qemu-x86_64-static"
+    fake.write_text('#!/bin/sh\n[ $1 = --version ] && echo "qemu version 9.1.2 (x)" && exit\n'
+                    'echo "x86 Haswell"; exit 1\n')  # fmt: skip
+    fake.chmod(0o755)
+    found = guests.Qemu.find("x86_64", tmp_path)
+    assert (found.path, found.version) == (fake, "9.1.2")
+    assert "Haswell" in found.cpus
+
+
+def test_failed_commands_name_themselves() -> None:
+    with pytest.raises(guests.EmulationError, match=r"sh: exit code 3 \(why\)"):
+        guests.output_of(["sh", "-c", "echo why >&2; exit 3"])
+    with pytest.raises(guests.EmulationError, match="no-such-tool"):
+        guests.output_of(["/no-such-tool"])
+    assert check.answer(["false"], [], 10) == {"error": "false: exit code 1"}
+
+
+def test_what_a_guest_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saturation, "int8_products", saturation.int8_products)  # put back later
+    texts = tmp_path / "texts.txt"
+    texts.write_text("Profit rose.\nSales fell.\n", encoding="utf-8")
+    answers.main([str(embedded_bundle()), str(texts), answers.AS_STORED])
+    found = json.loads(capsys.readouterr().out)
+    assert found["products"] == saturation.Products.INT8.value
+    assert [agreement.best(logits) for logits in found["logits"]] == ["positive", "negative"]
+    assert found["verify"]["passed"]
+
+
+def test_the_table_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results, page = tmp_path / "r.json", tmp_path / "page.md"
+    results.write_text(json.dumps(document(row())))
+    page.write_text(f"# A\n{agreement.START}\n{agreement.END}\n")
+    words = ["--table-only", "-o", str(results), "--page", str(page)]
+    assert check.main(words) == 0
+    table = capsys.readouterr().out
+    assert table.strip() in page.read_text()
+    results.write_text(json.dumps(document(row(verify={"passed": False}))))
+    assert check.main(words) == 1
+    assert check.main(["--table-only", "-o", str(tmp_path / "none")]) == 1
+    assert capsys.readouterr().err.startswith("check: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["-o", "{}/none/r.json"], "no such directory"),
+        (["-o", "{}/r.json", "--texts", "{}/none.txt"], "No such file"),
+        (["-o", "{}/r.json", "--limit", "0"], "no text to answer"),
+        (["-o", "{}/r.json", "--qemu-dir", "{}/none"], "apt install qemu-user"),
+    ],
+)
+def test_what_cannot_work_is_said_first(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    said: str,
+) -> None:
+    if "--qemu-dir" not in words:
+        monkeypatch.setattr(guests.Qemu, "find", lambda *_: QEMU)
+    assert check.main([word.format(tmp_path) for word in words]) == 1
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "r.json").exists()
+
+
+def test_the_page_shows_the_committed_results() -> None:
+    page = (ROOT / "docs" / "cpus.md").read_text(encoding="utf-8")
+    section = page.partition(agreement.START)[2].partition(agreement.END)[0]
+    assert section.strip() == agreement.markdown(check.read_document(RESULTS)).strip()
+
+
+def test_the_committed_results_hold() -> None:
+    results = check.read_document(RESULTS)
+    assert agreement.passed(results)
+    assert {row["machine"] for row in results["rows"]} == {"x86_64", "aarch64"}
+    (untouched,) = (row for row in results["rows"] if row["way"] == "as-stored")
+    assert untouched["int8_saturates"]
