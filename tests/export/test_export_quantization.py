@@ -12,12 +12,12 @@ import numpy.typing as npt
 import onnx
 import onnx_ir as ir
 import pytest
-from export_graphs import Graph, products, read, recipe_of
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from safetensors.numpy import load_file
 
+from export_graphs import Graph, products, read, recipe_of
 from leanbert_export.errors import ExportError
 from leanbert_export.products import find_products
 from leanbert_export.quantization import WEIGHTS_FILE, check_products
