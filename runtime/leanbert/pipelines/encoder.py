@@ -29,8 +29,8 @@ WINDOW = 2048
 MAX_TOKENS = {"latency": 1024, "throughput": 512}
 """Padded tokens of one batch in each mode; more makes no product faster and leaves the caches.
 
-BERT-base int8 on two Zen 4 cores, news sentences: 512 tokens a worker 99 a second and 230 MiB
-resident, 1024 96 and 270 MiB, 256 98 and 207 MiB (medians of 3 turns).
+Half as many a worker in throughput mode keep what is resident level; no budget from 256 to 2048 was
+faster by more than the noise of a shared machine.
 """
 
 MODES = tuple(MAX_TOKENS)
