@@ -91,14 +91,9 @@ def choose_range(sample: Sample, weight: Floats) -> ActivationRange:
         changed = (rows - candidate.round_trip(rows)) @ weight
         return float(((changed**2).sum(axis=1) * shares).sum())
 
-    best = ActivationRange()
-    least = error(best)
-    tries = [ActivationRange(zero_point) for zero_point in _ZERO_POINTS]
-    for candidates in (tries, None):
-        for tried in candidates or [ActivationRange(best.zero_point, c) for c in _CLIPS]:
-            if (found := error(tried)) < least:
-                best, least = tried, found
-    return best
+    # The first of equals is taken: the symmetric zero point, the whole range.
+    zero_point = min((ActivationRange(z) for z in _ZERO_POINTS), key=error).zero_point
+    return min((ActivationRange(zero_point, clip) for clip in _CLIPS), key=error)
 
 
 def choose_smoothing(sample: Sample, weight: Floats, limit: int) -> Floats | None:
