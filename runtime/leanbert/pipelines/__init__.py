@@ -13,10 +13,12 @@ from leanbert.pipelines.text_classification import TextClassificationPipeline
 
 __all__ = ["TASKS", "Pipeline", "embedded_bundle", "pipeline"]
 
-TASKS: dict[str, type[Pipeline]] = {
-    kind.task: kind for kind in (TextClassificationPipeline, FeatureExtractionPipeline)
-}
-_ALIASES = {"sentiment-analysis": "text-classification"}
+_KINDS: tuple[type[Pipeline], ...] = (
+    TextClassificationPipeline,
+    FeatureExtractionPipeline,
+)
+TASKS: dict[str, type[Pipeline]] = {kind.task: kind for kind in _KINDS}
+_ALIASES = {alias: kind.task for kind in _KINDS for alias in kind.aliases}
 
 
 def pipeline(
