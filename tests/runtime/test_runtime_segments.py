@@ -96,7 +96,7 @@ def test_texts_keep_their_windows(tokenizer: Tokenizer) -> None:
 
 
 def test_a_text_is_cut_as_by_encode(tokenizer: Tokenizer) -> None:
-    texts = ["profit " * 50, "sales", ("profit " * 30, "loss " * 9)]
+    texts: list[str | tuple[str, str]] = ["profit " * 50, "sales", ("profit " * 30, "loss " * 9)]
     cut = segment(tokenizer, texts, truncation=True)
     wanted = tokenizer.encode(texts, truncation=True)
     assert cut.counts == [1, 1, 1]
@@ -169,15 +169,11 @@ def test_many_threads_cut_in_many_ways(tiny_bundle: Path) -> None:
 def rows(encoder: Encoder, texts: list[str], **options: Any) -> list[list[float]]:
     """Logits of every window of each text, through the shared steps."""
 
-    def encode(part: Any, start: int) -> tuple[Segments, Any]:
-        made = segment(encoder.tokenizer, part, stride=4, max_length=12, first_index=start)
-        return made, made.counts
-
     return list(
         encoder.map_rows(
             texts,
-            encode,
-            lambda outputs, _: [row.tolist() for row in outputs["logits"]],
+            lambda part, _: encode(encoder, part, max_length=12),
+            kept,
             lambda text, made, own, found: [float(len(text)), *map(max, found), float(len(own))],
             **options,
         )
@@ -212,15 +208,15 @@ def test_groups_are_bounded_by_their_tokens(
             drawn.append(i)
             yield "profit " * 9
 
-    answers = rows_lazily(encoder, source())
-    next(answers)
+    answers = encoder.map_rows(source(), lambda part, _: encode(encoder, part), kept, lambda *_: 0)
+    assert next(answers) == 0
     assert len(drawn) == 64
-    answers.close()
 
 
-def rows_lazily(encoder: Encoder, texts: Any) -> Any:
-    def encode(part: Any, start: int) -> tuple[Segments, Any]:
-        made = segment(encoder.tokenizer, part, stride=4)
-        return made, made.counts
+def encode(encoder: Encoder, part: Any, **options: Any) -> tuple[Segments, Any]:
+    made = segment(encoder.tokenizer, part, stride=4, **options)
+    return made, made.counts
 
-    return encoder.map_rows(texts, encode, lambda outputs, _: outputs["logits"], lambda *_: None)
+
+def kept(outputs: Any, _: Any) -> list[list[float]]:
+    return [row.tolist() for row in outputs["logits"]]
