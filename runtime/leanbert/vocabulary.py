@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import tokenizers
-
 from leanbert.bundle import Bundle
 from leanbert.bundle.config import read_json
+from leanbert.tokenization import Tokenizer
 
 __all__ = ["Vocabulary"]
 
@@ -23,12 +22,12 @@ class Vocabulary:
     """The words of one tokenizer.
 
     Args:
-        tokenizer: the bundle's tokenizer; it is only read, so threads may share it.
+        tokenizer: the bundle's; it is only read, so threads may share it.
         bundle: where ``tokenizer_config.json`` and ``special_tokens_map.json`` may say more.
     """
 
-    def __init__(self, tokenizer: tokenizers.Tokenizer, bundle: Bundle) -> None:
-        self._tokenizer = tokenizer
+    def __init__(self, tokenizer: Tokenizer, bundle: Bundle) -> None:
+        self._backend = tokenizer.backend
         settings = _settings(bundle.path)
         self._clean_up = settings.get("clean_up_tokenization_spaces") is True
         self.mask_token = _mask_token(settings, tokenizer)
@@ -39,7 +38,7 @@ class Vocabulary:
 
     def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
         """The text of some token ids, cleaned up where the tokenizer's settings say so."""
-        text: str = self._tokenizer.decode(list(ids), skip_special_tokens=skip_special_tokens)
+        text: str = self._backend.decode(list(ids), skip_special_tokens=skip_special_tokens)
         if self._clean_up:
             for spaced in _SPACES:
                 text = text.replace(spaced, spaced.strip())
@@ -47,7 +46,7 @@ class Vocabulary:
 
     def first_id(self, text: str) -> int | None:
         """The first token's id of a text without special tokens; ``None`` for an empty one."""
-        ids = self._tokenizer.encode(text, add_special_tokens=False).ids
+        ids = self._backend.encode(text, add_special_tokens=False).ids
         return int(ids[0]) if ids else None
 
 
@@ -60,7 +59,7 @@ def _settings(root: Path) -> dict[str, Any]:
     return found
 
 
-def _mask_token(settings: Mapping[str, Any], tokenizer: tokenizers.Tokenizer) -> str | None:
+def _mask_token(settings: Mapping[str, Any], tokenizer: Tokenizer) -> str | None:
     named = settings.get("mask_token")
     if isinstance(named, Mapping):  # an AddedToken in JSON
         named = named.get("content")

@@ -61,7 +61,7 @@ class Answers:
         return f"{padded}  {score:5.3f} {'▰' * filled}{'▱' * (8 - filled)}"
 
 
-class Labels(Answers):
+class _Labels(Answers):
     """``text-classification``: labels and scores on the text's own line."""
 
     columns: tuple[str, ...] = ("label", "score")
@@ -89,15 +89,15 @@ class Labels(Answers):
         return "  ".join([*cells, record.text.replace("\n", " ")]) + "\n"
 
 
-class RankedLabels(Labels):
+class _RankedLabels(_Labels):
     """``text-classification`` with ``--top-k``: in CSV a column for each label, too."""
 
     def __init__(self, labels: Sequence[str] = (), *, colour: bool = False) -> None:
         super().__init__(labels, colour=colour)
-        self.columns = ("label", "score", *labels)
+        self.columns = ("label", "score", *dict.fromkeys(labels))
 
 
-class ZeroShot(RankedLabels):
+class _ZeroShot(_RankedLabels):
     """``zero-shot-classification``: as labels that were chosen at the call."""
 
     def scored(self, answer: Any) -> list[tuple[str, float]]:
@@ -107,10 +107,11 @@ class ZeroShot(RankedLabels):
         return {"labels": answer["labels"], "scores": answer["scores"]}
 
     def rows(self, answer: Any) -> list[dict[str, Any]]:
-        return super().rows([{"label": a, "score": b} for a, b in self.scored(answer)])
+        scored = self.scored(answer)
+        return [{"label": scored[0][0], "score": scored[0][1], **dict(scored)}]
 
 
-class Entities(Answers):
+class _Entities(Answers):
     """``token-classification``: a row an entity; tables show them within the text."""
 
     columns = ("label", "score", "start", "end", "word")
@@ -131,14 +132,14 @@ class Entities(Answers):
         return " ".join("".join([*parts, text[done:]]).splitlines()) + "\n"
 
 
-class Extracted(Answers):
+class _Extracted(Answers):
     """``question-answering``: the answer and where it stands in the text."""
 
     columns = ("answer", "score", "start", "end")
     with_text = False
 
 
-class Filled(Answers):
+class _Filled(Answers):
     """``fill-mask``: a row for each token and mask."""
 
     columns = ("token_str", "score", "token", "sequence")
@@ -157,7 +158,7 @@ class Filled(Answers):
         )
 
 
-class Ranked(Answers):
+class _Ranked(Answers):
     """``text-ranking``: documents of a query best first, or the score of a pair."""
 
     columns: tuple[str, ...] = ("score", "corpus_id", "text")
@@ -171,7 +172,7 @@ class Ranked(Answers):
         return {"documents": answer} if isinstance(answer, list) else {"score": answer}
 
 
-class Pairs(Ranked):
+class _Pairs(_Ranked):
     """``text-ranking`` of pairs that came with their own query."""
 
     columns = ("score",)
@@ -184,7 +185,7 @@ class Pairs(Ranked):
         return [{"score": answer}]
 
 
-class Vectors(Answers):
+class _Vectors(Answers):
     """``feature-extraction``: numbers, which only JSON is for."""
 
     columns = ("embedding",)
@@ -196,7 +197,7 @@ class Vectors(Answers):
         return [{"embedding": answer}]
 
 
-class Documents(Answers):
+class _Documents(Answers):
     """``--split``: a row a sentence, in CSV the columns that ProsusAI/finBERT's predict.py writes.
 
     That is ``sentence,logit,prediction,sentiment_score``, where ``logit`` holds the probabilities
@@ -248,13 +249,13 @@ class Documents(Answers):
 
 
 _KINDS: dict[str, type[Answers]] = {
-    "text-classification": Labels,
-    "zero-shot-classification": ZeroShot,
-    "token-classification": Entities,
-    "question-answering": Extracted,
-    "fill-mask": Filled,
-    "text-ranking": Ranked,
-    "feature-extraction": Vectors,
+    "text-classification": _Labels,
+    "zero-shot-classification": _ZeroShot,
+    "token-classification": _Entities,
+    "question-answering": _Extracted,
+    "fill-mask": _Filled,
+    "text-ranking": _Ranked,
+    "feature-extraction": _Vectors,
 }
 
 
@@ -278,14 +279,14 @@ def answers_of(
         colour: whether tables are for a terminal with colours.
     """
     if split is not None:
-        return Documents(labels, colour=colour, split=split)
+        return _Documents(labels, colour=colour, split=split)
     kind = _KINDS.get(task, Answers)
     if task == "text-classification" and "top_k" in options:
-        kind = RankedLabels
+        kind = _RankedLabels
     elif task == "zero-shot-classification":
         labels = options["candidate_labels"]
     elif task == "text-ranking" and not query:
-        kind = Pairs
+        kind = _Pairs
     return kind(labels, colour=colour)
 
 

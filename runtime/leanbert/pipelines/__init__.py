@@ -78,7 +78,7 @@ def pipeline(
         raise InputError(f"model must be a path or a Bundle, got {type(model).__name__}")
     bundle = model if isinstance(model, Bundle) else Bundle.open(model)
     if task is None:
-        task = bundle.task
+        task = bundle.task or bundle.config.head_task
         if task not in TASKS:
             said = f"is for {task}" if task else "does not say its task"
             raise TaskError(f"{bundle.path}: the bundle {said}; LeanBERT does {', '.join(TASKS)}")

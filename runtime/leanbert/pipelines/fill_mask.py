@@ -57,7 +57,7 @@ class FillMaskPipeline(Pipeline):
         **defaults: Any,
     ) -> None:
         super().__init__(bundle, mode=mode, threads=threads, engine=engine, **defaults)
-        self._vocabulary = Vocabulary(self.encoder.tokenizer.backend, bundle)
+        self._vocabulary = Vocabulary(self.encoder.tokenizer, bundle)
         if self._vocabulary.mask_token_id is None:
             raise TaskError(
                 f"{bundle.tokenizer_path}: no mask token, so {self.task} cannot be done; "
