@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from leanbert.arguments import check_count
 from leanbert.bundle import Bundle
 from leanbert.errors import InputError, LeanBertWarning
 from leanbert.numerics import Floats, softmax
@@ -104,6 +105,7 @@ class ZeroShotClassificationPipeline(Pipeline):
         self, items: Iterable[object], labels: list[str], template: str, options: dict[str, Any]
     ) -> Iterator[Any]:
         hypotheses = [template.format(label) for label in labels]
+        self._check_room(hypotheses, options.get("max_length"))
         independent = bool(options.get("multi_label")) or len(labels) == 1
 
         def encode(texts: Sequence[str], first: int) -> tuple[Segments, list[int]]:
@@ -134,6 +136,19 @@ class ZeroShotClassificationPipeline(Pipeline):
 
         texts = (_text(item, number) for number, item in enumerate(items))
         return self._map_rows(texts, encode, self._logits, answer, options)
+
+    def _check_room(self, hypotheses: Sequence[str], max_length: int | None) -> None:
+        """Refuse hypotheses beside which no token of a text has room."""
+        check_count("max_length", max_length)
+        tokenizer = self.encoder.tokenizer
+        length = min(max_length or tokenizer.max_length, tokenizer.max_length)
+        room = length - tokenizer.special_tokens(pair=True)
+        for said, tokens in zip(hypotheses, tokenizer.count_tokens(hypotheses), strict=True):
+            if tokens >= room:
+                raise InputError(
+                    f"{said[:60]!r}: this hypothesis leaves no room for a text in {length} tokens; "
+                    "shorten the label or the template"
+                )
 
 
 def _text(item: object, number: int) -> str:
