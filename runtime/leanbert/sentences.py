@@ -50,7 +50,7 @@ _EITHER = _words(
     inc corp co ltd plc llc cos bros assn intl mfg sa nv ag ab oy oyj asa spa jr sr esq phd etc
     jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues wed thu thur thurs fri sat sun
     ave blvd rd hwy est min max avg adj ala ariz ark calif colo conn fla ga ill kan ky md mich
-    minn mo mont neb nev okla pa tenn tex va vt wis wyo
+    minn mo mont neb nev okla pa tenn tex va vt wis wyo mio mrd
     """
 )
 _STARTERS = _words(
@@ -146,7 +146,7 @@ def _period_ends(
 
 def _may_continue(token: str) -> bool:
     """Whether a period after ``token`` may belong to the token alone."""
-    initial = len(token) == 1 and token.isalpha() and token.isupper()
+    initial = len(token) == 1 and token.isupper() and token != "I"
     tail = re.split(r"[/&(-]", token)[-1].lower()
     return initial or tail in _EITHER or _ACRONYM.match(token) is not None
 

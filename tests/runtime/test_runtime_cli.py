@@ -340,7 +340,7 @@ def test_no_texts_at_a_terminal(
         (["a", "--top-k", "some"], "--top-k is 'some'"),
         (["a", "--max-length", "2"], "max_length is 2"),
         (["a", "--threads", "0"], "threads is 0"),
-        (["a", "--task", "ner"], "unknown task 'ner'"),
+        (["a", "--task", "poem"], "unknown task 'poem'"),
         (["a", "--task", "feature-extraction"], "needs the output last_hidden_state"),
     ],
 )
