@@ -63,6 +63,13 @@ def _one_of(*choices: str) -> dict[str, Any]:
 
 _ON = {"action": "store_true", "default": None}
 
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    _EMBED: {"pooling": "mean"},
+    _NER: {"aggregation_strategy": "simple"},
+    _RANK: {"return_documents": True},
+}
+"""Where the command chooses otherwise than the pipeline."""
+
 _FLAGS = (
     _Flag(
         "--top-k",
@@ -163,11 +170,7 @@ def call_options(args: argparse.Namespace, task: str) -> dict[str, Any]:
     Raises:
         InputError: a flag makes no sense, or is another task's.
     """
-    options: dict[str, Any] = {}
-    if task == _EMBED:
-        options["pooling"] = "mean"
-    if task == _NER:
-        options["aggregation_strategy"] = "simple"
+    options = dict(_DEFAULTS.get(task, {}))
     for flag in _FLAGS:
         given = getattr(args, flag.dest)
         if given is None:

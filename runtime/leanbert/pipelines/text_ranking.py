@@ -115,7 +115,7 @@ class TextRankingPipeline(Pipeline):
     @staticmethod
     def _is_one(inputs: object) -> bool:
         """A mapping, or two strings, which are one pair as sentence-transformers reads them."""
-        return isinstance(inputs, Mapping) or len(_strings(inputs) or []) == 2
+        return isinstance(inputs, (str, Mapping)) or len(_strings(inputs) or []) == 2
 
     def _answers(
         self, items: Iterable[object], function: str, options: dict[str, Any]
