@@ -144,11 +144,11 @@ def _period_ends(
     return not _may_continue(token) or _starts(word)
 
 
-def _may_continue(token: str) -> bool:
-    """Whether a period after ``token`` may belong to the token alone."""
-    initial = len(token) == 1 and token.isupper() and token != "I"
-    tail = re.split(r"[/&(-]", token)[-1].lower()
-    return initial or tail in _EITHER or _ACRONYM.match(token) is not None
+def _may_continue(last: str) -> bool:
+    """Whether a period after the word ``last`` may belong to that word alone."""
+    initial = len(last) == 1 and last.isupper() and last != "I"
+    tail = re.split(r"[/&(-]", last)[-1].lower()
+    return initial or tail in _EITHER or _ACRONYM.match(last) is not None
 
 
 def _starts(word: re.Match[str] | None) -> bool:

@@ -233,7 +233,7 @@ def test_text_ranking(command: Command, make_bundle: Callable[..., Path], tmp_pa
         [str(row["corpus_id"]), row["text"]] for row in wanted
     ]
     found = json.loads(command(tiny, *task, "--query", "growth", *documents, "--json"))
-    assert found == {"text": "growth", "documents": wanted}
+    assert found == {"query": "growth", "documents": wanted}
     rows = rows_of(command(tiny, *task, "--query", "growth", *documents, "--csv", "--top-k", 2))
     assert [row["corpus_id"] for row in rows] == [str(row["corpus_id"]) for row in wanted[:2]]
     path = tmp_path / "pairs.csv"

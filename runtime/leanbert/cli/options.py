@@ -207,7 +207,10 @@ def model_inputs(
     """Each input as the task's pipeline takes it, beside the record that it is shown with."""
     if task == _RANK and args.query is not None:
         documents = [record.text for record in records]
-        yield Record(args.query), {"query": args.query, "documents": documents}
+        yield (
+            Record(args.query, row={"query": args.query}),
+            {"query": args.query, "documents": documents},
+        )
         return
     for record in records:
         if task == _QA:
