@@ -19,6 +19,7 @@ from leanbert_export.fp32 import OPSET as EXPORT_OPSET
 from leanbert_export.fp32 import export_fp32
 from leanbert_export.fusion import count_operators, fuse
 from leanbert_export.gate import Gate, GateReport, pass_gate, rank_products
+from leanbert_export.labels import check_labels
 from leanbert_export.products import find_products
 from leanbert_export.proof import Agreement, check_values, compare, make_golden
 from leanbert_export.quantization import (
@@ -142,6 +143,7 @@ def export(
     writing.check_output(output, force=force)
     on_step(STEPS[0])
     checkpoint = find_checkpoint(model, revision=revision, task=task)
+    check_labels(checkpoint)
     texts = sample_texts() if texts is None else texts
     if not texts:
         raise InputError("texts is empty; there is nothing to compare with PyTorch on")
