@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,6 +15,9 @@ from leanbert_export.graph import bias_after, constant, weight_of
 
 _GELU = frozenset({"Gelu", "FastGelu"})
 _ACTIVATIONS = _GELU | {"Relu", "Tanh", "Sigmoid"}
+_BRANCHES = frozenset({"If", "Loop", "Scan"})  # what they read is not among their inputs
+# A layer's number in the name that the exporter gave a node, for attentions that did not fuse.
+_LAYER = re.compile(r"/layers?\.(\d+)/")
 
 
 @dataclass(frozen=True)
@@ -43,18 +47,24 @@ class Product:
 
 
 def find_products(graph: ir.Graph) -> list[Product]:
-    """All of them in the graph's order, the last classifier included if it is a ``MatMul``."""
+    """All that read tokens, in the graph's order; the last classifier too, if it is a ``MatMul``.
+
+    A product of a table alone, as DeBERTa's relative positions have, is the same for every text.
+    """
     found: list[Product] = []
     attentions = [node for node in graph if node.op_type == ATTENTION]
     readers = {id(node): i for i, node in enumerate(attentions)}
     seen: dict[str, int] = {}
+    reading = _read_tokens(graph)
     layer = -1
     for node in graph:
         weight = weight_of(node)
         source = node.inputs[0] if node.inputs else None
-        if weight is None or source is None:
+        if weight is None or source is None or source not in reading:
             continue
         bias = bias_after(node)
+        told = None if attentions else _LAYER.search(str(node.name))
+        layer = int(told[1]) if told else layer
         end = bias.node.outputs[0] if bias else node.outputs[0]
         following = _following(end)
         attention = next((readers[id(n)] for n in following if id(n) in readers), None)
@@ -69,7 +79,8 @@ def find_products(graph: ir.Graph) -> list[Product]:
             kind = "ffn_down"
         else:
             kind = "dense"
-        in_head = layer == len(attentions) - 1 and kind == "dense"
+        last = layer == len(attentions) - 1 if attentions else layer >= 0 and not told
+        in_head = last and kind == "dense"
         place = "head" if in_head else f"layer.{layer}" if layer >= 0 else "embeddings"
         name = f"{place}.{kind}"
         seen[name] = seen.get(name, 0) + 1
@@ -85,6 +96,17 @@ def find_products(graph: ir.Graph) -> list[Product]:
                 first_token=_is_first_token(source),
             )
         )
+    return found
+
+
+def _read_tokens(graph: ir.Graph) -> set[ir.Value]:
+    """The values that depend on the inputs' content, not only on their shapes."""
+    found = set(graph.inputs)
+    for node in graph:
+        if node.op_type in _BRANCHES or (
+            node.op_type != "Shape" and any(value in found for value in node.inputs)
+        ):
+            found.update(node.outputs)
     return found
 
 

@@ -68,12 +68,16 @@ class NativeEngine:
         self._library = load_library()
         self._path = bundle.path
         self._table = table = _table(bundle)
-        if table.head == "first_token":
+        if table.head == "first_token" or bundle.task == "token-classification":
             bundle.check_num_labels(table.num_labels)
         self._width = table.num_labels if table.head != "none" else table.hidden_size
         self._a_text = table.head == "first_token"
-        self._output = "last_hidden_state" if table.head == "none" else "logits"
-        self.output_names: tuple[str, ...] = (self._output,)
+        if bundle.task == "question-answering":
+            if (table.head, self._width) != ("every_token", 2):
+                raise EngineError(f"{bundle.path}: its table gives no start and end a token")
+            self.output_names: tuple[str, ...] = ("start_logits", "end_logits")
+        else:
+            self.output_names = ("last_hidden_state" if table.head == "none" else "logits",)
         types = {"token_type_ids"} if table.token_type_ids else set()
         self.input_names = frozenset({"input_ids", "attention_mask"} | types)
         path = os.fsencode(bundle.path / table.file)
@@ -131,12 +135,15 @@ class NativeEngine:
         if status:
             raise EngineError(f"{self._path}: failed to run ({_line(message)})")
         if self._a_text:
-            return {self._output: out}
+            return {self.output_names[0]: out}
         if tokens == rows * longest:
-            return {self._output: out.reshape(rows, longest, self._width)}
-        padded = np.zeros((rows, longest, self._width), np.float32)
-        padded[mask] = out
-        return {self._output: padded}
+            every = out.reshape(rows, longest, self._width)
+        else:
+            every = np.zeros((rows, longest, self._width), np.float32)
+            every[mask] = out
+        if len(self.output_names) == 1:
+            return {self.output_names[0]: every}
+        return {name: every[:, :, i] for i, name in enumerate(self.output_names)}
 
     def _packed(
         self, values: npt.NDArray[np.int64], mask: npt.NDArray[np.bool_], most: int, what: str
