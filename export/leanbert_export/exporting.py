@@ -154,7 +154,6 @@ def export(
     if not texts:
         raise InputError("texts is empty; there is nothing to compare with PyTorch on")
     examples = _examples(checkpoint, calibration, text_column, label_column, pair_column)
-    labels = check_labels(checkpoint)
 
     with tempfile.TemporaryDirectory(prefix="leanbert-export-") as scratch:
         work = Path(scratch)
@@ -171,6 +170,7 @@ def export(
             reference = TorchReference(checkpoint)
             fp32 = final = compare(bundle, reference, texts)
             check_values(fp32, quantized=False)
+            labels = check_labels(checkpoint)
             settings: dict[str, Any] = {"name": recipe, "opset": max(OPSET, EXPORT_OPSET)}
             evidence = [{"dataset": "sample texts of the export", **asdict(fp32)}]
             card: dict[str, Any] = labels
@@ -256,7 +256,7 @@ def _examples(
         return Examples(sample_texts())
     if isinstance(calibration, (str, Path)):
         if label_column is not None and checkpoint.task != "text-classification":
-            raise InputError(f"{checkpoint.task} has no labels a text; leave the label column out")
+            raise InputError(f"{checkpoint.task} has no labels; leave the label column out")
         return read_examples(
             Path(calibration),
             checkpoint.config.id2label,
