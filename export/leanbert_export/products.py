@@ -38,6 +38,8 @@ class Product:
     """Whether the input is a GELU's output, which is never below -0.1701."""
     first_token: bool
     """Whether the input has one row a text instead of one a token."""
+    rank: int
+    """Axes of the input: 2 behind the head's choice of the first token, else 3."""
 
     @property
     def weight_name(self) -> str:
@@ -83,6 +85,7 @@ def find_products(graph: ir.Graph) -> list[Product]:
         in_head = last and kind == "dense"
         place = "head" if in_head else f"layer.{layer}" if layer >= 0 else "embeddings"
         name = f"{place}.{kind}"
+        first = _first_token(source)
         seen[name] = seen.get(name, 0) + 1
         found.append(
             Product(
@@ -93,7 +96,8 @@ def find_products(graph: ir.Graph) -> list[Product]:
                 bias=bias.vector if bias else None,
                 add=bias.node if bias else None,
                 after_gelu=_made_by(source, _GELU),
-                first_token=_is_first_token(source),
+                first_token=first is not None,
+                rank=3 if first is None else 2 + _index_rank(first),
             )
         )
     return found
@@ -141,10 +145,15 @@ def _made_by(value: ir.Value | None, operators: set[str] | frozenset[str]) -> bo
     return node is not None and node.op_type in operators
 
 
-def _is_first_token(value: ir.Value | None) -> bool:
-    """Whether the first token was gathered on the way here."""
+def _first_token(value: ir.Value | None) -> ir.Node | None:
+    """The nearest node on the way here that gathered the first token."""
     while value is not None and (node := value.producer()) is not None:
         if node.op_type == "Gather":
-            return node.attributes.get_int("axis", 0) == 1
+            return node if node.attributes.get_int("axis", 0) == 1 else None
         value = next((v for v in node.inputs if v is not None and constant(v) is None), None)
-    return False
+    return None
+
+
+def _index_rank(gather: ir.Node) -> int:
+    index = constant(gather.inputs[1])
+    return 0 if index is None else index.ndim

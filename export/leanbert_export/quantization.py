@@ -171,8 +171,7 @@ class _Writer:
 
     def _zero_point(self, product: Product, chosen: ActivationRange, scale: ir.Value) -> ir.Value:
         """The zero point once a row, which is how QuantizeLinear wants it."""
-        rank = 2 if product.name.startswith("head.") and product.first_token else 3
-        key = chosen.zero_point, product.first_token, rank
+        key = chosen.zero_point, product.first_token, product.rank
         if key not in self._zero_points:
             one = np.array([chosen.zero_point], np.uint8)
             self._zero_points[key] = add_node(
