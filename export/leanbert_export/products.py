@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from leanbert_export.fusion import ATTENTION
+from leanbert_export.fusion import ATTENTION, NORMALIZATION
 from leanbert_export.graph import bias_after, constant, weight_of
 
 _GELU = frozenset({"Gelu", "FastGelu"})
@@ -36,6 +36,8 @@ class Product:
     """The sum that adds the bias."""
     after_gelu: bool
     """Whether the input is a GELU's output, which is never below -0.1701."""
+    after_norm: bool
+    """Whether the input is a normalization's output, whose outlier channels hurt."""
     first_token: bool
     """Whether the input has one row a text instead of one a token."""
     rank: int
@@ -96,6 +98,7 @@ def find_products(graph: ir.Graph) -> list[Product]:
                 bias=bias.vector if bias else None,
                 add=bias.node if bias else None,
                 after_gelu=_made_by(source, _GELU),
+                after_norm=_made_by(source, {NORMALIZATION}),
                 first_token=first is not None,
                 rank=3 if first is None else 2 + _index_rank(first),
             )
