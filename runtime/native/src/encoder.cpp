@@ -74,7 +74,8 @@ void Encoder::destroy(Encoder* encoder) {
 }
 
 // A fork copies this thread only: workers, and calls of other threads, exist in the parent alone. Their marks are
-// cleared before the first call in the child; the slots of those calls stay busy (memory of the child lost, no harm).
+// cleared before the first call in the child, when no call of its own has a slot yet; the memory of a slot that was busy
+// is abandoned, as its caller may have been about to replace it.
 // `generation_` is even: whose marks these are; or one more while a thread of that generation clears them. A child that
 // was forked in that very moment finds an odd number that is not its own, and clears them itself.
 void Encoder::adopt_process() {
@@ -85,6 +86,12 @@ void Encoder::adopt_process() {
       team_.forget();
       under_way_.store(0, std::memory_order_relaxed);
       team_busy_.store(false, std::memory_order_relaxed);
+      for (Slot& slot : slots_) {
+        if (!slot.busy.load(std::memory_order_relaxed)) continue;
+        slot.lists.abandon();
+        slot.memory.abandon();
+        slot.busy.store(false, std::memory_order_relaxed);
+      }
       generation_.store(mine, std::memory_order_release);
       return;
     }
