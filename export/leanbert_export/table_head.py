@@ -50,8 +50,8 @@ def find_head(outputs: Sequence[ir.Value]) -> HeadRoles:
         return HeadRoles(outputs[0])
     value = _logits(outputs)
     classifier = product_of(value)
-    if classifier is None or "scale" in classifier.parts or "smoothing" in classifier.parts:
-        raise NoTableError("the logits are not a plain product")
+    if classifier is None:
+        raise NoTableError("the logits are not a product")
     tensors = {f"classifier.{part}": tensor for part, tensor in classifier.parts.items()}
     value, activation = classifier.source, "identity"
     norm = norm_of(value)
@@ -87,8 +87,6 @@ def _dense(value: ir.Value) -> tuple[ir.Value, dict[str, ir.Value]]:
     dense = product_of(value)
     if dense is None:
         raise NoTableError("the head has a layer that is not a dense one")
-    if dense.size[0] != dense.size[1]:
-        raise NoTableError("the head has a layer of another width than the encoder")
     return dense.source, {f"dense.{part}": found for part, found in dense.parts.items()}
 
 
