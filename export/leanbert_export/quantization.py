@@ -25,7 +25,7 @@ from leanbert_export.rewriting import MICROSOFT
 from leanbert_export.rounding import quantize_columns
 
 WEIGHTS_FILE = "model.onnx.data"
-_MOST_LABELS = 1024
+_MOST_LABELS = 256
 _MIN_ROWS = 64  # smaller tables (token types) save nothing
 _OUTSIDE = frozenset({ir.DataType.FLOAT, ir.DataType.INT8})
 
