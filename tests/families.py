@@ -180,7 +180,7 @@ def _real(family: str, folder: Path) -> tokenizers.Tokenizer:
     path = folder / this.real
     if path.name == "tokenizer.json":
         return tokenizers.Tokenizer.from_file(str(path))
-    if path.name == "vocab.txt":
+    if path.name.endswith("vocab.txt"):
         lines = path.read_text(encoding="utf-8").split("\n")
         vocabulary = [line for line in lines if line]
         if family == "mpnet":  # its published vocabulary is BERT's with other special tokens

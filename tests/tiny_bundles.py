@@ -226,21 +226,43 @@ def graph(tiny: Tiny) -> onnx.ModelProto:
         helper.make_node("ReduceSum", ["mask3", "axis1"], ["count"], keepdims=1),
         helper.make_node("Div", ["sum", "count"], ["mean"]),
     ]
-    if tiny.task == "feature-extraction":
+    if tiny.task != "text-classification":
         nodes.append(helper.make_node("Add", ["embedded", "mean"], ["last_hidden_state"]))
-        output, shape = "last_hidden_state", ["batch", "length", WIDTH]
-    else:
+    each = ["batch", "length"]
+    outputs: dict[str, list[Any]] = {"last_hidden_state": [*each, WIDTH]}
+    if tiny.task == "fill-mask":  # the words' own vectors judge what fits
+        nodes += [
+            helper.make_node("Transpose", ["words"], ["turned"], perm=[1, 0]),
+            helper.make_node("MatMul", ["last_hidden_state", "turned"], ["logits"]),
+        ]
+        outputs = {"logits": [*each, len(VOCABULARY)]}
+    elif tiny.task == "token-classification":
+        nodes += [
+            helper.make_node("MatMul", ["last_hidden_state", "matrix"], ["product"]),
+            helper.make_node("Add", ["product", "bias"], ["logits"]),
+        ]
+        outputs = {"logits": [*each, tiny.width]}
+    elif tiny.task == "question-answering":
+        nodes += [
+            helper.make_node("MatMul", ["last_hidden_state", "matrix"], ["product"]),
+            helper.make_node("Gather", ["product", "first"], ["start_logits"], axis=2),
+            helper.make_node("Gather", ["product", "second"], ["end_logits"], axis=2),
+        ]
+        outputs = {"start_logits": each, "end_logits": each}
+    elif tiny.task == "text-classification":
         nodes += [
             helper.make_node("Squeeze", ["mean", "axis1"], ["pooled"]),
             helper.make_node("MatMul", ["pooled", "matrix"], ["product"]),
             helper.make_node("Add", ["product", "bias"], ["logits"]),
         ]
-        output, shape = "logits", ["batch", tiny.width if tiny.declared else "labels"]
+        outputs = {"logits": ["batch", tiny.width if tiny.declared else "labels"]}
     used = {name for node in nodes for name in node.input}
     constants = {
         **weights(tiny),
         "axis1": np.array([1], dtype=np.int64),
         "axis2": np.array([2], dtype=np.int64),
+        "first": np.array(0, dtype=np.int64),
+        "second": np.array(1, dtype=np.int64),
     }
     model = helper.make_model(
         helper.make_graph(
@@ -250,7 +272,10 @@ def graph(tiny: Tiny) -> onnx.ModelProto:
                 helper.make_tensor_value_info(n, TensorProto.INT64, ["batch", "length"])
                 for n in inputs
             ],
-            [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)],
+            [
+                helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+                for name, shape in outputs.items()
+            ],
             [numpy_helper.from_array(v, name) for name, v in constants.items() if name in used],
         ),
         opset_imports=[helper.make_opsetid("", 17)],
@@ -261,7 +286,10 @@ def graph(tiny: Tiny) -> onnx.ModelProto:
 
 
 def reference(tiny: Tiny, text: str, pair: str | None = None) -> npt.NDArray[np.float64]:
-    """The model's answer by numpy in float64: logits, or ``last_hidden_state`` of the text."""
+    """The model's answer by numpy in float64: logits, or ``last_hidden_state`` of the text.
+
+    The logits of fill-mask are ``(tokens, words)``.
+    """
     made = tokenizer()
     made.enable_truncation(MAX_LENGTH)
     encoding = made.encode(text, pair)
@@ -273,6 +301,9 @@ def reference(tiny: Tiny, text: str, pair: str | None = None) -> npt.NDArray[np.
     if tiny.task == "feature-extraction":
         hidden: npt.NDArray[np.float64] = embedded + mean
         return hidden
+    if tiny.task == "fill-mask":
+        every: npt.NDArray[np.float64] = (embedded + mean) @ numbers["words"].T
+        return every
     logits: npt.NDArray[np.float64] = mean @ numbers["matrix"] + numbers["bias"]
     return logits
 
@@ -293,7 +324,7 @@ def build(folder: Path, tiny: Tiny | None = None) -> Path:
         "pad_token_id": 0,
         **({"problem_type": tiny.problem_type} if tiny.problem_type else {}),
     }
-    if tiny.task == "text-classification":
+    if tiny.task in {"text-classification", "token-classification"}:
         config["id2label"] = {str(i): label for i, label in enumerate(tiny.labels)}
     (folder / "config.json").write_text(json.dumps({**config, **tiny.config}), encoding="utf-8")
     tokenizer().save(str(folder / "tokenizer.json"))

@@ -21,7 +21,7 @@ from leanbert_export.fp32 import export_fp32
 from leanbert_export.fusion import count_operators, fuse
 from leanbert_export.gate import Gate, GateReport, pass_gate, rank_products
 from leanbert_export.heads import HEADS, TASK_NAMES, canonical_task
-from leanbert_export.labels import check_labels
+from leanbert_export.labels import check_labels, labels_in_order
 from leanbert_export.products import find_products
 from leanbert_export.proof import Agreement, check_values, compare, make_golden
 from leanbert_export.quantization import (
@@ -150,6 +150,7 @@ def export(
     writing.check_output(output, force=force)
     on_step(STEPS[0])
     checkpoint = find_checkpoint(model, revision=revision, task=task)
+    check_labels(checkpoint)
     texts = sample_texts() if texts is None else texts
     if not texts:
         raise InputError("texts is empty; there is nothing to compare with PyTorch on")
@@ -170,10 +171,9 @@ def export(
             reference = TorchReference(checkpoint)
             fp32 = final = compare(bundle, reference, texts)
             check_values(fp32, quantized=False)
-            labels = check_labels(checkpoint)
             settings: dict[str, Any] = {"name": recipe, "opset": max(OPSET, EXPORT_OPSET)}
             evidence = [{"dataset": "sample texts of the export", **asdict(fp32)}]
-            card: dict[str, Any] = labels
+            card: dict[str, Any] = labels_in_order(checkpoint)
             source, gate = "", None
             if recipe != "fp32":
                 source = _OWN_SAMPLE if calibration is None else _source(calibration)

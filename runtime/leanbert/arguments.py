@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from leanbert.errors import InputError
 
-__all__ = ["check_count"]
+__all__ = ["check_count", "merge_tokenizer_kwargs"]
 
 
 def check_count(name: str, value: object, most: int = 1 << 20) -> None:
@@ -16,3 +19,26 @@ def check_count(name: str, value: object, most: int = 1 << 20) -> None:
     whole = isinstance(value, int) and not isinstance(value, bool)
     if value is not None and not (whole and 1 <= int(str(value)) <= most):
         raise InputError(f"{name} is {value!r}; it must be a whole number from 1 to {most}")
+
+
+def merge_tokenizer_kwargs(options: dict[str, Any], name: str) -> dict[str, Any]:
+    """Options with ``truncation`` and ``max_length`` taken out of transformers' mapping of them.
+
+    Args:
+        options: the arguments of a call.
+        name: what the task calls the mapping: ``"tokenizer_kwargs"`` or ``"tokenize_kwargs"``.
+
+    Raises:
+        InputError: it is no mapping, asks for something else, or says ``truncation`` once more.
+    """
+    given = options.get(name)
+    rest = {key: value for key, value in options.items() if key != name}
+    if given is None:
+        return rest
+    known = ("truncation", "max_length", "padding")
+    if not isinstance(given, Mapping) or not set(given) <= set(known):
+        raise InputError(f"{name} is {given!r}; it may say {', '.join(known)}")
+    twice = sorted(set(given) & set(rest))
+    if twice:
+        raise InputError(f"{', '.join(twice)} is given twice: by itself and in {name}")
+    return rest | dict(given)

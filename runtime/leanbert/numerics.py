@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["apply_function", "cls_pool", "l2_normalize", "mean_pool", "sigmoid", "softmax"]
+__all__ = [
+    "apply_function",
+    "cls_pool",
+    "l2_normalize",
+    "max_pool",
+    "mean_pool",
+    "sigmoid",
+    "softmax",
+]
 
 Floats = npt.NDArray[np.float32]
 
@@ -50,6 +58,17 @@ def mean_pool(hidden: Floats, attention_mask: npt.NDArray[Any]) -> Floats:
     """
     mask = attention_mask.astype(np.float32)[:, :, None]
     result: Floats = (hidden * mask).sum(axis=1) / np.maximum(mask.sum(axis=1), 1e-9)
+    return result
+
+
+def max_pool(hidden: Floats, attention_mask: npt.NDArray[Any]) -> Floats:
+    """The largest value of each dimension over the real tokens of each text.
+
+    *Shape:* ``(batch_size, seq_len, width)``, ``(batch_size, seq_len)`` ->
+    ``(batch_size, width)``.
+    """
+    masked = np.where(attention_mask[:, :, None] != 0, hidden, np.float32(-np.inf))
+    result: Floats = masked.max(axis=1)
     return result
 
 

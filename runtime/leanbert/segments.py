@@ -89,9 +89,9 @@ def segment(
     if strategy not in STRATEGIES:
         raise InputError(f"strategy is {strategy!r}; expected one of {', '.join(STRATEGIES)}")
     truncation = truncation_flag(truncation)
+    cutting = tokenizer.cut_to(max_length, stride or 0, strategy)
     if stride is not None and not is_split_into_words:
         _check_room(tokenizer, texts, stride, max_length, strategy, first_index)
-    cutting = tokenizer.cut_to(max_length, stride or 0, strategy)
 
     def encode(part: list[Any]) -> list[Any]:
         rows: list[Any] = cutting.encode_batch(part, is_pretokenized=is_split_into_words)

@@ -141,6 +141,11 @@ class Tokenizer:
         """The tokenizer of a bundle, with the bundle's limits."""
         return cls(bundle.tokenizer_path, bundle.max_length, bundle.config.pad_token_id)
 
+    @property
+    def backend(self) -> tokenizers.Tokenizer:
+        """The shared tokenizer itself, to be read and never set."""
+        return self._base
+
     def encode(
         self,
         texts: Sequence[TextInput],

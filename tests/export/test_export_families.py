@@ -17,14 +17,13 @@ import families
 from leanbert import verify
 from leanbert.bundle import MANIFEST, Bundle
 from leanbert.engines.binding import why_no_library
-from leanbert.errors import BundleCorruptError, LeanBertWarning, VerificationError
+from leanbert.errors import BundleCorruptError, VerificationError
 from leanbert_export import exporting
 from leanbert_export.checkpoint import Checkpoint, find_checkpoint
 from leanbert_export.errors import CheckpointError
 from leanbert_export.exporting import Report, export
-from leanbert_export.fp32 import export_fp32
 from leanbert_export.heads import HEADS, canonical_task, task_of
-from leanbert_export.labels import check_labels
+from leanbert_export.labels import check_labels, labels_in_order
 from leanbert_export.reference import sample_texts
 from leanbert_export.writing import amend_manifest
 
@@ -302,15 +301,8 @@ def test_the_card_shows_the_labels_order(exports: Exports, tmp_path: Path) -> No
     changed = labelled(
         exports, tmp_path, id2label=tone, label2id={v: int(k) for k, v in tone.items()}
     )
-    assert check_labels(changed) == {"labels": "0 Neutral, 1 Positive, 2 Negative"}
-
-
-def test_numbers_for_names_are_warned_of(exports: Exports, tmp_path: Path) -> None:
-    numbered = {str(i): f"LABEL_{i}" for i in range(3)}
-    checkpoint = labelled(exports, tmp_path, id2label=numbered, label2id=None)
-    with pytest.warns(LeanBertWarning, match="numbers for names"):
-        card = check_labels(checkpoint)
-    assert str(card["labels"]).startswith("0 LABEL_0, 1 LABEL_1, 2 LABEL_2 (numbers")
+    check_labels(changed)
+    assert labels_in_order(changed) == {"labels": "0 Neutral, 1 Positive, 2 Negative"}
 
 
 def test_labels_that_contradict_each_other(exports: Exports, tmp_path: Path) -> None:
@@ -318,10 +310,3 @@ def test_labels_that_contradict_each_other(exports: Exports, tmp_path: Path) -> 
     checkpoint = labelled(exports, tmp_path, label2id=wrong)
     with pytest.raises(CheckpointError, match="id2label calls label 0 'positive', label2id"):
         check_labels(checkpoint)
-
-
-def test_a_label_too_many_is_refused(exports: Exports, tmp_path: Path) -> None:
-    more = {str(i): name for i, name in enumerate((*families.SENTIMENT, "none"))}
-    checkpoint = labelled(exports, tmp_path, id2label=more, label2id=None)
-    with pytest.raises(CheckpointError, match="cannot be exported"):
-        export_fp32(checkpoint, tmp_path / "fp32")

@@ -20,13 +20,21 @@ import pytest
 
 from leanbert import __version__
 from leanbert.cli import main
-from leanbert.cli.predict import _Table
+from leanbert.cli.answers import Answers, answers_of
 from leanbert.cli.progress import Progress
 from leanbert.cli.reading import Record
 from leanbert.engines.saturation import Products
 from processes import environment, leanbert, python
 from tiny_bundles import LABELS, WIDTH, Tiny, probabilities, reference
 
+NLI = ("contradiction", "neutral", "entailment")
+MODELS: dict[str, dict[str, Any]] = {
+    "ner": {"task": "token-classification", "labels": ("O", "B-ORG", "I-ORG")},
+    "answers": {"task": "question-answering", "labels": ("start", "end")},
+    "bert": {"task": "fill-mask"},
+    "nli": {"labels": NLI},
+    "reranker": {"labels": ("score",)},
+}
 COMMANDS = ["predict", "info", "verify", "doctor", "export", "bench"]
 
 
@@ -283,8 +291,11 @@ def test_bad_encoding_names_the_line(
     ("name", "content", "said"),
     [
         ("missing.txt", None, "No such file"),
-        ("texts.csv", "a", "cannot read .csv files; use .txt or .jsonl"),
-        ("texts", "a", "use .txt or .jsonl"),
+        ("texts.xml", "a", "cannot read .xml files; use .txt, .jsonl, .csv or .parquet"),
+        ("texts", "a", "use .txt, .jsonl, .csv or .parquet"),
+        ("a.csv", "title\nb", "line 2: no text under 'text'; it has title"),
+        ("a.csv", "text\nb,c", "line 2: more cells than the header has columns"),
+        ("a.csv", 'text\n"b', "not valid CSV"),
         ("a.jsonl", '{"text": "a"}\n{"text": ', "line 2: not valid JSON"),
         ("a.jsonl", '{"text": "a"}\n\n["a"]', "line 3: expected a JSON object, got list"),
         ("a.jsonl", '{"title": "a"}', "line 1: no text under 'text'; it has title"),
@@ -329,7 +340,7 @@ def test_no_texts_at_a_terminal(
         (["a", "--top-k", "some"], "--top-k is 'some'"),
         (["a", "--max-length", "2"], "max_length is 2"),
         (["a", "--threads", "0"], "threads is 0"),
-        (["a", "--task", "ner"], "unknown task 'ner'"),
+        (["a", "--task", "poem"], "unknown task 'poem'"),
         (["a", "--task", "feature-extraction"], "needs the output last_hidden_state"),
     ],
 )
@@ -388,24 +399,34 @@ def test_help_has_examples(name: str, capsys: pytest.CaptureFixture[str]) -> Non
 def test_examples_of_predict_parse(
     tiny_bundle: Path,
     tiny_features: Path,
+    make_bundle: Callable[..., Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     command: Command,
 ) -> None:
     """What the help shows runs, with the tiny bundles in the place of the models."""
     from leanbert.cli import predict as module
+    from leanbert.pipelines import TASKS
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "minilm").symlink_to(tiny_features)
-    (tmp_path / "news.jsonl").write_text('{"headline": "profit rose"}\n')
+    for name, options in MODELS.items():
+        (tmp_path / name).symlink_to(make_bundle(**options))
+    (tmp_path / "news.csv").write_text("headline\nprofit rose\n")
+    (tmp_path / "report.txt").write_text("Profit rose.\nSales fell. ")
+    (tmp_path / "documents.txt").write_text("profit\nloss\n")
     monkeypatch.setattr("leanbert.pipelines.embedded_bundle", lambda _: tiny_bundle)
     lines = [line.strip() for line in str(module.__doc__).splitlines()]
     examples = [line for line in lines if line.startswith("leanbert ")]
-    assert len(examples) >= 3
+    assert len(examples) >= 9
     for line in examples:
-        code, out, err = command(*shlex.split(line)[1:])
+        words = shlex.split(line)[1:]
+        task = MODELS.get(words[2], {}).get("task", "text-classification")
+        if task not in TASKS:
+            continue
+        code, out, err = command(*words)
         assert (code, err) == (0, "")
-        assert out
+        assert out or "-o" in words
 
 
 def test_info(command: Command, tiny_bundle: Path, tiny_features: Path) -> None:
@@ -559,10 +580,13 @@ def test_ctrl_c(predict: list[object], tmp_path: Path) -> None:
 
 
 def test_the_table_for_people() -> None:
-    row = _Table(8, colour=True)(Record("profit\nrose"), {"label": "positive", "score": 0.75})
+    def table(colour: bool) -> Answers:
+        return answers_of("text-classification", LABELS, {}, colour=colour)
+
+    row = table(True).shown(Record("profit\nrose"), {"label": "positive", "score": 0.75})
     assert row == "\x1b[32mpositive\x1b[0m  0.750 ▰▰▰▰▰▰▱▱  profit rose\n"
     scores = [{"label": "neutral", "score": 3.5}, {"label": "negative", "score": -1.0}]
-    row = _Table(8, colour=False)(Record("a"), scores)
+    row = table(False).shown(Record("a"), scores)
     assert row == "neutral   3.500 ▰▰▰▰▰▰▰▰  negative  -1.000 ▱▱▱▱▱▱▱▱  a\n"
 
 

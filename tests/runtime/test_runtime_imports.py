@@ -38,6 +38,8 @@ LAYERS = [
     {
         "leanbert.tokenization",
         "leanbert.segments",
+        "leanbert.sentences",
+        "leanbert.vocabulary",
         "leanbert.scheduling",
         "leanbert.engines",
         "leanbert.numerics",
@@ -49,6 +51,7 @@ LAYERS = [
 BESIDE = {
     ("leanbert.engines", "leanbert.tokenization"),  # the type of its inputs
     ("leanbert.segments", "leanbert.tokenization"),
+    ("leanbert.vocabulary", "leanbert.tokenization"),
 }
 ALLOWED_ROOT_NAMES = {"__version__"}
 
@@ -182,6 +185,7 @@ def test_the_runtime_imports_its_three_libraries_only() -> None:
                 outside.setdefault(top, set()).add(importer)
     models = outside.pop("leanbert_models")
     assert models == {"leanbert.pipelines"}
+    assert outside.pop("pyarrow") == {"leanbert.cli.reading"}  # where it is installed
     assert set(outside) == {"numpy", "onnxruntime", "tokenizers"}
     assert outside["onnxruntime"] == {
         "leanbert.engines.onnxruntime",
@@ -226,7 +230,19 @@ def test_the_public_namespace_of_the_errors() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["numerics", "scheduling", "verification", "files", "cli.reading", "engines.saturation"]
+    "name",
+    [
+        "numerics",
+        "scheduling",
+        "sentences",
+        "verification",
+        "files",
+        "cli.answers",
+        "cli.options",
+        "cli.reading",
+        "engines.saturation",
+        "vocabulary",
+    ],
 )
 def test_the_public_namespace_of_a_module(name: str) -> None:
     module = import_module(f"leanbert.{name}")

@@ -187,8 +187,8 @@ def test_arguments_that_are_unknown(
         pipeline(model=tiny_bundle, topk=3)
     with pytest.raises(InputError, match="function_to_apply is 'tanh'"):
         classify(GOOD, function_to_apply="tanh")
-    with pytest.raises(InputError, match="pooling is 'max'"):
-        embed(GOOD, pooling="max")
+    with pytest.raises(InputError, match="pooling is 'median'"):
+        embed(GOOD, pooling="median")
     with pytest.raises(InputError, match="return_tensors is 'pt'"):
         embed(GOOD, return_tensors="pt")
     with pytest.raises(InputError, match="threads is 0"):
@@ -202,18 +202,18 @@ def test_arguments_that_change_nothing(classify: Any) -> None:
 
 
 def test_tasks(tiny_bundle: Path, tiny_features: Path) -> None:
-    assert list(TASKS) == ["text-classification", "feature-extraction"]
+    assert {"text-classification", "feature-extraction"} <= set(TASKS)
     assert type(pipeline(model=tiny_bundle)) is TextClassificationPipeline
     assert type(pipeline("sentiment-analysis", str(tiny_bundle))) is TextClassificationPipeline
     assert type(pipeline(model=Bundle.open(tiny_features))) is FeatureExtractionPipeline
-    with pytest.raises(TaskError, match="unknown task 'fill-mask'"):
-        pipeline("fill-mask", tiny_bundle)
+    with pytest.raises(TaskError, match="unknown task 'summarization'"):
+        pipeline("summarization", tiny_bundle)
     with pytest.raises(TaskError, match=r"needs the output last_hidden_state.*gives logits"):
         pipeline("feature-extraction", tiny_bundle)
     with pytest.raises(TaskError, match="exported for feature-extraction"):
         pipeline("text-classification", tiny_features)
     with pytest.raises(ValueError, match="unknown task"):
-        pipeline("ner")
+        pipeline("translation")
 
 
 def test_errors_are_caught_by_one_class(classify: Any) -> None:

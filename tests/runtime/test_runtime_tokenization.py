@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+import shutil
 import threading
 import warnings
 from collections.abc import Callable
@@ -16,6 +18,7 @@ import pytest
 import tiny_bundles
 from leanbert import LeanBertWarning, pipeline
 from leanbert.errors import BundleCorruptError, InputError
+from leanbert.segments import segment
 from leanbert.tokenization import Tokenizer, text_input
 from tiny_bundles import FILLER, NEGATIVE, POSITIVE, Tiny, probabilities
 
@@ -218,3 +221,54 @@ def test_many_threads_share_a_pipeline(classify: Any) -> None:
             found = list(pool.map(share, range(8)))
         for first, answers in enumerate(found):
             assert answers == serial[first::8]
+
+
+def test_ids_are_those_of_berts_own_tokenizer(data_dir: Path) -> None:
+    """10,570 questions with the ids that Google's tokenizer gave them."""
+    folder = data_dir / "tokenizers"
+    tokenizer = Tokenizer(folder / "bert-base-uncased" / "tokenizer.json", 512)
+    asked = json.loads((folder / "bert_reference_ids" / "question_tokens.json").read_text("utf-8"))
+    path = folder / "bert_reference_ids" / "tokenized_questions.json"
+    wanted = json.loads(path.read_text("utf-8"))
+    texts = [question["original"] for question in asked]
+    assert len(texts) == len(wanted) == 10_570
+    encoded = tokenizer.encode(texts)
+    assert [row.tolist() for row in encoded.ids] == [[101, *ids, 102] for ids in wanted]
+    windows = segment(tokenizer, texts[::10], stride=5)
+    assert [row.tolist() for row in windows.ids] == [[101, *ids, 102] for ids in wanted[::10]]
+
+
+def test_ids_are_those_of_published_tests(data_dir: Path) -> None:
+    """Awkward texts with the ids of huggingface's tokenizer, published for other languages."""
+    folder = data_dir / "tokenizers"
+    tokenizer = Tokenizer(folder / "bert-base-uncased" / "tokenizer.json", 512)
+    path = folder / "bert_reference_ids" / "tokenizer_tests.json"
+    cases = json.loads(path.read_text("utf-8"))["bert-base-uncased"]
+    assert len(cases) > 10
+    for case in cases:
+        encoded = tokenizer.encode([case["input"]])
+        assert encoded.ids[0].tolist() == case["encoded"]["input_ids"], case["input"]
+        assert encoded.type_ids[0].tolist() == case["encoded"]["token_type_ids"]
+
+
+def test_what_special_tokens_are_called(tiny_bundle: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(tiny_bundle / "tokenizer.json", tmp_path))
+    plain = Tokenizer(path, 32)
+    names = ("cls_token", "sep_token", "unk_token", "mask_token")
+    assert [plain.special_id(name) for name in names] == [2, 3, 1, 4]
+    assert plain.padding_side == "right"
+    said = {"unk_token": {"content": "profit"}, "mask_token": "lost", "padding_side": "left"}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(said), encoding="utf-8")
+    named = Tokenizer(path, 32)
+    assert [named.special_id(name) for name in names] == [2, 3, plain.token_to_id("profit"), None]
+    assert named.padding_side == "left"
+
+
+def test_tokens_become_text_again(tokenizer: Tokenizer) -> None:
+    ids = tokenizer.encode(["profits, rose"]).ids[0].tolist()[1:-1]
+    tokens = [tokenizer.id_to_token(i) for i in ids]
+    assert tokens == ["profit", "##s", ",", "rose"]
+    assert tokenizer.tokens_to_string(tokens) in ("profits, rose", "profit ##s , rose")
+    assert tokenizer.id_to_token(10**6) == ""
+    assert tokenizer.count_tokens(["profits, rose", "", "profit " * 90]) == [len(ids), 0, 32]
+    assert (tokenizer.special_tokens(pair=False), tokenizer.special_tokens(pair=True)) == (2, 3)

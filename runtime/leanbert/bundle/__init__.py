@@ -31,9 +31,13 @@ __all__ = [
     "seal",
 ]
 
-# Where exports without a manifest keep their graph: Optimum, and Optimum for transformers.js.
-_FOREIGN_GRAPHS: tuple[str, ...] = ("model.onnx", "onnx/model.onnx", "model_quantized.onnx")
-_FOREIGN_GRAPHS += ("onnx/model_quantized.onnx", "onnx/model_int8.onnx")
+# Where exports without a manifest keep their graph, the first found is taken: Optimum, and Optimum
+# for transformers.js, whose folder holds the same model in several precisions.
+_FOREIGN_GRAPHS = tuple(
+    folder + name + ".onnx"
+    for name in ("model", "model_quantized", "model_int8", "model_uint8", "model_optimized")
+    for folder in ("", "onnx/")
+)
 _UNBOUNDED = 10**6  # transformers writes 1e30 for "no limit"
 
 
@@ -62,6 +66,7 @@ class Bundle:
             own = (self.path / MANIFEST).stat().st_size
             return own + sum(entry.size for entry in self.manifest.files.values())
         graph = self.model_path
+        # External data stands beside its graph: model.onnx.data, model.onnx_data, model.onnx_data_1
         data = [path for path in graph.parent.glob(graph.name + "*") if path.is_file()]
         return sum(path.stat().st_size for path in {*data, self.tokenizer_path})
 
@@ -158,6 +163,17 @@ def _find_graph(root: Path, manifest: Manifest | None) -> Path:
     for name in _FOREIGN_GRAPHS:
         if (root / name).is_file():
             return root / name
+    others = sorted(
+        path.relative_to(root).as_posix()
+        for folder in (root, root / "onnx")
+        for path in folder.glob("*.onnx")
+    )
+    if len(others) == 1:
+        return root / others[0]
+    if others:
+        raise BundleNotFoundError(
+            f"{root}: none of {', '.join(others)} is called model.onnx; rename the one to use"
+        )
     raise BundleNotFoundError(
         f"{root}: no model.onnx or onnx/model.onnx; "
         "a PyTorch checkpoint becomes a bundle by: leanbert export MODEL -o DIR"

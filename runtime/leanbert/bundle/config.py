@@ -42,6 +42,8 @@ class ModelConfig:
     """Longest input in tokens, special tokens included; ``None`` if the family sets no bound."""
     pad_token_id: int = 0
     """The id that fills short rows of a batch."""
+    first_position: int = 0
+    """The number of the first token's position, for graphs that ask for ``position_ids``."""
     function_to_apply: str | None = None
     """The checkpoint's own default for ``function_to_apply``, where it has one."""
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -96,8 +98,11 @@ def parse_config(raw: Mapping[str, Any], where: Path) -> ModelConfig:
     if not isinstance(pad_token_id, int) or pad_token_id < 0:
         raise BundleCorruptError(f"{where}: pad_token_id is {pad_token_id!r}; expected a number")
     positions = raw.get("max_position_embeddings")
-    if isinstance(positions, int) and model_type in _OFFSET_POSITIONS:
-        positions -= (1 if raw.get("pad_token_id") is None else pad_token_id) + 1
+    first_position = 0
+    if model_type in _OFFSET_POSITIONS:
+        first_position = (1 if raw.get("pad_token_id") is None else pad_token_id) + 1
+    if isinstance(positions, int):
+        positions -= first_position
     function = raw.get("function_to_apply")
     return ModelConfig(
         model_type=model_type,
@@ -105,6 +110,7 @@ def parse_config(raw: Mapping[str, Any], where: Path) -> ModelConfig:
         problem_type=problem_type,
         max_tokens=positions if isinstance(positions, int) and positions > 0 else None,
         pad_token_id=pad_token_id,
+        first_position=first_position,
         function_to_apply=function if isinstance(function, str) else None,
         raw=raw,
     )

@@ -75,7 +75,7 @@ def _lines(card: dict[str, Any]) -> list[str]:
     row("task", card["task"] or "not said")
     row("model", f"{card['model_type']}, up to {card['max_length']} tokens")
     if card["task"] != "feature-extraction":
-        row("labels", ", ".join(f"{i} {label}" for i, label in card["labels"].items()))
+        row("labels", _labels(card["labels"]))
     row("size", f"{card['size_mb']} MB")
     reason = card["no_native_engine"]
     row("engine here", card["engine"] + (f" (not native: {reason})" if reason else ""))
@@ -102,6 +102,13 @@ def _lines(card: dict[str, Any]) -> list[str]:
                 row(f"  {name}", _plain(value))
     lines += ["", "  made with " + ", ".join(f"{n} {v}" for n, v in card["versions"].items())]
     return lines
+
+
+def _labels(labels: dict[str, str]) -> str:
+    """In the order of the model's logits; told where they have no names."""
+    told = ", ".join(f"{i} {label}" for i, label in labels.items())
+    named = len(labels) < 2 or any(label != f"LABEL_{i}" for i, label in labels.items())
+    return told if named else f"{told} (no names in the checkpoint's config)"
 
 
 def _recipe(recipe: dict[str, Any]) -> list[str]:

@@ -1,33 +1,43 @@
-"""Classify or embed texts: from the arguments, a file, or stdin (one text a line).
+"""Answer texts with a bundle: from the arguments, a file, or stdin (one text a line).
 
-On a terminal the answers are a table; into a pipe or file, tab-separated lines (label, score,
-text). With --json, or for embeddings, one JSON object a line.
+On a terminal the answers are a table; into a pipe or file, tab-separated lines: for
+classification label, score, text. With --json, for embeddings, and into a .jsonl file, one JSON
+object a line; with --csv and into a .csv file, CSV with a header.
 
 examples:
   leanbert predict "Operating profit rose to EUR 13.1 mn." "Sales fell."
   cat headlines.txt | leanbert predict | cut -f1 | sort | uniq -c
-  leanbert predict --input news.jsonl --text-column headline --top-k all --json
-  leanbert predict --task feature-extraction --model minilm --pooling mean "a text"
+  leanbert predict --input news.csv --text-column headline --top-k all -o answers.csv
+  leanbert predict --split sentences --input report.txt -o predictions.csv
+  leanbert predict -m ner "Nokia cut jobs in Espoo."
+  leanbert predict -m answers --question "Who cut jobs?" --context "Nokia cut jobs in Espoo."
+  leanbert predict -m bert "Sales [MASK] in the third quarter." --top-k 3 --targets rose,fell
+  leanbert predict -m nli --task zero-shot-classification --candidate-labels bonds,oil "OPEC met."
+  leanbert predict -m reranker --task text-ranking --query "rate cut" --input documents.txt
+  leanbert predict -m minilm --pooling mean "a text"
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import tee
 from pathlib import Path
 from typing import Any, TextIO
 
+from leanbert.cli.answers import Answers, answers_of
+from leanbert.cli.options import add_task_arguments, call_options, model_inputs
 from leanbert.cli.progress import Progress
 from leanbert.cli.reading import Record, count_lines, read_records
 from leanbert.errors import InputError
 from leanbert.files import whole_file
 
-_COLOURS = {"positive": "32", "negative": "31"}
+_Write = Callable[[Record, Any], None]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,15 +47,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-m", "--model", metavar="DIR", help="bundle (default: the embedded sentiment model)"
     )
     parser.add_argument("--task", help="default: what the bundle was exported for")
-    parser.add_argument("-i", "--input", type=Path, metavar="FILE", help=".txt or .jsonl; - stdin")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: stdout")
+    parser.add_argument(
+        "-i", "--input", type=Path, metavar="FILE", help=".txt, .csv, .jsonl or .parquet; - stdin"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="default: stdout; .csv and .jsonl say the form",
+    )
     parser.add_argument("--encoding", default="utf-8", help="of the input (default: utf-8)")
-    parser.add_argument("--text-column", default="text", metavar="NAME", help="key in .jsonl")
-    parser.add_argument("--text-pair-column", metavar="NAME", help="key of the pair in .jsonl")
-    parser.add_argument("--top-k", metavar="N", help="labels a text, or 'all'")
-    parser.add_argument("--function-to-apply", choices=("softmax", "sigmoid", "none"))
-    parser.add_argument("--pooling", choices=("mean", "cls", "none"), help="default: mean")
-    parser.add_argument("--normalize", action="store_true", help="embeddings of length 1")
+    parser.add_argument("--text-column", default="text", metavar="NAME", help="column or key")
+    parser.add_argument("--text-pair-column", metavar="NAME", help="of the pair")
     parser.add_argument("--max-length", type=int, metavar="N", help="cut texts to N tokens")
     parser.add_argument(
         "--truncation",
@@ -67,11 +81,59 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="one JSON object a line")
+    shape.add_argument("--csv", action="store_true", help="CSV with a header")
     shape.add_argument("--table", action="store_true", help="the table, into a pipe too")
+    add_task_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Answer every text."""
+    context = [] if args.context is None else [args.context]
+    args.texts = [*args.texts, *context, *(args.document or [])]
+    _check(args)
+
+    from leanbert.pipelines import pipeline
+
+    mode = args.mode or ("latency" if args.texts else "throughput")
+    answerer = pipeline(args.task, args.model, mode=mode, threads=args.threads, engine=args.engine)
+    task = answerer.task
+    options = call_options(args, task)
+    records = read_records(
+        args.texts,
+        args.input,
+        encoding=args.encoding,
+        text_column=args.text_column,
+        text_pair_column=args.text_pair_column,
+        whole=args.split is not None,
+    )
+    asked, copies = tee(model_inputs(args, task, records))
+    inputs = (given for _, given in asked)
+    if args.split is None:
+        answers = answerer.stream(inputs, **options)
+    else:
+        answers = answerer.document(inputs, split=args.split, **options)
+    with (
+        _output(args.output) as out,
+        Progress(len(args.texts) or None, "texts", beside=out) as progress,
+    ):
+        if progress.shown and not args.texts:  # who sees no bar does not wait for its length
+            progress.total = count_lines(args.input)
+        show = answers_of(
+            task,
+            answerer.labels,
+            options,
+            split=args.split,
+            query=args.query is not None,
+            colour=out.isatty() and "NO_COLOR" not in os.environ,
+        )
+        write = _writer(args, task, show, out)
+        for (record, _), answer in zip(copies, answers, strict=True):
+            write(record, answer)
+            progress.advance()
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
     if args.texts and args.input:
         raise InputError("give texts or --input, not both")
     if args.output is not None and args.output.is_dir():
@@ -80,66 +142,6 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("stdout is closed; name a file with -o")
     if not args.texts and args.input is None and sys.stdin is not None and sys.stdin.isatty():
         raise InputError("no texts: give them as arguments, with --input, or on stdin (see --help)")
-    options = _call_options(args)
-
-    from leanbert.pipelines import pipeline
-
-    mode = args.mode or ("latency" if args.texts else "throughput")
-    answerer = pipeline(args.task, args.model, mode=mode, threads=args.threads, engine=args.engine)
-    embeds = answerer.task == "feature-extraction"
-    options = {name: value for name, value in options.items() if name in _allowed(embeds)}
-    if embeds:
-        options.setdefault("pooling", "mean")
-
-    records, copies = tee(
-        read_records(
-            args.texts,
-            args.input,
-            encoding=args.encoding,
-            text_column=args.text_column,
-            text_pair_column=args.text_pair_column,
-        )
-    )
-    answers = answerer.stream((record.model_input for record in records), **options)
-    with (
-        _output(args.output) as out,
-        Progress(len(args.texts) or None, "texts", beside=out) as progress,
-    ):
-        if progress.shown and not args.texts:  # who sees no bar does not wait for its length
-            progress.total = count_lines(args.input)
-        as_table = args.table or out.isatty()
-        if embeds or args.json:
-            write = _json_line
-        else:
-            labels = answerer.bundle.config.id2label.values()
-            colour = out.isatty() and "NO_COLOR" not in os.environ
-            width = max(map(len, labels), default=0)
-            write = _Table(width, colour=colour) if as_table else _tsv_line
-        for record, answer in zip(copies, answers, strict=True):
-            out.write(write(record, answer))
-            progress.advance()
-    return 0
-
-
-def _call_options(args: argparse.Namespace) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    if args.top_k is not None:
-        if args.top_k != "all" and not (args.top_k.isdigit() and int(args.top_k) > 0):
-            raise InputError(f"--top-k is {args.top_k!r}; give a number from 1, or all")
-        options["top_k"] = None if args.top_k == "all" else int(args.top_k)
-    if args.pooling:
-        options["pooling"] = None if args.pooling == "none" else args.pooling
-    for name in ("function_to_apply", "max_length", "truncation"):
-        if getattr(args, name) is not None:
-            options[name] = getattr(args, name)
-    if args.normalize:
-        options["normalize"] = True
-    return options
-
-
-def _allowed(embeds: bool) -> set[str]:
-    own = {"pooling", "normalize"} if embeds else {"top_k", "function_to_apply"}
-    return own | {"max_length", "truncation"}
 
 
 @contextmanager
@@ -155,46 +157,67 @@ def _output(path: Path | None) -> Iterator[TextIO]:
         yield file
 
 
-def _json_line(record: Record, answer: Any) -> str:
-    row = dict(record.row) or {"text": record.text}
-    if isinstance(answer, dict):
-        found = answer
-    elif answer and isinstance(answer[0], dict):
-        found = {"scores": {item["label"]: item["score"] for item in answer}}
-    else:
-        found = {"embedding": answer}
-    for name, value in found.items():  # a true label in the input stays what it is
+def _writer(args: argparse.Namespace, task: str, show: Answers, out: TextIO) -> _Write:
+    """What writes an answer in the form that was asked for, or that the output's name says."""
+    plain = not (args.table or args.json or args.csv)
+    suffix = args.output.suffix.lower() if args.output is not None and plain else ""
+    if args.csv or suffix == ".csv":
+        # finBERT's file has one document; where there may be several, their numbers tell them.
+        rows = args.input is not None and args.input.suffix.lower() in (
+            ".csv",
+            ".jsonl",
+            ".parquet",
+        )
+        several = args.split is not None and (rows or len(args.texts) > 1)
+        return _csv_writer(show, out, numbered=several, alone=args.split is not None)
+    if args.json or suffix == ".jsonl" or (plain and task == "feature-extraction"):
+        return lambda record, answer: _write_json(show, out, record, answer)
+    if args.table or (plain and out.isatty()):
+        return lambda record, answer: _written(out.write(show.shown(record, answer)))
+    return lambda record, answer: out.writelines(
+        "\t".join(cells) + "\n" for cells in show.cells(record, answer)
+    )
+
+
+def _written(_: int) -> None:
+    """``write`` tells how much; nobody asked."""
+
+
+def _write_json(show: Answers, out: TextIO, record: Record, answer: Any) -> None:
+    row = _own(record)
+    for name, value in show.fields(answer).items():  # a true label in the input stays what it is
         row[f"predicted_{name}" if name in record.row else name] = value
-    return json.dumps(row, ensure_ascii=False) + "\n"
+    out.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def _listed(answer: Any) -> list[dict[str, Any]]:
-    return answer if isinstance(answer, list) else [answer]
+def _own(record: Record) -> dict[str, Any]:
+    """What the input itself says."""
+    if record.row:
+        return dict(record.row)
+    return {"text": record.text}
 
 
-def _one_line(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\r", "\\r").replace("\n", "\\n")
+def _csv_writer(show: Answers, out: TextIO, *, numbered: bool, alone: bool) -> _Write:
+    """CSV: the input's own columns and the answer's; ``alone`` for the answer's only."""
+    writer = csv.writer(out, lineterminator="\n")
+    header: list[str] = []
+    count = 0
+
+    def write(record: Record, answer: Any) -> None:
+        nonlocal count
+        own = {} if alone else _own(record)
+        if numbered:
+            own = {"document": count}
+        if not header:
+            header.extend([*own])
+            writer.writerow([*own, *(f"predicted_{c}" if c in own else c for c in show.columns)])
+        before = [_cell(own.get(name)) for name in header]
+        for row in show.rows(answer):
+            writer.writerow([*before, *(_cell(row.get(name)) for name in show.columns)])
+        count += 1
+
+    return write
 
 
-def _tsv_line(record: Record, answer: Any) -> str:
-    scores = [f"{item['label']}\t{item['score']:.4f}" for item in _listed(answer)]
-    return "\t".join([*scores, _one_line(record.text)]) + "\n"
-
-
-class _Table:
-    """Aligned rows with a coloured label and a small bar, for people."""
-
-    def __init__(self, label_width: int, *, colour: bool) -> None:
-        self._width = label_width
-        self._colour = colour
-
-    def __call__(self, record: Record, answer: Any) -> str:
-        cells = []
-        for item in _listed(answer):
-            label = f"{item['label']:<{self._width}}"
-            code = _COLOURS.get(str(item["label"]).lower())
-            if code and self._colour:
-                label = f"\x1b[{code}m{label}\x1b[0m"
-            filled = round(8 * min(1.0, max(0.0, item["score"])))
-            cells.append(f"{label}  {item['score']:5.3f} {'▰' * filled}{'▱' * (8 - filled)}")
-        return "  ".join([*cells, record.text.replace("\n", " ")]) + "\n"
+def _cell(value: object) -> object:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnxruntime as ort
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from leanbert.tokenization import ModelInputs
 
 _KNOWN_INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids", "position_ids"})
+# What other exporters call the outputs: Optimum for sentence-transformers, and ONNX's own examples.
+_OTHER_NAMES = {"token_embeddings": "last_hidden_state"}
+_DTYPES = {
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(bool)": np.bool_,
+    "tensor(float)": np.float32,
+}
 _FATAL_ONLY = 4  # failures reach the caller as exceptions; nothing is printed beside them
 
 
@@ -55,15 +63,20 @@ class OnnxRuntimeEngine:
                 f"({_first_line(error)}); copy or export it again"
             ) from error
         self._path = bundle.model_path
-        self._dtypes = {
-            node.name: np.int32 if node.type == "tensor(int32)" else np.int64
-            for node in self._session.get_inputs()
+        self._dtypes: dict[str, Any] = {
+            node.name: _DTYPES.get(node.type, np.int64) for node in self._session.get_inputs()
         }
+        self._first_position = bundle.config.first_position
         self.input_names = frozenset(self._dtypes)
         outputs = self._session.get_outputs()
-        self.output_names = tuple(node.name for node in outputs)
+        names = [node.name for node in outputs]
+        self.output_names = tuple(
+            other if (other := _OTHER_NAMES.get(name, name)) not in names else name
+            for name in names
+        )
         self.output_ranks: Mapping[str, int | None] = {
-            node.name: len(node.shape) or None for node in outputs
+            name: len(node.shape) or None
+            for name, node in zip(self.output_names, outputs, strict=True)
         }
         unknown = sorted(self.input_names - _KNOWN_INPUTS)
         if unknown:
@@ -103,7 +116,9 @@ class OnnxRuntimeEngine:
         """
         if "position_ids" in self.input_names and "position_ids" not in inputs:
             rows, length = inputs["input_ids"].shape
-            inputs = {**inputs, "position_ids": np.tile(np.arange(length), (rows, 1))}
+            first = self._first_position
+            positions = np.tile(np.arange(first, first + length), (rows, 1))
+            inputs = {**inputs, "position_ids": positions}
         feed = {
             name: inputs[name].astype(dtype, copy=False) for name, dtype in self._dtypes.items()
         }
@@ -111,7 +126,10 @@ class OnnxRuntimeEngine:
             outputs = self._session.run(None, feed)
         except Exception as error:  # as above
             raise EngineError(f"{self._path}: failed to run ({_first_line(error)})") from error
-        return cast("ModelOutputs", dict(zip(self.output_names, outputs, strict=True)))
+        return {  # half precision exports answer in it
+            name: np.asarray(value).astype(np.float32, copy=False)
+            for name, value in zip(self.output_names, outputs, strict=True)
+        }
 
 
 def _first_line(error: Exception) -> str:

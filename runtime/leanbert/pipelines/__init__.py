@@ -9,9 +9,12 @@ from leanbert.bundle import Bundle
 from leanbert.errors import InputError, TaskError
 from leanbert.pipelines.base import Pipeline
 from leanbert.pipelines.feature_extraction import FeatureExtractionPipeline
+from leanbert.pipelines.fill_mask import FillMaskPipeline
 from leanbert.pipelines.question_answering import QuestionAnsweringPipeline
 from leanbert.pipelines.text_classification import TextClassificationPipeline
+from leanbert.pipelines.text_ranking import TextRankingPipeline
 from leanbert.pipelines.token_classification import TokenClassificationPipeline
+from leanbert.pipelines.zero_shot_classification import ZeroShotClassificationPipeline
 
 __all__ = ["TASKS", "Pipeline", "embedded_bundle", "pipeline"]
 
@@ -20,6 +23,9 @@ _KINDS: tuple[type[Pipeline], ...] = (
     TokenClassificationPipeline,
     QuestionAnsweringPipeline,
     FeatureExtractionPipeline,
+    FillMaskPipeline,
+    ZeroShotClassificationPipeline,
+    TextRankingPipeline,
 )
 TASKS: dict[str, type[Pipeline]] = {kind.task: kind for kind in _KINDS}
 _ALIASES = {alias: kind.task for kind in _KINDS for alias in kind.aliases}
@@ -72,7 +78,7 @@ def pipeline(
         raise InputError(f"model must be a path or a Bundle, got {type(model).__name__}")
     bundle = model if isinstance(model, Bundle) else Bundle.open(model)
     if task is None:
-        task = bundle.task
+        task = bundle.task or bundle.config.head_task
         if task not in TASKS:
             said = f"is for {task}" if task else "does not say its task"
             raise TaskError(f"{bundle.path}: the bundle {said}; LeanBERT does {', '.join(TASKS)}")

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final, TypeVar
 from leanbert.bundle import Bundle
 from leanbert.engines import ModelOutputs
 from leanbert.errors import InputError, TaskError
+from leanbert.numerics import Floats
 from leanbert.pipelines.encoder import WINDOW, Encoder
 from leanbert.tokenization import Encodings, ModelInputs
 
@@ -162,6 +163,12 @@ class Pipeline(ABC):
         return self.encoder.map_rows(
             items, encode, reduce, answer, batch_size=batch_size, window=window
         )
+
+    def _logits(self, outputs: ModelOutputs, _: ModelInputs) -> list[Floats]:
+        """What to keep of a batch where each row's logits are wanted, one for each label."""
+        logits = outputs["logits"]
+        self.bundle.check_num_labels(logits.shape[-1])
+        return [row.copy() for row in logits]  # a view would keep the whole batch alive
 
     def _dispatch(
         self, inputs: object, answers: Callable[[Iterable[object]], Iterator[Any]]

@@ -2,7 +2,8 @@
 
 Without ``pooling`` the result is that of transformers 4.57,
 ``transformers/pipelines/feature_extraction.py``: nested lists, ``[1][tokens][width]`` for a text.
-With it, each text gives one vector, as sentence-transformers pools.
+With it, each text gives one vector, as sentence-transformers pools; an export of such a model may
+pool in its own graph, whose output ``sentence_embedding`` is then asked for by that name.
 """
 
 from __future__ import annotations
@@ -13,15 +14,18 @@ from typing import Any
 
 import numpy as np
 
+from leanbert.arguments import merge_tokenizer_kwargs
 from leanbert.engines import ModelOutputs
 from leanbert.errors import InputError
-from leanbert.numerics import Floats, cls_pool, l2_normalize, mean_pool
+from leanbert.numerics import Floats, cls_pool, l2_normalize, max_pool, mean_pool
 from leanbert.pipelines.base import NOT_GIVEN, NotGiven, Pipeline
 from leanbert.pipelines.encoder import WINDOW
 from leanbert.tokenization import ModelInputs
 
 _TOKEN_WINDOW = 64  # texts
-_POOLINGS = ("mean", "cls", None)
+_OVER = {"mean": mean_pool, "max": max_pool}
+_OWN = "sentence_embedding"
+_POOLINGS = ("mean", "cls", "max", _OWN, None)
 
 
 class FeatureExtractionPipeline(Pipeline):
@@ -37,7 +41,7 @@ class FeatureExtractionPipeline(Pipeline):
 
     task = "feature-extraction"
     required_outputs = {"last_hidden_state": 3}  # noqa: RUF012 - read-only by its type
-    arguments = frozenset({"pooling", "normalize", "return_tensors"})
+    arguments = frozenset({"pooling", "normalize", "return_tensors", "tokenize_kwargs"})
 
     def __call__(
         self,
@@ -53,11 +57,14 @@ class FeatureExtractionPipeline(Pipeline):
         Args:
             inputs: a string, ``{"text": …, "text_pair": …}``, a list of these, or any other
                 iterable of them, which gives a lazy iterator.
-            pooling: ``"mean"`` over the tokens, ``"cls"`` for the first token, ``None`` for all.
+            pooling: ``"mean"`` or ``"max"`` over the tokens, ``"cls"`` for the first token,
+                ``"sentence_embedding"`` for the graph's own output of that name, ``None`` for all
+                tokens.
             normalize: scale each vector to length 1.
             return_tensors: ``"np"`` or ``True`` for float32 arrays instead of lists.
             kwargs: ``truncation``, ``max_length``, ``batch_size``: see
-                :meth:`leanbert.pipelines.encoder.Encoder.map`.
+                :meth:`leanbert.pipelines.encoder.Encoder.map`; ``tokenize_kwargs``, a mapping,
+                may hold the first two.
 
         Returns:
             For each text ``[1][tokens][width]`` floats without pooling, ``[width]`` with it; a
@@ -75,9 +82,15 @@ class FeatureExtractionPipeline(Pipeline):
                 **kwargs,
             }
         )
+        options = merge_tokenizer_kwargs(options, "tokenize_kwargs")
         pool = options.get("pooling")
         if pool not in _POOLINGS:
-            raise InputError(f"pooling is {pool!r}; expected 'mean', 'cls' or None")
+            raise InputError(f"pooling is {pool!r}; expected 'mean', 'cls', 'max' or None")
+        if pool == _OWN and _OWN not in self.encoder.engine.output_names:
+            raise InputError(
+                f"pooling is {pool!r}, but {self.bundle.model_path.name} has no such output; "
+                "expected 'mean', 'cls', 'max' or None"
+            )
         arrays = options.get("return_tensors") or None
         if arrays not in (None, True, "np"):
             raise InputError(f'return_tensors is {arrays!r}; LeanBERT makes "np" arrays only')
@@ -92,8 +105,10 @@ class FeatureExtractionPipeline(Pipeline):
         def decode(outputs: ModelOutputs, inputs: ModelInputs) -> list[Any]:
             hidden, mask = outputs["last_hidden_state"], inputs["attention_mask"]
             rows: list[Floats]
-            if pooling:
-                rows = list(mean_pool(hidden, mask) if pooling == "mean" else cls_pool(hidden))
+            if pooling == _OWN:
+                rows = list(outputs[_OWN])
+            elif pooling:
+                rows = list(cls_pool(hidden) if pooling == "cls" else _OVER[pooling](hidden, mask))
             else:
                 lengths = mask.sum(axis=1)
                 rows = [hidden[i : i + 1, : lengths[i]] for i in range(len(hidden))]
