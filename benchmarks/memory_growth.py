@@ -110,9 +110,7 @@ def main() -> int:
     """Measure each mode in a process of its own and print the growth."""
     args = parse()
     if args.here:
-        growth = measure(
-            args.bundle, args.mode, args.engine, args.threads, args.first, args.last
-        )
+        growth = measure(args.bundle, args.mode, args.engine, args.threads, args.first, args.last)
         print(json.dumps(growth))
         return 0
     if not args.json:

@@ -94,6 +94,8 @@ def openvino(checkpoint: Path, work: Path) -> Path:
         kept = write_tokens(folder.with_suffix(".npz"), tokens)
         try:
             contestants.prepare("openvino", checkpoint, folder, LOGITS, kept)
+            for name in ("config.json", "tokenizer.json"):  # sentences.py tokenizes with them
+                shutil.copy(checkpoint / name, folder)
         finally:
             kept.unlink()
 
