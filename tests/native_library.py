@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,95 +19,25 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from leanbert.engines.binding import (
+    LIBRARY,
+    LayerRecord,
+    ModelRecord,
+    NormRecord,
+    ProductRecord,
+    TensorRecord,
+    declare,
+)
+from leanbert.engines.table import ACTIVATIONS, HEADS
+
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
 I8 = npt.NDArray[np.int8]
 
-ROOT = Path(__file__).resolve().parents[1]
-INSTALLED = ROOT / "runtime" / "leanbert" / "engines" / "_native" / "libleanbert_native.so"
-
 OK, INVALID_ARGUMENT, INVALID_MODEL, UNSUPPORTED, NO_ISA, NO_MEMORY, IO = range(7)
 ABSENT, INT8, FLOAT32 = range(3)
-ACTIVATIONS = {"identity": 0, "gelu": 1, "gelu_tanh": 2, "relu": 3, "tanh": 4}
-HEADS = {"none": 0, "first_token": 1, "every_token": 2}
 ISAS = ["avx512_vnni", "avx2"]
-
-
-class Tensor(ctypes.Structure):
-    """lb_tensor."""
-
-    _fields_ = [
-        ("offset", ctypes.c_uint64),
-        ("bytes", ctypes.c_uint64),
-        ("dtype", ctypes.c_uint32),
-        ("rows", ctypes.c_uint32),
-        ("cols", ctypes.c_uint32),
-        ("reserved", ctypes.c_uint32),
-    ]
-
-
-class ProductRecord(ctypes.Structure):
-    """lb_product."""
-
-    _fields_ = [("weight", Tensor), ("scale", Tensor), ("bias", Tensor), ("smoothing", Tensor)]
-
-
-class NormRecord(ctypes.Structure):
-    """lb_norm."""
-
-    _fields_ = [("gamma", Tensor), ("beta", Tensor)]
-
-
-class LayerRecord(ctypes.Structure):
-    """lb_layer."""
-
-    _fields_ = [
-        ("query", ProductRecord),
-        ("qkv", ProductRecord),
-        ("attention_output", ProductRecord),
-        ("attention_norm", NormRecord),
-        ("ffn_up", ProductRecord),
-        ("ffn_down", ProductRecord),
-        ("ffn_norm", NormRecord),
-    ]
-
-
-class ModelRecord(ctypes.Structure):
-    """lb_model_desc."""
-
-    _fields_ = [
-        ("struct_size", ctypes.c_uint32),
-        ("layer_size", ctypes.c_uint32),
-        ("path", ctypes.c_char_p),
-        ("data", ctypes.c_void_p),
-        ("data_bytes", ctypes.c_uint64),
-        ("threads", ctypes.c_uint32),
-        ("hidden_size", ctypes.c_uint32),
-        ("num_attention_heads", ctypes.c_uint32),
-        ("intermediate_size", ctypes.c_uint32),
-        ("embedding_size", ctypes.c_uint32),
-        ("vocab_size", ctypes.c_uint32),
-        ("max_positions", ctypes.c_uint32),
-        ("position_offset", ctypes.c_uint32),
-        ("type_vocab_size", ctypes.c_uint32),
-        ("activation", ctypes.c_uint32),
-        ("layer_norm_eps", ctypes.c_float),
-        ("word", Tensor),
-        ("word_scale", Tensor),
-        ("position", Tensor),
-        ("position_scale", Tensor),
-        ("token_type", Tensor),
-        ("embedding_norm", NormRecord),
-        ("projection", ProductRecord),
-        ("head", ctypes.c_uint32),
-        ("head_activation", ctypes.c_uint32),
-        ("head_dense", ProductRecord),
-        ("head_norm", NormRecord),
-        ("classifier", ProductRecord),
-        ("num_layers", ctypes.c_uint32),
-        ("layers", ctypes.POINTER(LayerRecord)),
-    ]
 
 
 class NativeError(Exception):
@@ -121,7 +52,7 @@ class NativeError(Exception):
 def library_path() -> Path:
     """Where the library is; skips the test when it is not built."""
     given = os.environ.get("LEANBERT_NATIVE_LIBRARY")
-    path = Path(given) if given else INSTALLED
+    path = Path(given) if given else LIBRARY
     if not path.is_file():
         pytest.skip(
             f"the native library is not built: no {path} (LEANBERT_NATIVE_LIBRARY names another)"
@@ -132,31 +63,7 @@ def library_path() -> Path:
 def load_library() -> ctypes.CDLL:
     """The library with its functions declared."""
     library = ctypes.CDLL(str(library_path()))
-    library.lb_open.argtypes = [
-        ctypes.POINTER(ModelRecord),
-        ctypes.POINTER(ctypes.c_void_p),
-        ctypes.c_char_p,
-        ctypes.c_size_t,
-    ]
-    library.lb_close.argtypes = [ctypes.c_void_p]
-    library.lb_close.restype = None
-    library.lb_run.argtypes = [
-        ctypes.c_void_p,
-        ctypes.c_uint64,
-        ctypes.c_void_p,
-        ctypes.c_uint64,
-        ctypes.c_void_p,
-        ctypes.c_void_p,
-        ctypes.c_void_p,
-        ctypes.c_uint64,
-        ctypes.c_char_p,
-        ctypes.c_size_t,
-    ]
-    library.lb_output_size.argtypes = [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64]
-    library.lb_output_size.restype = ctypes.c_uint64
-    library.lb_encoder_isa.argtypes = [ctypes.c_void_p]
-    for name in ("lb_encoder_isa", "lb_isa", "lb_version"):
-        getattr(library, name).restype = ctypes.c_char_p
+    declare(library)
     return library
 
 
@@ -369,18 +276,20 @@ class Blob:
     """A weights file in memory: tensors one after another, repeated arrays stored once."""
 
     content: bytearray = field(default_factory=bytearray)
-    seen: dict[int, Tensor] = field(default_factory=dict)
+    seen: dict[int, TensorRecord] = field(default_factory=dict)
     kept: list[npt.NDArray[Any]] = field(default_factory=list)
 
-    def tensor(self, array: npt.NDArray[Any] | None) -> Tensor:
+    def tensor(self, array: npt.NDArray[Any] | None) -> TensorRecord:
         """Appends an array and gives its record."""
         if array is None:
-            return Tensor()
+            return TensorRecord()
         if id(array) not in self.seen:
             self.content += b"\0" * (-len(self.content) % 64)
             rows, cols = array.shape if array.ndim == 2 else (1, array.shape[0])
             dtype = INT8 if array.dtype == np.int8 else FLOAT32
-            self.seen[id(array)] = Tensor(len(self.content), array.nbytes, dtype, rows, cols, 0)
+            self.seen[id(array)] = TensorRecord(
+                len(self.content), array.nbytes, dtype, rows, cols, 0
+            )
             self.kept.append(array)  # so that no other array gets its id
             self.content += array.tobytes()
         return self.seen[id(array)]
@@ -594,26 +503,35 @@ def quantize(x: F64) -> tuple[F64, F64, F64]:
     return np.rint(x / scale + zero).clip(0, 255), scale, zero
 
 
-def apply(x: F64, product: Product) -> F64:
-    """A product as the bundle's recipe has it: int8 weights quantize their input per row."""
+def apply(x: F64, product: Product, *, quantized: bool = True) -> F64:
+    """A product as the bundle's recipe has it: int8 weights quantize their input per row.
+
+    `quantized=False` multiplies the same weights by the input as it is.
+    """
+    smoothed = x if product.smoothing is None else x * product.smoothing
     if product.scale is None:
         y = x @ product.weight.astype(np.float64)
+    elif not quantized:
+        y = smoothed @ product.weight.astype(np.float64) * product.scale
     else:
-        q, scale, zero = quantize(x if product.smoothing is None else x * product.smoothing)
+        q, scale, zero = quantize(smoothed)
         y = (q - zero) @ product.weight.astype(np.float64) * scale * product.scale
     if product.bias is not None:
         y[:, : len(product.bias)] += product.bias
     return y
 
 
-def project(x: F64, layer: Layer) -> F64:
+def project(x: F64, layer: Layer, *, quantized: bool) -> F64:
     """Q | K | V of a layer, [tokens, 3H]."""
-    y = apply(x, layer.qkv)
-    return y if layer.query is None else np.concatenate([apply(x, layer.query), y], 1)
+    y = apply(x, layer.qkv, quantized=quantized)
+    if layer.query is None:
+        return y
+    return np.concatenate([apply(x, layer.query, quantized=quantized), y], 1)
 
 
-def reference(model: Model, ids: I32, types: I32 | None = None) -> F64:
-    """One text's answer."""
+def reference(model: Model, ids: I32, types: I32 | None = None, *, quantized: bool = True) -> F64:
+    """One text's answer; `quantized=False` leaves the products' inputs as they are."""
+    product = partial(apply, quantized=quantized)
     tokens = len(ids)
     word = model.word[ids].astype(np.float64)
     if model.word_scale is not None:
@@ -627,30 +545,32 @@ def reference(model: Model, ids: I32, types: I32 | None = None) -> F64:
         x = x + model.token_type[np.zeros(tokens, np.int32) if types is None else types]
     x = layer_norm(x, model.embedding_norm, model.eps)
     if model.projection is not None:
-        x = apply(x, model.projection)
+        x = product(x, model.projection)
     width = model.hidden // model.heads
     for layer in model.layers:
         q, k, v = (
             part.reshape(tokens, model.heads, width).transpose(1, 0, 2)
-            for part in np.split(project(x, layer), 3, 1)
+            for part in np.split(project(x, layer, quantized=quantized), 3, 1)
         )
         scores = q @ k.transpose(0, 2, 1) / np.sqrt(width)
         weights = np.exp(scores - scores.max(-1, keepdims=True))
         context = (weights / weights.sum(-1, keepdims=True)) @ v
         context = context.transpose(1, 0, 2).reshape(tokens, model.hidden)
-        x = layer_norm(x + apply(context, layer.attention_output), layer.attention_norm, model.eps)
-        h = activate(apply(x, layer.ffn_up), model.activation)
-        x = layer_norm(x + apply(h, layer.ffn_down), layer.ffn_norm, model.eps)
+        x = layer_norm(
+            x + product(context, layer.attention_output), layer.attention_norm, model.eps
+        )
+        h = activate(product(x, layer.ffn_up), model.activation)
+        x = layer_norm(x + product(h, layer.ffn_down), layer.ffn_norm, model.eps)
     if model.head == "none":
         return x
     if model.head == "first_token":
         x = x[:1]
     if model.head_dense is not None:
-        x = activate(apply(x, model.head_dense), model.head_activation)
+        x = activate(product(x, model.head_dense), model.head_activation)
     if model.head_norm is not None:
         x = layer_norm(x, model.head_norm, model.eps)
     assert model.classifier is not None
-    x = apply(x, model.classifier)
+    x = product(x, model.classifier)
     return x[0] if model.head == "first_token" else x
 
 

@@ -32,6 +32,8 @@ class Contestant:
     kind: str
     """A key of :data:`graphs.KINDS`."""
     model: Path
+    isa: str | None = None
+    """Kernels that LeanBERT's native engine is held to; ``None`` for what the CPU has."""
 
     def start(self, threads: int, output: str) -> WorkerProcess:
         """Start its process and load the model there.
@@ -41,15 +43,16 @@ class Contestant:
         """
         worker = WorkerProcess(self.kind, threads, "graphs")
         try:
-            worker.ask("load", model=str(self.model.absolute()), threads=threads, output=output)
+            model = str(self.model.absolute())
+            worker.ask("load", model=model, threads=threads, output=output, isa=self.isa)
         except BaseException:
             worker.close(at_once=True)
             raise
         return worker
 
 
-def engines_of(name: str, bundle: Path) -> list[Contestant]:
-    """A bundle on each engine that can run it here.
+def engines_of(name: str, bundle: Path, isa: str | None = None) -> list[Contestant]:
+    """A bundle on each engine that can run it here; the native one with the kernels of ``isa``.
 
     Raises:
         BundleError: it is no bundle.
@@ -57,7 +60,12 @@ def engines_of(name: str, bundle: Path) -> list[Contestant]:
     chosen, _ = choose_engine(Bundle.open(bundle))
     engines = ["onnxruntime", "native"] if chosen == "native" else ["onnxruntime"]
     return [
-        Contestant(f"LeanBERT {engine}, {name}", f"leanbert-{engine}", bundle.absolute())
+        Contestant(
+            f"LeanBERT {engine}{f' ({isa})' if isa and engine == 'native' else ''}, {name}",
+            f"leanbert-{engine}",
+            bundle.absolute(),
+            isa if engine == "native" else None,
+        )
         for engine in engines
     ]
 

@@ -6,6 +6,7 @@ blocks on its stdin while another one is at work. The parent's side is ``contest
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from abc import ABC, abstractmethod
@@ -268,6 +269,8 @@ class _Worker:
         return {}
 
     def load(self, message: Message) -> Message:
+        if message.get("isa"):
+            os.environ["LEANBERT_ISA"] = message["isa"]
         self._graph = self._kind(Path(message["model"]), message["threads"], message["output"])
         return {}
 

@@ -20,14 +20,24 @@ from leanbert_bench.runner import WorkerProcess
 from leanbert_bench.worker import Message, serve
 from tokens import tokenize, write_tokens
 
-SHAPES = ("bert-base",)
-"""What :func:`random_checkpoint` can make."""
+SHAPES: dict[str, dict[str, int]] = {
+    "bert-base": {},
+    "minilm": {
+        "hidden_size": 384,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 12,
+        "intermediate_size": 1536,
+    },
+}
+"""What :func:`random_checkpoint` can make: what differs from ``BertConfig``'s defaults."""
+
+_TOKENIZER = "bert-base-uncased"  # of both
 
 _SAMPLE = Path(__file__).resolve().parents[2] / "export" / "leanbert_export" / "sample_texts.txt"
 
 
 def random_checkpoint(work: Path, data: Path, name: str = "bert-base") -> Path:
-    """A three-label classifier of BERT-base's shape (FinBERT's) with seeded weights.
+    """A three-label classifier of a shape of :data:`SHAPES`, with seeded weights.
 
     Speed does not depend on the values. A checkpoint that is there is taken as it is.
 
@@ -35,12 +45,12 @@ def random_checkpoint(work: Path, data: Path, name: str = "bert-base") -> Path:
         InputError: ``data`` has no tokenizer for it.
         WorkerError: it cannot be made.
     """
-    tokenizer = data / "tokenizers" / f"{name}-uncased" / "tokenizer.json"
+    tokenizer = data / "tokenizers" / _TOKENIZER / "tokenizer.json"
     if not tokenizer.is_file():
         raise InputError(f"{tokenizer}: missing; --data is the folder of the public sets")
 
     def make(folder: Path) -> None:
-        _ask("checkpoint", tokenizer=str(tokenizer.absolute()), folder=str(folder))
+        _ask("checkpoint", tokenizer=str(tokenizer.absolute()), folder=str(folder), shape=name)
 
     return _once(work / name, make)
 
@@ -84,6 +94,8 @@ def openvino(checkpoint: Path, work: Path) -> Path:
         kept = write_tokens(folder.with_suffix(".npz"), tokens)
         try:
             contestants.prepare("openvino", checkpoint, folder, LOGITS, kept)
+            for name in ("config.json", "tokenizer.json"):  # sentences.py tokenizes with them
+                shutil.copy(checkpoint / name, folder)
         finally:
             kept.unlink()
 
@@ -110,7 +122,8 @@ def _make_checkpoint(message: Message) -> Message:
     from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
 
     torch.manual_seed(0)
-    BertForSequenceClassification(BertConfig(num_labels=3)).save_pretrained(message["folder"])
+    config = BertConfig(num_labels=3, **SHAPES[message["shape"]])
+    BertForSequenceClassification(config).save_pretrained(message["folder"])
     tokenizer = BertTokenizerFast(tokenizer_file=message["tokenizer"], model_max_length=512)
     tokenizer.save_pretrained(message["folder"])
     return {}

@@ -1,9 +1,10 @@
 r"""Time bundles and their peers, each in a process of its own, taking turns.
 
 By default the graphs alone: what a batch takes, and its ratio to Optimum's int8 preset for this
-CPU. A turn repeats a run for some time; ratios are paired by turn, so that what slows a whole turn
-cancels out. --end-to-end times whole pipelines instead, --load the way to the first answer; give
---shapes beside them to have the graphs too.
+CPU, or with --openvino to OpenVINO. A turn repeats a run for some time; ratios are paired by turn,
+so that what slows a whole turn cancels out. --end-to-end times whole pipelines instead, --load the
+way to the first answer and the memory then; give --shapes beside them to have the graphs too.
+--isa holds the native engine, and nobody else, to other kernels than the CPU's best.
 
 examples:
   python benchmarks/graph/speed.py --checkpoint finbert --bundle int8=build/finbert -o speed.json
@@ -12,6 +13,8 @@ examples:
   python benchmarks/graph/speed.py --random-weights bert-base --data ../shared/data \
       --work-dir build/speed --load -o load.json \
       --end-to-end ../shared/data/phrasebank/Sentences_50Agree.txt
+  python benchmarks/graph/speed.py --random-weights minilm --data ../shared/data --threads 1 \
+      --work-dir build/speed --openvino --isa avx2 -o minilm-avx2.json
   python benchmarks/graph/speed.py --checkpoint build/speed/bert-base --bundle new=build/new \
       --bundle old=build/old --work-dir build/speed --shapes 1x32,8x128 --turns 5 -o two.json
 """
@@ -171,26 +174,25 @@ def measure(args: argparse.Namespace, work: Path) -> Json:
     _say("Optimum: prepare")
     preset = args.optimum or making.optimum(checkpoint, work)
     optimum = Contestant(f"Optimum int8 ({optimum_preset()})", "optimum", preset)
-    own = [Contestant(f"LeanBERT, {name}", "leanbert", path) for name, path in bundles.items()]
+    own = [one for name, path in bundles.items() for one in engines_of(name, path, args.isa)]
+    peers = [optimum]
+    if args.openvino:
+        _say("OpenVINO: prepare")
+        made = making.openvino(checkpoint, work)
+        peers.append(Contestant("OpenVINO int8 (NNCF)", "openvino", made))
     document: Json = {
         "bundles": [{"called": name, **describe_bundle(path)} for name, path in bundles.items()]
     }
     if args.shapes:
-        engines = [one for name, path in bundles.items() for one in engines_of(name, path)]
-        contestants = [optimum, *engines]
-        if args.openvino:
-            _say("OpenVINO: prepare")
-            made = making.openvino(checkpoint, work)
-            contestants.append(Contestant("OpenVINO int8 (NNCF)", "openvino", made))
         document["graphs"] = time_graphs(
-            contestants,
+            [peers[-1], *peers[:-1], *own] if args.openvino else [*peers, *own],
             args.shapes,
             vocabulary=vocabulary_size(config),
             threads=args.threads,
             turns=args.turns,
             seconds=args.seconds,
         )
-    everyone = [*own, optimum, Contestant("transformers, PyTorch fp32", "torch", checkpoint)]
+    everyone = [*own, *peers, Contestant("transformers, PyTorch fp32", "torch", checkpoint)]
     if texts:
         document["end_to_end"] = {
             "file": args.end_to_end.name,
@@ -225,7 +227,8 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
         help="LeanBERT bundle of that checkpoint; may be repeated",
     )  # fmt: skip
     add("--optimum", type=Path, metavar="DIR", help="Optimum's int8 form, if it is made already")
-    add("--openvino", action="store_true", help="time OpenVINO's graph, too")
+    add("--openvino", action="store_true", help="time OpenVINO, too: ratios are to its time")
+    add("--isa", choices=("avx512_vnni", "avx2"), help="kernels of LeanBERT's native engine")
     add("--data", type=Path, metavar="DIR", help="folder of the public sets, with tokenizers")
     add("--work-dir", type=Path, metavar="DIR", help="keep and find again what is made")
     add("--shapes", type=shape_list, metavar="BxT,...", help="default: 1x8 to 1x128, 8x128, 1x512")
@@ -278,6 +281,7 @@ def main() -> int:
             "machine": machine,
             "settings": {
                 "threads": args.threads,
+                "isa": args.isa,
                 "turns": args.turns,
                 "seconds": args.seconds,
             },

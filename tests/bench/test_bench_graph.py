@@ -252,7 +252,7 @@ def test_chunks_go_through_all_sentences_before_one_comes_again() -> None:
 
 def test_ratios_are_to_the_best_batch_size_of_each_peer() -> None:
     rates = [
-        sentences.Rates("ours", "leanbert", None, [100.0, 90.0]),
+        sentences.Rates("ours", "leanbert-native", None, [100.0, 90.0]),
         sentences.Rates("opt, batch 1", "optimum", 1, [50.0, 60.0]),
         sentences.Rates("opt, batch 32", "optimum", 32, [40.0, 45.0]),
         sentences.Rates("torch, batch 1", "torch", 1, [10.0, 10.0]),
@@ -440,7 +440,7 @@ def test_graphs_take_turns(contestant: contestants.Contestant) -> None:
 
 
 def test_pipelines_take_turns_and_loads_are_timed(contestant: contestants.Contestant) -> None:
-    contestant = dataclasses.replace(contestant, kind="leanbert")  # a pipeline, not a graph
+    contestant = dataclasses.replace(contestant, kind="leanbert-onnxruntime")  # a pipeline, not a graph
     said: list[str] = []
     found = sentences.end_to_end(
         [contestant], ["profit rose", "loss"], threads=1, chunk=3, turns=2, say=said.append

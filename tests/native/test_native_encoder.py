@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from native_library import (
+    F64,
     ISAS,
     Encoder,
     describe,
@@ -117,19 +118,32 @@ def test_answers_as_numpy_does(isa: str, name: str, int8: bool) -> None:
     types = None
     if model.token_type is not None:
         types = [rng.integers(0, len(model.token_type), len(t)).astype(np.int32) for t in texts]
-    expected = [
-        reference(model, t, None if types is None else types[i]) for i, t in enumerate(texts)
-    ]
+
+    def answers(*, quantized: bool) -> F64:
+        each = (
+            reference(model, t, None if types is None else types[i], quantized=quantized)
+            for i, t in enumerate(texts)
+        )
+        return np.concatenate([answer.ravel() for answer in each])
+
+    expected, exact = answers(quantized=True), answers(quantized=False)
     for threads in (1, 2):
         encoder = Encoder(describe(model, threads=threads), isa)
         assert encoder.isa == isa
-        answers = zip(encoder.run(texts, types), expected, strict=True)
-        error = np.concatenate([np.abs(got - want).ravel() for got, want in answers])
-        # A number on the edge of a quantization step may fall on either side: one step of one
-        # input. In f32 only rounding and the polynomials are left.
-        step = 0.16 if "words" in name else 0.08  # int8 words round once more
+        got = np.concatenate([answer.ravel() for answer in encoder.run(texts, types)])
+        error = np.abs(got - expected)
+        # In f32 only rounding and the polynomials are left; int8 words round once more.
+        step = 0.16 if "words" in name else 0.08
         assert error.max() < (step if int8 else 5e-4)
-        assert error.mean() < (1.5e-2 if int8 else 5e-5)
+        if not int8:
+            assert error.mean() < 5e-5
+            continue
+        # A number on the edge of a quantization step may fall on either side, and one that did
+        # moves all behind it: two sound encoders differ by about as much as each differs from the
+        # same weights with unquantized activations. What counts is that ours is no further off.
+        loss, reference_loss = np.abs(got - exact).mean(), np.abs(expected - exact).mean()
+        assert loss < 1.1 * reference_loss
+        assert error.mean() < 1.5 * reference_loss  # independent roundings: sqrt(2)
 
 
 @pytest.mark.parametrize("isa", ISAS)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leanbert.engines.binding import ModelRecord
 from native_library import (
     INVALID_ARGUMENT,
     INVALID_MODEL,
@@ -22,7 +23,6 @@ from native_library import (
     UNSUPPORTED,
     Description,
     Encoder,
-    ModelRecord,
     NativeError,
     describe,
     load_library,

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from native_library import ACTIVATIONS, F32, F64, ISAS, activate, isa_or_skip, library_path
+from leanbert.engines.table import ACTIVATIONS
+from native_library import F32, F64, ISAS, activate, isa_or_skip, library_path
 
 PLAIN, RESIDUAL, ACTIVATED = range(3)
 

@@ -19,6 +19,7 @@ __all__ = [
     "NormRecord",
     "ProductRecord",
     "TensorRecord",
+    "declare",
     "load_library",
     "native_isa",
     "why_no_library",
@@ -165,6 +166,12 @@ def _load(path: Path) -> ctypes.CDLL:
             f"the native library has interface {version}, this LeanBERT needs {ABI_VERSION}; "
             "install leanbert again"
         )
+    declare(library)
+    return library
+
+
+def declare(library: ctypes.CDLL) -> None:
+    """Give the library's functions their types."""
     handle, message = ctypes.c_void_p, (ctypes.c_char_p, ctypes.c_size_t)
     library.lb_open.argtypes = [
         ctypes.POINTER(ModelRecord),
@@ -183,5 +190,5 @@ def _load(path: Path) -> ctypes.CDLL:
     library.lb_output_size.argtypes = [handle, _U64, _U64]
     library.lb_output_size.restype = _U64
     library.lb_encoder_isa.argtypes = [handle]
-    library.lb_encoder_isa.restype = library.lb_isa.restype = ctypes.c_char_p
-    return library
+    for name in ("lb_encoder_isa", "lb_isa", "lb_version"):
+        getattr(library, name).restype = ctypes.c_char_p

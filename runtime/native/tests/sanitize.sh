@@ -17,7 +17,7 @@ for kind in "$@"; do
   esac
   cmake -S "$here/.." -B "$build/$kind" -DLEANBERT_NATIVE_SANITIZE=$flags >/dev/null
   cmake --build "$build/$kind" -j2 >/dev/null
-  (cd "$build/$kind" && ctest --output-on-failure --timeout 120)
+  (cd "$build/$kind" && ctest --output-on-failure --timeout 600)
   if [ "$kind" = address ]; then
     runtime="$(${CXX:-c++} -print-file-name=libasan.so) $(${CXX:-c++} -print-file-name=libubsan.so)"
     library=$(cd "$build/$kind" && pwd)
