@@ -15,7 +15,7 @@ import contestants
 from graphs import LOGITS
 from leanbert.cpu import allowed_cores
 from leanbert.errors import InputError
-from leanbert_bench.backends import optimum_preset
+from leanbert_bench.backends.optimum import optimum_preset
 from leanbert_bench.runner import WorkerProcess
 from leanbert_bench.worker import Message, serve
 from tokens import tokenize, write_tokens

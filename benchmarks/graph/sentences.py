@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from contestants import Contestant, all_closed, interval
-from leanbert_bench.backends import LeanBert, OptimumInt8, Transformers
+from leanbert_bench.backends import Model, backend_class
 from leanbert_bench.runner import WorkerProcess
 from leanbert_bench.statistics import estimate, median, paired_ratios
 from leanbert_bench.worker import Message, serve
@@ -25,22 +25,19 @@ BATCH_SIZES = (1, 32)
 
 _SEED = 0
 _WARM_UP = 32  # sentences
+_TASK = "text-classification"
 
 Json = dict[str, Any]
 Say = Callable[[str], None]
 
 
-class LeanBertThroughput(LeanBert):
-    """LeanBERT's pipeline for many texts."""
-
-    mode = "throughput"
-
-
-KINDS: dict[str, type[LeanBert | OptimumInt8 | Transformers]] = {
-    "leanbert": LeanBertThroughput,
-    "optimum": OptimumInt8,
-    "torch": Transformers,
+_HOME = "leanbert_bench.backends"
+FACTORIES = {
+    "leanbert": f"{_HOME}.leanbert:GivenBundle",
+    "optimum": f"{_HOME}.optimum:OptimumInt8",
+    "torch": f"{_HOME}.transformers:TransformersPipeline",
 }
+"""The back end of each kind of contestant."""
 
 
 @dataclass
@@ -76,7 +73,7 @@ def end_to_end(
     """Sentences a second of every back end, and LeanBERT's ratios to the best of each peer.
 
     Args:
-        contestants: of the kinds of :data:`KINDS`.
+        contestants: of the kinds of :data:`FACTORIES`.
         sentences: what is answered, in a seeded order.
         threads: the budget of each.
         chunk: sentences of a turn, the same for every back end.
@@ -164,17 +161,17 @@ def load_times(
     for turn in range(turns + 1):
         say(f"load {turn} of {turns}" if turn else "load, to be discarded")
         for who in contestants:
-            factory = f"leanbert_bench.backends:{_FACTORIES[who.kind]}"
-            with WorkerProcess(factory, threads) as worker:
+            with WorkerProcess(FACTORIES[who.kind], threads) as worker:
                 reply = worker.ask(
-                    "load", model=str(who.model.absolute()), threads=threads, text=text
+                    "load",
+                    model=str(who.model.absolute()),
+                    task=_TASK,
+                    threads=threads,
+                    items=[text],
                 )
             if turn:
-                found[who.name].append(reply["seconds"])
+                found[who.name].append(reply["load_s"] + reply["first_forward_s"])
     return {"rows": [{"name": name, "seconds": asdict(estimate(s))} for name, s in found.items()]}
-
-
-_FACTORIES = {"leanbert": "LeanBert", "optimum": "OptimumInt8", "torch": "Transformers"}
 
 
 def load_markdown(found: Json) -> str:
@@ -186,11 +183,10 @@ def load_markdown(found: Json) -> str:
 
 class _Worker:
     def __init__(self, kind: str) -> None:
-        self._kind = KINDS[kind]
+        self._kind = backend_class(FACTORIES[kind])
 
     def load(self, message: Message) -> Message:
-        self._backend = self._kind(Path(message["model"]), message["threads"])
-        self._backend.import_libraries()
+        self._backend: Any = self._kind(Model(Path(message["model"]), None, _TASK, message["threads"]))
         self._backend.load()
         return {}
 
