@@ -230,13 +230,14 @@ def _throughput(document: Mapping[str, Any]) -> Iterator[Figure]:
     for item in drawn:
         rate = estimate(offline_texts_per_s(item))
         lean = item.get("family") == "leanbert"
-        axes.errorbar(
+        drawing = axes.errorbar(
             rate.median, unit * heights[item["id"]],
             xerr=[[rate.median - rate.low], [rate.high - rate.median]], fmt=markers[item["id"]],
             color=_colour(item), markersize=9 if lean else 7, elinewidth=1.2,
             markerfacecolor=_colour(item) if item.get("precision") == "int8" else "none",
-            markeredgewidth=1.6, gid=f"point-{item['id']}",
+            markeredgewidth=1.6,
         )  # fmt: skip
+        drawing.lines[0].set_gid(f"point-{item['id']}")
     axes.set(xscale="log", xlabel="texts a second (Offline)")
     axes.set_ylabel(what if unit == 1 else f"{what}, %")
     axes.margins(x=0.08, y=0.15)

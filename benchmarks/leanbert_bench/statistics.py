@@ -13,7 +13,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 __all__ = [
     "Estimate",
@@ -99,13 +99,10 @@ def estimate(turns: Sequence[float]) -> Estimate:
     Raises:
         ValueError: there are no turns.
     """
-    return _estimate(tuple(turns))
-
-
-@lru_cache(maxsize=4096)
-def _estimate(turns: tuple[float, ...]) -> Estimate:
-    low, high = _interval(lambda random: median(random.choices(turns, k=len(turns))))
-    return Estimate(median(turns), low, high, turns)
+    if not turns:
+        raise ValueError("estimate of no turns")
+    low, high = _interval(_resampled_medians(turns, 0))
+    return Estimate(median(turns), low, high, tuple(turns))
 
 
 def paired_ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
@@ -135,20 +132,33 @@ def independent_ratio(above: Sequence[float], below: Sequence[float]) -> Estimat
     Raises:
         ValueError: a side has no turns.
     """
-    middle = median(above) / median(below)
+    if not above or not below:
+        raise ValueError("ratio of no turns")
     both = min(len(above), len(below))
-    low, high = _interval(
-        lambda random: (
-            median(random.choices(above, k=len(above)))
-            / median(random.choices(below, k=len(below)))
-        )
-    )
-    return Estimate(middle, low, high, tuple(paired_ratios(above[:both], below[:both])))
+    sides = zip(_resampled_medians(above, 0), _resampled_medians(below, 1), strict=True)
+    low, high = _interval([over / under for over, under in sides])
+    turns = tuple(paired_ratios(above[:both], below[:both]))
+    return Estimate(median(above) / median(below), low, high, turns)
 
 
-def _interval(resample: Callable[[Random], float]) -> tuple[float, float]:
-    random = Random(_SEED)  # noqa: S311 - a resampling, not a secret
-    found = sorted(resample(random) for _ in range(_RESAMPLES))
+def _resampled_medians(turns: Sequence[float], stream: int) -> list[float]:
+    ordered = sorted(turns)
+    return [(ordered[i] + ordered[j]) / 2 for i, j in _middles(len(ordered), stream)]
+
+
+@lru_cache(maxsize=64)
+def _middles(count: int, stream: int) -> tuple[tuple[int, int], ...]:
+    """The ranks whose mean is the median of each resample: the same for any ``count`` values.
+
+    Drawn once for each count and independently for each stream, since drawing is what takes time.
+    """
+    random = Random(f"{_SEED} {stream}")  # noqa: S311 - a resampling, not a secret
+    resamples = (sorted(random.choices(range(count), k=count)) for _ in range(_RESAMPLES))
+    return tuple((ranks[(count - 1) // 2], ranks[count // 2]) for ranks in resamples)
+
+
+def _interval(resampled: Sequence[float]) -> tuple[float, float]:
+    found = sorted(resampled)
     return found[int(0.025 * _RESAMPLES)], found[int(0.975 * _RESAMPLES) - 1]
 
 
