@@ -13,17 +13,17 @@ SHAPES = {"1x8": 40.0, "1x32": 60.0, "1x128": 150.0, "1x512": 570.0, "8x32": 280
 PEERS = {
     "pytorch-eager-fp32": ("PyTorch eager fp32", "pytorch", "fp32", 1.0),
     "pytorch-dynamic-int8": ("PyTorch dynamic int8", "pytorch", "int8", 0.35),
-    "transformers-pipeline-fp32": ("transformers pipeline fp32", "transformers", "fp32", 1.1),
+    "transformers-pipeline": ("transformers pipeline", "transformers", "fp32", 1.1),
     "optimum-fp32": ("Optimum ONNX Runtime fp32", "optimum", "fp32", 0.7),
-    "optimum-int8": ("Optimum ONNX Runtime int8", "optimum", "int8", 0.27),
+    "optimum-int8": ("Optimum int8 (avx512_vnni preset)", "optimum", "int8", 0.27),
     "openvino-fp32": ("OpenVINO fp32", "openvino", "fp32", 0.6),
-    "openvino-int8": ("OpenVINO NNCF int8", "openvino", "int8", 0.2),
+    "openvino-int8": ("OpenVINO int8 (NNCF static)", "openvino", "int8", 0.2),
     "ctranslate2-int8": ("CTranslate2 int8", "ctranslate2", "int8", 0.33),
-    "leanbert-onnxruntime-fp32": ("LeanBERT onnxruntime fp32", "leanbert", "fp32", 0.65),
-    "leanbert-onnxruntime-int8": ("LeanBERT onnxruntime int8", "leanbert", "int8", 0.23),
-    "leanbert-native-int8": ("LeanBERT native int8", "leanbert", "int8", 0.15),
+    "leanbert-fp32": ("LeanBERT fp32", "leanbert", "fp32", 0.65),
+    "leanbert-int8-onnxruntime": ("LeanBERT int8, ONNX Runtime", "leanbert", "int8", 0.23),
+    "leanbert-int8-native": ("LeanBERT int8, native", "leanbert", "int8", 0.15),
 }
-LEAN = "leanbert-native-int8"
+LEAN = "leanbert-int8-native"
 REFERENCE = "pytorch-eager-fp32"
 
 
@@ -119,7 +119,7 @@ def backend(
     found: Json = {
         "id": identifier, "name": name, "family": family, "precision": precision,
         "status": "ok", "reason": None, "install": None,
-        "threads_set": {"OMP_NUM_THREADS": 2}, "versions": {},
+        "arrangement": "pipeline(list)", "threads_set": {"OMP_NUM_THREADS": 2}, "versions": {},
         "bundle": {"manifest_sha256": "ef" * 32, "recipe": precision} if lean else None,
         "model_bytes": 438_000_000 if exact else 110_000_000,
         "installed_bytes": 90_000_000 if lean else 1_400_000_000,
@@ -203,6 +203,6 @@ VARIETY: dict[str, Json] = {
     "no labels": make(labels=False),
     "no roof": make(roof=False),
     "no reference": broken(make(), REFERENCE, "failed", "out of memory"),
-    "nothing": make(peers=["leanbert-native-int8"]) | {"backends": []},
+    "nothing": make(peers=["leanbert-int8-native"]) | {"backends": []},
 }
 """Every kind that readers must get along with, by name. Shared: copy one to change it."""

@@ -5,7 +5,7 @@ interval of a ratio contains 1 there is no significant difference.
 
 Examples:
   leanbert bench compare old/results.json new/results.json
-  leanbert bench compare old new --backend leanbert-native-int8 --fail-if "latency > 1.10x"
+  leanbert bench compare old new --backend leanbert-int8-native --fail-if "latency > 1.10x"
   leanbert bench compare old new --relative --fail-if "throughput < 0.9x" --fail-if "flips > 3"
 
 Conditions (METRIC OPERATOR AMOUNT, about the change from OLD to NEW):

@@ -84,7 +84,7 @@ def _spread(document: Mapping[str, Any]) -> Iterator[str]:
         found.sort(reverse=True)
         names = [f"{name} ({percent(value, 0)})" for value, name in found[:_LISTED]]
         more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
-        yield f"{what}: the turns lie far apart for {', '.join(names)}{more}"
+        yield f"{what}: the turns lie far apart for {'; '.join(names)}{more}"
 
 
 def _drift(document: Mapping[str, Any]) -> Iterator[str]:

@@ -51,7 +51,8 @@ figure svg { display: block; width: 100%; height: auto; max-width: 34rem; margin
 .legend li { display: flex; align-items: center; gap: .4rem; }
 .legend svg { width: 1.95rem; height: .9rem; margin: 0; flex: none; }
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: .5rem; }
-table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
+table { border-collapse: separate; border-spacing: 0; font-size: .85rem;
+  font-variant-numeric: tabular-nums; }
 th, td { padding: .35rem .6rem; text-align: right; white-space: nowrap;
   border-bottom: 1px solid var(--line); }
 thead th { color: var(--muted); font-weight: 600; vertical-align: bottom; white-space: normal;

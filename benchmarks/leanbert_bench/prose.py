@@ -161,7 +161,7 @@ def standing_out(document: Mapping[str, Any]) -> list[str]:
             and found.certain
             and not found.significant
         ]
-        lines.append(f"{line}; {NO_DIFFERENCE} to {', '.join(ties)}." if ties else f"{line}.")
+        lines.append(f"{line}; {NO_DIFFERENCE} to {'; '.join(ties)}." if ties else f"{line}.")
     lines += _grid(document, reference)
     return lines
 

@@ -253,8 +253,14 @@ def _settings(document: Mapping[str, Any]) -> Table:
         document,
         "settings",
         "How each back end was set",
-        "The same thread budget for all, set in each engine's own way.",
-        {"threads": pairs("threads_set"), "versions": pairs("versions"), "bundle": bundle},
+        "The same thread budget for all, set in each engine's own way; many texts at once "
+        "(Offline) in the arrangement that each one's documentation shows.",
+        {
+            "threads": pairs("threads_set"),
+            "many texts": lambda item: str(item.get("arrangement") or ""),
+            "versions": pairs("versions"),
+            "bundle": bundle,
+        },
     )
 
 

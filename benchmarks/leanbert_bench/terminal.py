@@ -30,7 +30,7 @@ __all__ = ["terminal_table"]
 Backend = dict[str, Any]
 
 _NARROWEST, _WIDEST = 80, 120
-_NAME = 27
+_NAME = 33
 _GAP = "  "
 
 

@@ -139,7 +139,7 @@ def test_what_got_worse_meets_its_condition_and_no_other(
     found = compare(OLD, changed(change))
     lines = verdicts(found, parse_condition(text))
     assert lines
-    assert all(line.startswith("LeanBERT native int8: ") for line in lines)
+    assert all(line.startswith("LeanBERT int8, native: ") for line in lines)
     if not any("any more" in line for line in lines):
         others = {"latency": "> 1.10x", "throughput": "< 0.9x", "flips": "> 3", "rss": "> 1.1x"}
         for metric, amount in others.items():
@@ -216,12 +216,12 @@ def test_the_command_shows_and_judges(tmp_path: Path, capsys: pytest.CaptureFixt
     new = documents.make(seed=2, scale=1.2)
     assert bench(tmp_path, new) == 0
     told = capsys.readouterr().out
-    assert "LeanBERT native int8 (leanbert-native-int8)\n" in told
+    assert "LeanBERT int8, native (leanbert-int8-native)\n" in told
     assert told.count("no significant difference") > 20
     words = ["--backend", LEAN, "--fail-if", "latency > 1.10x", "--fail-if", "flips > 3"]
     assert bench(tmp_path, new, *words) == 1
     told = capsys.readouterr().out
-    assert "FAIL: latency > 1.10x\n  LeanBERT native int8: forward pass, geometric mean" in told
+    assert "FAIL: latency > 1.10x\n  LeanBERT int8, native: forward pass, geometric mean" in told
     assert told.endswith("ok: flips > 3\n")
     assert "PyTorch" not in told
     others = ["--backend", "optimum-int8", "--fail-if", "latency > 1.10x"]

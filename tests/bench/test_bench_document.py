@@ -59,7 +59,7 @@ def test_missing_results(tmp_path: Path) -> None:
 
 def test_troubles_say_what_to_do() -> None:
     assert troubles(documents.VARIETY["troubles"]) == [
-        "Optimum ONNX Runtime int8: timed out: no answer within 600 s",
+        "Optimum int8 (avx512_vnni preset): timed out: no answer within 600 s",
         "OpenVINO fp32: skipped: openvino is not installed; pip install openvino nncf",
         "CTranslate2 int8: failed: died: killed by SIGKILL",
     ]

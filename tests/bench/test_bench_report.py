@@ -203,7 +203,7 @@ def test_the_plain_report_has_tables_of_even_width() -> None:
         lines = table.replace("\\|", "").splitlines()
         assert len({line.count("|") for line in lines}) == 1
         assert lines[1].startswith("| --- | ")
-    assert "| LeanBERT native int8 | 6.70× [6.59, 6.75] |" in text
+    assert "| LeanBERT int8, native | 6.70× [6.59, 6.75] |" in text
     assert "no significant difference" not in text
     assert "Sales \\<fell\\> \\| a bit" in text
 

@@ -40,9 +40,9 @@ def test_it_shows_what_there_is() -> None:
     assert "the run is not complete" in text
     assert "share of the limit" not in text  # the roof was not measured
     # Its one shape in one turn is shown, and does not make it the fastest over the grid.
-    assert "\nLeanBERT onnxruntime int8   6.05     –" in text
-    assert "over the whole grid: LeanBERT onnxruntime int8" not in text
-    assert "LeanBERT native int8" not in text
+    assert "\nLeanBERT int8, ONNX Runtime  6.05     –" in text
+    assert "over the whole grid: LeanBERT int8, ONNX Runtime" not in text
+    assert "LeanBERT int8, native" not in text
     empty = terminal_table(VARIETY["nothing"] | {"complete": True}, 80)
     assert empty == "nothing was measured yet\n"
 
@@ -52,7 +52,7 @@ def test_it_says_who_is_missing_and_what_to_do() -> None:
     assert (
         "  OpenVINO fp32: skipped: openvino is not installed; pip install openvino nncf\n" in text
     )
-    assert "Optimum ONNX Runtime int8: timed out" in text
+    assert "Optimum int8 (avx512_vnni preset): timed out" in text
     assert "share of the limit" in text
 
 
