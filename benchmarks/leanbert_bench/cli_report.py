@@ -1,7 +1,7 @@
 """Write report.md and report.html of a run anew, from its results.json.
 
 Examples:
-  leanbert bench report results -o results
+  leanbert bench report results
   leanbert bench report benchmarks/results/finbert.json -o build/report
 """
 
@@ -21,8 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("results", type=Path, help="results.json, or the directory that holds it")
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="DIR", help="where the reports go"
-    )
+        "-o", "--output", type=Path, metavar="DIR",
+        help="where the reports go (default: beside the results)",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
     from leanbert_bench.document import read_document
     from leanbert_bench.report import write_reports
 
-    for path in write_reports(read_document(args.results), args.output):
+    beside = args.results if args.results.is_dir() else args.results.absolute().parent
+    for path in write_reports(read_document(args.results), args.output or beside):
         sys.stdout.write(f"{path}\n")
     return 0

@@ -135,20 +135,19 @@ def measured(document: Mapping[str, Any]) -> list[Json]:
 
 
 def troubles(document: Mapping[str, Any]) -> list[str]:
-    """One line for each back end without a result: who, why, and what to do."""
-    lines = []
+    """Who gave no result, why, and what to do; one line for all that share the cause."""
+    found: dict[str, list[str]] = {}
     for backend in document["backends"]:
         if backend["status"] not in _WITHOUT_RESULT:
             continue
-        word = backend["status"].replace("_", " ")
-        line = f"{name_of(backend)}: {word}"
+        cause = str(backend["status"]).replace("_", " ")
         if backend.get("reason"):
-            line += f": {backend['reason']}"
+            cause += f": {backend['reason']}"
         # The reason often names the command already.
-        if backend.get("install") and backend["install"] not in line:
-            line += f"; {backend['install']}"
-        lines.append(line)
-    return lines
+        if backend.get("install") and backend["install"] not in cause:
+            cause += f"; {backend['install']}"
+        found.setdefault(cause, []).append(name_of(backend))
+    return [f"{'; '.join(names)}: {cause}" for cause, names in found.items()]
 
 
 def backend_of(document: Mapping[str, Any], identifier: str) -> Json | None:

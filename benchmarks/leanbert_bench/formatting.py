@@ -16,6 +16,7 @@ __all__ = [
     "percent",
     "ratio",
     "ratio_with_interval",
+    "rough_percent",
     "tiny",
 ]
 
@@ -54,6 +55,13 @@ def tiny(value: float | None) -> str:
 def percent(value: float | None, decimals: int = 1) -> str:
     """A share of 1 as per cent; empty for ``None``."""
     return f"{100 * value:.{decimals}f}%" if value is not None else ""
+
+
+def rough_percent(value: float | None) -> str:
+    """Whole per cents, and two digits where that would say little: ``34%``, ``2.1%``, ``0.15%``."""
+    if value is None or value >= 0.1:
+        return percent(value, 0)
+    return f"{number(100 * value, 2)}%"
 
 
 def interval(value: Estimate | None) -> str:

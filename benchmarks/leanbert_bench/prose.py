@@ -120,7 +120,7 @@ def _settings(document: Mapping[str, Any]) -> str:
     return _join(
         f"{settings['threads']} threads for each" if settings.get("threads") else "",
         f"{turns} interleaved turn{'s' if turns != 1 else ''}" if turns else "",
-        f"{warmup} warm-up calls discarded" if warmup else "",
+        f"{warmup} warm-up call{'s' if warmup != 1 else ''} discarded" if warmup else "",
         f"seed {settings['seed']}" if settings.get("seed") is not None else "",
         "quick" if settings.get("quick") else "",
         f"reference {name_of(reference)}" if reference else "no reference: it gave no result",

@@ -96,9 +96,9 @@ def _row(item: Backend, reference: Backend | None) -> dict[str, str]:
     return {
         "": name_of(item),
         "one text, p90 ms": interval(estimated(single)),
-        "one text ×": _times(item, reference, sooner),
+        "one text ×": "1" if item is reference and single else ratio(sooner),
         "texts/s": interval(estimated(offline)),
-        "texts/s ×": _times(item, reference, quicker),
+        "texts/s ×": "1" if item is reference and offline else ratio(quicker),
         "cold start, s": number(median(start)) if start else "",
         "peak RSS, MiB": fixed(dig(item, "memory", "peak_rss_mib"), 0),
         "installed, MB": fixed(installed / 1e6, 0) if installed is not None else "",
@@ -108,10 +108,6 @@ def _row(item: Backend, reference: Backend | None) -> dict[str, str]:
         (headline[0] if headline else "accuracy"): percent(headline[1]) if headline else "",
         "change with the batch": tiny(dig(item, "batch_invariance", "largest")),
     }
-
-
-def _times(item: Backend, reference: Backend | None, found: Any) -> str:
-    return "1" if item is reference else ratio(found)
 
 
 def _note(document: Mapping[str, Any]) -> str:

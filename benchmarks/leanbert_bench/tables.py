@@ -13,6 +13,7 @@ from leanbert_bench.formatting import (
     percent,
     ratio,
     ratio_with_interval,
+    rough_percent,
     tiny,
 )
 from leanbert_bench.limit import share
@@ -26,12 +27,13 @@ from leanbert_bench.readings import (
     multi_stream_ms,
     offline_texts_per_s,
     server_qps,
+    shapes_in,
     single_stream_ms,
 )
 from leanbert_bench.statistics import median
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from leanbert_bench.statistics import Estimate
 
@@ -84,7 +86,7 @@ def _latency(document: Mapping[str, Any]) -> Table:
     reference = reference_of(document)
 
     def speedup(item: Backend) -> str:
-        if reference is None:
+        if reference is None or not shapes_in(item):
             return ""
         if item is reference:
             return "reference"
@@ -117,7 +119,7 @@ def _latency_cell(
         cell.append(ratio(faster(turns, forward_ms(reference, shape))))
     of_limit = share(document, item, shape)
     if of_limit is not None:
-        cell.append(percent(of_limit, 0))
+        cell.append(rough_percent(of_limit))
     return " · ".join(filter(None, cell))
 
 
@@ -127,10 +129,10 @@ def _scenarios(document: Mapping[str, Any]) -> Table:
     bound = _first(document, "scenarios", "Server", "bound_ms")
 
     def of_latency(turns: Callable[[Backend], list[float]]) -> Callable[[Backend], str]:
-        return lambda item: _versus(item, reference, lambda ref: faster(turns(item), turns(ref)))
+        return lambda item: _versus(item, reference, turns, faster)
 
     def of_rate(turns: Callable[[Backend], list[float]]) -> Callable[[Backend], str]:
-        return lambda item: _versus(item, reference, lambda ref: more(turns(item), turns(ref)))
+        return lambda item: _versus(item, reference, turns, more)
 
     rate = f"Server, queries/s with p99 under {number(bound)} ms" if bound else "Server, queries/s"
     return _table(
@@ -155,11 +157,16 @@ def _scenarios(document: Mapping[str, Any]) -> Table:
 
 
 def _versus(
-    item: Backend, reference: Backend | None, compare: Callable[[Backend], Estimate | None]
+    item: Backend,
+    reference: Backend | None,
+    turns: Callable[[Backend], list[float]],
+    compared: Callable[[Sequence[float], Sequence[float]], Estimate | None],
 ) -> str:
-    if reference is None:
+    if reference is None or not turns(item):
         return ""
-    return "reference" if item is reference else ratio_with_interval(compare(reference))
+    if item is reference:
+        return "reference"
+    return ratio_with_interval(compared(turns(item), turns(reference)))
 
 
 def _tokenization(item: Backend) -> str:

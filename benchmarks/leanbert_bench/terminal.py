@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from leanbert_bench.document import dig, measured, name_of, reference_of, shapes_of, troubles
-from leanbert_bench.formatting import fixed, number, percent, ratio
+from leanbert_bench.formatting import fixed, number, percent, ratio, rough_percent
 from leanbert_bench.limit import share
 from leanbert_bench.noise import all_warnings
 from leanbert_bench.prose import standing_out
@@ -119,7 +119,7 @@ def _grid(document: Mapping[str, Any]) -> list[_Column]:
 
 def _limits(document: Mapping[str, Any]) -> list[_Column]:
     def at(shape: str) -> _Column:
-        return _Column(("", shape), lambda item: percent(share(document, item, shape), 0))
+        return _Column(("", shape), lambda item: rough_percent(share(document, item, shape)))
 
     return [at(shape) for shape in shapes_of(document)]
 

@@ -65,6 +65,16 @@ def test_troubles_say_what_to_do() -> None:
     ]
 
 
+def test_who_shares_a_cause_shares_a_line() -> None:
+    document = documents.make()
+    for name in ("openvino-fp32", "openvino-int8"):
+        documents.broken(document, name, "skipped", "openvino is not installed", "pip install it")
+    assert troubles(document) == [
+        "OpenVINO fp32; OpenVINO int8 (NNCF static): skipped: openvino is not installed; "
+        "pip install it"
+    ]
+
+
 def test_only_whole_results_count() -> None:
     found = documents.VARIETY["troubles"]
     assert len(measured(found)) == len(documents.PEERS) - 3

@@ -191,6 +191,9 @@ def test_the_command_writes_both(tmp_path: Path, capsys: pytest.CaptureFixture[s
     out = tmp_path / "out"
     assert main(["bench", "report", str(tmp_path), "-o", str(out)]) == 0
     assert capsys.readouterr().out.split() == [str(out / "report.md"), str(out / "report.html")]
+    assert main(["bench", "report", str(tmp_path / "results.json")]) == 0
+    assert (tmp_path / "report.html").read_bytes() == (out / "report.html").read_bytes()
+    capsys.readouterr()
     assert main(["bench", "report", str(out), "-o", str(out)]) == 2
     assert "results.json: No such file" in capsys.readouterr().err
 
@@ -214,6 +217,15 @@ def test_the_report_says_no_significant_difference_aloud() -> None:
     assert re.search(r"\| \d\S+× \[0.*\], no significant difference \|", text)
     assert "no significant difference to " in text.partition("## Warnings")[0]
     assert "the turns lie far apart for" in text
+
+
+def test_a_scenario_that_nobody_played_has_no_column() -> None:
+    document = documents.make()
+    for item in document["backends"]:
+        del item["scenarios"]["MultiStream"]
+    text = markdown(document)
+    assert "| SingleStream × |" in text
+    assert "MultiStream ×" not in text
 
 
 def test_one_turn_claims_no_interval() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 import bench_documents as documents
 from bench_documents import VARIETY
-from leanbert_bench.formatting import number, tiny
+from leanbert_bench.formatting import number, rough_percent, tiny
 from leanbert_bench.limit import limit_ms, share
 from leanbert_bench.noise import all_warnings, noise_warnings
 from leanbert_bench.readings import (
@@ -152,6 +152,11 @@ def test_the_runs_own_warnings_come_first() -> None:
 )  # fmt: skip
 def test_three_digits_count(value: float | None, text: str) -> None:
     assert number(value) == text
+
+
+def test_small_shares_keep_two_digits() -> None:
+    shares = [rough_percent(value) for value in (1.16, 0.34, 0.0213, 0.0015, None)]
+    assert shares == ["116%", "34%", "2.1%", "0.15%", ""]
 
 
 def test_tiny_differences_stay_visible() -> None:
