@@ -1,52 +1,60 @@
 """Compare speed, memory and fidelity with PyTorch and the peers on this machine.
 
 Examples:
-  leanbert bench run --checkpoint HF_DIR -o results
-  leanbert bench run --random-weights bert-base --quick
-  leanbert bench table results.json --readme README.md
+  leanbert bench run --help
+  leanbert bench run --quick --output results
+  leanbert bench compare old/results.json new/results.json --fail-if "latency > 1.10x"
+  leanbert bench report results -o results
+  leanbert bench table results --readme README.md
 """
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from leanbert_bench import cli_run
-
-if TYPE_CHECKING:
-    import argparse
+import argparse
+from importlib import import_module
+from typing import Any
 
 __all__ = ["add_arguments", "run"]
 
+_ACTIONS = {
+    "run": ("leanbert_bench.cli_run", "measure, and write results.json and the reports"),
+    "compare": ("leanbert_bench.cli_compare", "show what changed between two runs, and guard it"),
+    "report": ("leanbert_bench.cli_report", "write report.md and report.html of a run anew"),
+    "table": ("leanbert_bench.cli_table", "show the README's table, or put it there"),
+}
+
+
+class _Action(argparse.ArgumentParser):
+    """A subcommand's parser, whose module is imported when it is the one that was asked for."""
+
+    module_name = ""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """See :class:`argparse.ArgumentParser`; called once, for the chosen action only."""
+        module = import_module(self.module_name)
+        self.description = (module.__doc__ or "").strip()
+        module.add_arguments(self)
+        self.set_defaults(run_action=module.run)
+        return super().parse_known_args(args, namespace)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare ``run`` and ``table`` with their options."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="run|table")
-    cli_run.add_arguments(actions.add_parser("run", help="measure, and write results and reports"))
-    table = actions.add_parser("table", help="show results as a Markdown table")
-    table.add_argument("results", type=Path, help="what run wrote")
-    table.add_argument(
-        "--readme", type=Path, metavar="FILE",
-        help="put the table between <!-- bench:start --> and <!-- bench:end --> of this file",
-    )  # fmt: skip
+    """Declare the actions; each declares its own options when it is chosen."""
+    actions = parser.add_subparsers(
+        title="actions", dest="action", required=True, metavar="ACTION", parser_class=_Action
+    )
+    for name, (module_name, summary) in _ACTIONS.items():
+        action = actions.add_parser(
+            name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        action.module_name = module_name
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do it, and return the exit code.
+    """Do the chosen action, and return its exit code.
 
     Raises:
-        LeanBertError: a file or an argument cannot be used.
+        LeanBertError: a file or an argument cannot be used, or a library is missing.
     """
-    return _table(args) if args.action == "table" else cli_run.run(args)
-
-
-def _table(args: argparse.Namespace) -> int:
-    from leanbert_bench.report import markdown, read_document, replace_section
-
-    text = markdown(read_document(args.results))
-    if args.readme is None:
-        sys.stdout.write(text)
-    else:
-        replace_section(args.readme, text)
-    return 0
+    code: int = args.run_action(args)
+    return code

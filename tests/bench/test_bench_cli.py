@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+
+import pytest
+
+from leanbert.cli import main
+from leanbert_bench import cli
+
+FORBIDDEN = [
+    "torch", "transformers", "optimum", "numpy", "onnxruntime", "psutil", "pandas", "matplotlib",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("action", ["compare", "report", "table"])
+def test_help_shows_examples(action: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["bench", action, "--help"])
+    assert stop.value.code == 0
+    assert f"leanbert bench {action} " in capsys.readouterr().out.partition("xamples")[2]
+
+
+def test_the_help_names_every_action(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["bench", "--help"])
+    told = capsys.readouterr().out
+    assert all(f"\n    {name} " in told for name in ("run", "compare", "report", "table"))
+
+
+def test_an_unknown_action_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    cli.add_arguments(parser)
+    with pytest.raises(SystemExit) as stop:
+        parser.parse_args(["juggle"])
+    assert stop.value.code == 2
+    assert "juggle" in capsys.readouterr().err
+
+
+def test_reading_results_needs_nothing_heavy() -> None:
+    modules = "cli, cli_compare, cli_report, cli_table, compare, readme, report, terminal"
+    code = (
+        f"import sys\nfrom leanbert_bench import {modules}\n"
+        f"sys.exit(', '.join({set(FORBIDDEN)!r} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == ""
