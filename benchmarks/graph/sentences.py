@@ -186,7 +186,9 @@ class _Worker:
         self._kind = backend_class(FACTORIES[kind])
 
     def load(self, message: Message) -> Message:
-        self._backend: Any = self._kind(Model(Path(message["model"]), None, _TASK, message["threads"]))
+        self._backend: Any = self._kind(
+            Model(Path(message["model"]), None, _TASK, message["threads"])
+        )
         self._backend.load()
         return {}
 

@@ -369,7 +369,7 @@ def _estimate(run_: Run, ticker: _Ticker) -> None:
         run_.plan,
         run_.subject.config.raw,
         [
-            (row.kind.family, row.spec.precision, row.kind.seconds_to_prepare)
+            (row.kind.family, row.spec.precision, run_.expected_preparation(row))
             for row in run_.rows
             if row.status == "ok"
         ],
@@ -380,7 +380,7 @@ def _estimate(run_: Run, ticker: _Ticker) -> None:
     )
     alive = sum(row.status == "ok" for row in run_.rows)
     _say(
-        f"{alive} back ends, {run_.plan.turns} turns: about {_duration(seconds)}; it may be "
+        f"{alive} back end(s), {run_.plan.turns} turn(s): about {_duration(seconds)}; it may be "
         "interrupted (Ctrl-C), the same command goes on"
     )
     ticker.expect(seconds)

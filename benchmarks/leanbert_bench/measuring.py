@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from leanbert_bench.journal import Journal
     from leanbert_bench.workload import Workload
 
-__all__ = ["BOUND_OVER_REFERENCE", "RUN", "Run", "Spec", "Subject", "answer_rows"]
+__all__ = ["BOUND_OVER_REFERENCE", "RUN", "Row", "Run", "Spec", "Subject", "answer_rows"]
 
 RUN = "run"
 """The journal's name for what belongs to no back end."""
@@ -51,6 +51,7 @@ BOUND_OVER_REFERENCE = 4.0
 _FALLBACK_BOUND_MS = 100.0
 _CHUNK = 100  # texts of one command, so that a time limit means a hang and not a large file
 _MIXED_CHUNK = 50
+_FEW_WORDS = 100  # any vocabulary has as many, where the config does not tell its size
 _LEAST_QUERIES, _MOST_QUERIES = 60, 2000  # of one attempt in Server
 _BUSY = 0.15  # cores
 _QUICK_PREPARE, _QUICK_LOAD = 0.45, 0.6  # shares of the budget until which these may begin
@@ -88,7 +89,9 @@ class Subject:
 
 
 @dataclass
-class _Row:
+class Row:
+    """A back end in a run."""
+
     spec: Spec
     kind: type[Backend]
     status: str = "ok"
@@ -98,6 +101,7 @@ class _Row:
     worker: WorkerProcess | None = field(default=None, repr=False)
 
     def drop(self, status: str, reason: str, install: str | None = None) -> None:
+        """End it: its row says why, and has no numbers."""
         self.status, self.reason, self.install = status, reason, install
         if self.worker is not None:
             self.worker.close(at_once=True)
@@ -140,7 +144,7 @@ class Run:
         self.threads = threads
         self.journal = journal
         self.warnings: list[str] = []
-        self.rows = [_Row(spec, backend_class(spec.factory)) for spec in specs]
+        self.rows = [Row(spec, backend_class(spec.factory)) for spec in specs]
         self._cache = cache
         self._say = say
         self._on_turn = on_turn
@@ -170,9 +174,7 @@ class Run:
             absent = missing_packages(name for name in needed if name != "leanbert")
             if absent:
                 what = "'leanbert[export]'" if kind.family == "leanbert" else " ".join(absent)
-                row.drop(
-                    "skipped", f"{', '.join(absent)} not installed", f"pip install {what}"
-                )
+                row.drop("skipped", f"{', '.join(absent)} not installed", f"pip install {what}")
                 continue
             reason = kind.why_not(self.subject.config) or _no_pipeline(kind, self.subject.task)
             if reason:
@@ -230,7 +232,7 @@ class Run:
                     row.drop(
                         "skipped",
                         "left out by --quick: preparing it takes too long, about "
-                        f"{self._expected_preparation(row):.0f} s; a full run makes and keeps it",
+                        f"{self.expected_preparation(row):.0f} s; a full run makes and keeps it",
                     )
                     continue
             except (WorkerError, OSError) as error:
@@ -239,7 +241,7 @@ class Run:
             row.model = Path(found["model"])
             self.journal.put(row.spec.id, "prepare", found)
 
-    def _prepare(self, row: _Row) -> dict[str, Any] | None:
+    def _prepare(self, row: Row) -> dict[str, Any] | None:
         # In a process of its own: an export's memory must not count as the back end's.
         arguments: dict[str, Any] = {
             "checkpoint": str(self.subject.checkpoint),
@@ -254,13 +256,16 @@ class Run:
             if found["model"] is not None:
                 return found
             left = _QUICK_PREPARE * self.plan.seconds - self._elapsed()
-            if self._expected_preparation(row) > left:
+            if self.expected_preparation(row) > left:
                 return None
             limit = left + 10
         with WorkerProcess(row.spec.factory, self.threads) as worker:
             return worker.ask("prepare", limit, only_cached=False, **arguments)
 
-    def _expected_preparation(self, row: _Row) -> float:
+    def expected_preparation(self, row: Row) -> float:
+        """Seconds, if nothing is in the cache: by the size of the weights."""
+        if not row.kind.seconds_to_prepare:
+            return 0.0
         return max(3.0, row.kind.seconds_to_prepare * self.subject.bytes / 440e6)
 
     def _load_all(self) -> None:
@@ -277,7 +282,7 @@ class Run:
             except (WorkerError, OSError) as error:
                 self._fail(row, error)
 
-    def _load(self, row: _Row) -> None:
+    def _load(self, row: Row) -> None:
         id_ = row.spec.id
         row.worker = WorkerProcess(row.spec.factory, self.threads)
         _read_into_page_cache(self._model(row))
@@ -295,7 +300,7 @@ class Run:
         else:
             self._score(row, row.worker)
 
-    def _ask_to_load(self, row: _Row, worker: WorkerProcess) -> dict[str, Any]:
+    def _ask_to_load(self, row: Row, worker: WorkerProcess) -> dict[str, Any]:
         checkpoint = self.subject.checkpoint
         return worker.ask(
             "load",
@@ -307,7 +312,7 @@ class Run:
             items=self.workload.items[:1],
         )
 
-    def _predict(self, row: _Row, worker: WorkerProcess) -> None:
+    def _predict(self, row: Row, worker: WorkerProcess) -> None:
         items = [self.workload.items[i] for i in answer_rows(self.workload, self.plan)]
         if self.journal.get(row.spec.id, "answers") is not None:
             return
@@ -318,7 +323,7 @@ class Run:
             answers += found if isinstance(found, list) and len(part) > 1 else [found]
         self.journal.put(row.spec.id, "answers", answers)
 
-    def _score(self, row: _Row, worker: WorkerProcess) -> None:
+    def _score(self, row: Row, worker: WorkerProcess) -> None:
         rows = answer_rows(self.workload, self.plan)
         for step, texts in self._columns(rows):
             if self.journal.get(row.spec.id, step) is None:
@@ -408,7 +413,7 @@ class Run:
     def _has_grid(self) -> bool:
         return self.subject.task in {"text-classification", "feature-extraction"}
 
-    def _measure(self, row: _Row, part: Part, turn: int) -> Any:
+    def _measure(self, row: Row, part: Part, turn: int) -> Any:
         plan, worker = self.plan, row.worker
         if worker is None:
             raise WorkerError("is not running")
@@ -418,7 +423,7 @@ class Run:
                 self._limit,
                 rows=part.shape[0],
                 length=part.shape[1],
-                vocabulary=int(self.subject.config.raw.get("vocab_size", 1000)),
+                vocabulary=int(self.subject.config.raw.get("vocab_size", _FEW_WORDS)),
                 warmup=plan.warmup,
                 seconds=plan.grid_seconds,
                 most=1000,
@@ -441,7 +446,7 @@ class Run:
             seconds=plan.scenario_seconds,
         )["ms"]
 
-    def _serve(self, row: _Row, worker: WorkerProcess, turn: int) -> dict[str, Any]:
+    def _serve(self, row: Row, worker: WorkerProcess, turn: int) -> dict[str, Any]:
         bound = self.server_bound_ms()
         first, later = self.plan.server_attempts
         attempts = later if turn else first
@@ -503,7 +508,7 @@ class Run:
                 continue
             self.journal.put(row.spec.id, "memory", found)
 
-    def _memory(self, row: _Row) -> dict[str, Any]:
+    def _memory(self, row: Row) -> dict[str, Any]:
         begin = time.monotonic()
         sizes: dict[str, float] = {}
         with WorkerProcess(row.spec.factory, self.threads) as worker:
@@ -552,10 +557,10 @@ class Run:
         """Seconds that a part took all back ends together, last time."""
         return sum(self._spent.get((row.spec.id, part.name), 0.0) for row in self._alive())
 
-    def _alive(self) -> list[_Row]:
+    def _alive(self) -> list[Row]:
         return [row for row in self.rows if row.status == "ok"]
 
-    def _in_order(self) -> list[_Row]:
+    def _in_order(self) -> list[Row]:
         """As in tables; with a budget what matters most comes first."""
         rows = self._alive()
         if not self.plan.quick:
@@ -567,12 +572,12 @@ class Run:
         return [*rest[:1], *given, *rest[1:]]
 
     @staticmethod
-    def _model(row: _Row) -> Path:
+    def _model(row: Row) -> Path:
         if row.model is None:
             raise WorkerError("is not prepared")
         return row.model
 
-    def _fail(self, row: _Row, error: Exception) -> None:
+    def _fail(self, row: Row, error: Exception) -> None:
         status = "timed_out" if isinstance(error, WorkerTimeoutError) else "failed"
         row.drop(status, " ".join(str(error).split()))
         self.journal.put(row.spec.id, "failed", {"status": status, "reason": row.reason})

@@ -202,7 +202,9 @@ def _scenarios(run: Run, id_: str) -> Json:
         found[SERVER] = {
             "bound_ms": run.server_bound_ms(),
             "attempts": [
-                {"turn": i, **attempt} for i, turn in enumerate(server) for attempt in turn["attempts"]
+                {"turn": i, **attempt}
+                for i, turn in enumerate(server)
+                for attempt in turn["attempts"]
             ],
             "qps": [turn["qps"] for turn in server],
         }
@@ -328,9 +330,7 @@ def tags_of(found: Sequence[Json], words: Sequence[str]) -> list[str]:
         spans.append((begin, begin + len(word)))
         begin += len(word) + 1
     for entity in found:
-        inside = [
-            i for i, (a, b) in enumerate(spans) if a < entity["end"] and entity["start"] < b
-        ]
+        inside = [i for i, (a, b) in enumerate(spans) if a < entity["end"] and entity["start"] < b]
         for k, i in enumerate(inside):
             tags[i] = f"{'I' if k else 'B'}-{entity['entity_group']}"
     return tags

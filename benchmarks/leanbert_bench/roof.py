@@ -55,9 +55,7 @@ class _Roof:
         self._products = {"int8_gops": int8, "fp32_gflops": fp32}
         block = torch.ones(_BYTES // 4)
         self._read = block.sum
-        self._library = (
-            f"torch {torch.__version__}: oneDNN qlinear (u8 x s8), torch.mm, torch.sum"
-        )
+        self._library = f"torch {torch.__version__}: oneDNN qlinear (u8 x s8), torch.mm, torch.sum"
 
     def _with_numpy(self, threads: int) -> None:
         import numpy as np

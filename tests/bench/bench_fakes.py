@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from leanbert_bench.backends import Backend
+from leanbert_bench.worker import serve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,4 +118,14 @@ class Refuses(Fake):
 
 
 class SlowToMake(Fake):
-    seconds_to_prepare = 1e6
+    seconds_to_prepare = 1e12
+
+
+if __name__ == "__main__":  # the machine's limit, without torch
+    serve(
+        {
+            "load": lambda _: {"library": "none"},
+            "measure": lambda _: {"int8_gops": 2.0, "fp32_gflops": 1.0, "bandwidth_gbs": 3.0},
+        }
+    )
+    sys.exit(0)

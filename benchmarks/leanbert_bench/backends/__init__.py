@@ -14,7 +14,15 @@ from leanbert_bench.backends.base import Backend, Model, missing_packages
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["REFERENCE", "REGISTRY", "Backend", "Model", "backend_class", "missing_packages", "start"]
+__all__ = [
+    "REFERENCE",
+    "REGISTRY",
+    "Backend",
+    "Model",
+    "backend_class",
+    "missing_packages",
+    "start",
+]
 
 REFERENCE = "pytorch-eager-fp32"
 """Whose answers all others are compared with."""

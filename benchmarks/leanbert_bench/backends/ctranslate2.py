@@ -66,7 +66,10 @@ class CTranslate2Int8(TokenizingBackend):
     @property
     def imports(self) -> tuple[str, ...]:
         """See :meth:`Backend.imports`."""
-        return ("ctranslate2", "transformers.models.auto.tokenization_auto",)
+        return (
+            "ctranslate2",
+            "transformers.models.auto.tokenization_auto",
+        )
 
     def load(self) -> None:
         """See :meth:`Backend.load`."""

@@ -53,7 +53,10 @@ class OpenVinoFp32(TokenizingBackend):
     @property
     def imports(self) -> tuple[str, ...]:
         """See :meth:`Backend.imports`."""
-        return ("openvino", "transformers.models.auto.tokenization_auto",)
+        return (
+            "openvino",
+            "transformers.models.auto.tokenization_auto",
+        )
 
     def load(self) -> None:
         """See :meth:`Backend.load`."""

@@ -62,7 +62,12 @@ class OptimumFp32(Backend):
     @property
     def imports(self) -> tuple[str, ...]:
         """See :meth:`Backend.imports`."""
-        return ("torch", "optimum.onnxruntime", "transformers.pipelines", *transformers_modules(self.config))
+        return (
+            "torch",
+            "optimum.onnxruntime",
+            "transformers.pipelines",
+            *transformers_modules(self.config),
+        )
 
     def load(self) -> None:
         """See :meth:`Backend.load`."""
