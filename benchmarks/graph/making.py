@@ -10,6 +10,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import contestants
 from graphs import LOGITS
@@ -100,7 +101,7 @@ def _once(folder: Path, make: Callable[[Path], object]) -> Path:
     return partial.rename(folder)
 
 
-def _ask(do: str, **arguments: str) -> None:
+def _ask(do: str, **arguments: Any) -> None:
     with WorkerProcess("", allowed_cores(), "making") as worker:
         worker.ask(do, **arguments)
 

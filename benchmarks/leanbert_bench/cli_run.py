@@ -16,9 +16,9 @@ from leanbert.errors import InputError, LeanBertError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from leanbert_bench.results import About
     from leanbert_bench.measuring import Run, Spec, Subject
     from leanbert_bench.plan import Plan
+    from leanbert_bench.results import About
     from leanbert_bench.workload import Workload
 
 __all__ = ["add_arguments", "run"]
@@ -80,6 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--memory-texts", type=_positive, metavar="N",
         help="texts after which resident memory is read a second time (10000)",
     )  # fmt: skip
+    add("--cold-starts", type=_positive, metavar="N", help="of each back end (5)")
     add("--time-limit", type=_positive, metavar="S", help="seconds of one step of a back end (900)")
     add("--cache-dir", type=Path, metavar="DIR", help="keep what is made for the back ends here")
     add(
@@ -104,10 +105,10 @@ def run(args: argparse.Namespace) -> int:
             sys.stdout.write(f"{id_:<27}{backend_class(factory).name}\n")
         return 0
     from leanbert.cpu import allowed_cores
-    from leanbert_bench.results import About
     from leanbert_bench.journal import Journal
     from leanbert_bench.measuring import Run
     from leanbert_bench.preparing import default_cache
+    from leanbert_bench.results import About
 
     begin = time.monotonic()
     plan = _plan(args)
@@ -118,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
     workload = _workload(args, subject)
     specs = _specs(args, subject)
     about = About(
-        command=shlex.join(["leanbert", "bench", "run", *_given(args)]),
+        command=shlex.join(["leanbert", "bench", "run", *_given()]),
         machine=machine.describe(),
         versions=machine.versions(),
         commit=machine.source_commit(),
@@ -183,6 +184,7 @@ def _plan(args: argparse.Namespace) -> Plan:
         scenarios=args.scenarios or plan.scenarios,
         single=args.sample or plan.single,
         memory_counts=counts,
+        cold_starts=args.cold_starts or plan.cold_starts,
         time_limit_s=float(args.time_limit or plan.time_limit_s),
     )
 
@@ -317,11 +319,11 @@ def _workload(args: argparse.Namespace, subject: Subject) -> Workload:
 
 
 def _check_numbers(labels: Sequence[str], where: Path) -> None:
-    for label in labels:
-        try:
+    try:
+        for label in labels:
             float(label)
-        except ValueError:
-            raise InputError(f"{where}: the similarity {label!r} is not a number") from None
+    except ValueError as error:
+        raise InputError(f"{where}: a similarity is not a number: {error}") from None
 
 
 def _specs(args: argparse.Namespace, subject: Subject) -> list[Spec]:
@@ -470,7 +472,7 @@ def _say(line: str) -> None:
     sys.stderr.flush()
 
 
-def _given(args: argparse.Namespace) -> list[str]:
+def _given() -> list[str]:
     """The words of the command line after ``run``, as they were given."""
     words = sys.argv[1:]
     return words[words.index("run") + 1 :] if "run" in words else []

@@ -61,13 +61,7 @@ def distribution_bytes(distribution: Any) -> int:
     """
     own = _editable_sources(distribution)
     files = list(own) if own is not None else _recorded(distribution)
-    total = 0
-    for path in files:
-        try:
-            total += path.stat().st_size
-        except OSError:  # listed and gone
-            continue
-    return total
+    return sum(path.stat().st_size for path in files if path.is_file())  # some are gone
 
 
 def _recorded(distribution: Any) -> list[Path]:

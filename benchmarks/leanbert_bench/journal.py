@@ -1,4 +1,4 @@
-"""Finished steps, kept on disk as they come: an interrupted run loses none and goes on from them."""
+"""Finished steps, kept on disk as they come: an interrupted run loses none and goes on."""
 
 from __future__ import annotations
 

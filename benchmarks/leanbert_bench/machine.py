@@ -6,12 +6,12 @@ import os
 import platform
 import subprocess
 import time
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from leanbert import __version__
 from leanbert.cpu import allowed_cores, cgroup_quota, cpu_name, isa_flags
+from leanbert_bench.records import installed
 
 __all__ = ["BusyClock", "describe", "source_commit", "versions"]
 
@@ -40,13 +40,8 @@ def describe() -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Of every package that takes part, if it is installed."""
-    found = {"leanbert": __version__}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    found = {name: version for name in PACKAGES if (version := installed(name))}
+    return {"leanbert": __version__, **found}
 
 
 def source_commit() -> str | None:

@@ -23,7 +23,6 @@ from leanbert_bench.plan import Part, Plan, parts_of
 from leanbert_bench.roof import MODULE as ROOF
 from leanbert_bench.runner import WorkerError, WorkerProcess, WorkerTimeoutError
 from leanbert_bench.scenarios import (
-    MULTI_STREAM,
     OFFLINE,
     SAMPLES_PER_QUERY,
     SERVER,

@@ -13,13 +13,14 @@ import shutil
 import sys
 import time
 from dataclasses import dataclass
-from importlib import metadata, resources
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leanbert.bundle import file_sha256
 from leanbert.cpu import isa_flags
 from leanbert.errors import InputError
+from leanbert_bench.records import installed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,7 +76,7 @@ class Preparation:
             "weights": self.weights_sha256,
             "config": file_sha256(self.checkpoint / "config.json"),
             "isa": isa_flags(),
-            "versions": {package: _version(package) for package in packages},
+            "versions": {package: installed(package) for package in packages},
             "sources": _sources_sha256() if sources else None,
         }
         digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
@@ -150,13 +151,6 @@ def seconds_spent(folder: Path) -> float | None:
 
 def _seconds_file(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.seconds")
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _sources_sha256() -> str:

@@ -25,9 +25,8 @@ from leanbert_bench.scenarios import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
-    from leanbert_bench.measuring import Run
+    from leanbert_bench.measuring import Row, Run
     from leanbert_bench.workload import Workload
 
 __all__ = ["SCHEMA_VERSION", "About", "make_document"]
@@ -102,7 +101,7 @@ def make_document(run: Run, about: About) -> Json:
             for rows, length in plan.grid
             if (found := operations(subject.config.raw, rows, length)) is not None
         },
-        "backends": [_backend(run, row) for row in run.rows],
+        "backends": [_backend(run, row, about) for row in run.rows],
         "warnings": [*about.warnings, *run.warnings, *_drift(run)],
     }
 
@@ -124,7 +123,7 @@ def _roof(run: Run) -> Json | None:
     }
 
 
-def _backend(run: Run, row: Any) -> Json:
+def _backend(run: Run, row: Row, about: About) -> Json:
     id_, kind, journal = row.spec.id, row.kind, run.journal
     found: Json = {
         "id": id_,
@@ -146,11 +145,9 @@ def _backend(run: Run, row: Any) -> Json:
         **found,
         "threads_set": loaded["threads_set"],
         "versions": {
-            name: run_version
-            for name in kind.requires
-            if (run_version := _version(name)) is not None
+            name: version for name in kind.requires if (version := about.versions.get(name))
         },
-        "bundle": _bundle(row.model, loaded["about"]) if kind.family == "leanbert" else None,
+        "bundle": _bundle(row, loaded["about"]),
         "model_bytes": loaded["size"],
         "installed_bytes": installed_bytes(kind.requires),
         "prepare_s": prepared["seconds"] if prepared else 0.0,
@@ -170,12 +167,6 @@ def _backend(run: Run, row: Any) -> Json:
         "accuracy": _accuracy(run, id_),
         "batch_invariance": _batch_invariance(run, id_),
     }
-
-
-def _version(package: str) -> str | None:
-    from leanbert_bench.machine import versions
-
-    return versions().get(package)
 
 
 def _turns(run: Run, id_: str, part: str) -> list[Any]:
@@ -211,8 +202,10 @@ def _scenarios(run: Run, id_: str) -> Json:
     return found
 
 
-def _bundle(path: Path, about: Json) -> Json:
-    manifest = path / MANIFEST
+def _bundle(row: Row, about: Json) -> Json | None:
+    if row.kind.family != "leanbert" or row.model is None:
+        return None
+    manifest = row.model / MANIFEST
     digest, recipe = None, None
     if manifest.is_file():
         digest = file_sha256(manifest)

@@ -95,7 +95,7 @@ def _call(function: Callable[..., object], *arguments: Any) -> Callable[[], obje
 
 
 def _onednn(torch: Any, left: Any, right: Any) -> Callable[[], object]:
-    """oneDNN's product through PyTorch's own quantized linear operator, as inductor calls it."""
+    """OneDNN's product through PyTorch's own quantized linear operator, as inductor calls it."""
     rows = right.shape[0]
     packed = torch.ops.onednn.qlinear_prepack(right, None)
     scales, zeros = torch.ones(rows), torch.zeros(rows, dtype=torch.int64)

@@ -174,7 +174,7 @@ class _Worker:
 
 
 def _plain(value: Any) -> Any:
-    """numpy's numbers and arrays as JSON has them."""
+    """Numpy's numbers and arrays as JSON has them."""
     return value.tolist()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class Fake(Backend):
 
     name = "Fake"
     family = "pytorch"
-    requires = ("numpy",)
+    requires: ClassVar[tuple[str, ...]] = ("numpy",)
     arrangement = "as they come"
 
     @classmethod

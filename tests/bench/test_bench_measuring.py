@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from bench_models import LABELS, SMALL, checkpoint, new_run, subject, workload
+
 from leanbert_bench import measuring
 from leanbert_bench.backends import REFERENCE
 from leanbert_bench.document import check_document

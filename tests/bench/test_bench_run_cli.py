@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from bench_models import checkpoint
+
 from leanbert.cli import main
 from leanbert.errors import InputError, LeanBertError
 from leanbert_bench import backends, cli_run, measuring, plan

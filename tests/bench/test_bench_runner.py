@@ -24,7 +24,7 @@ def test_a_worker_goes_on_after_an_error_and_ends_with_its_pipe() -> None:
 def test_a_back_end_that_does_not_exist_is_one_line() -> None:
     with (
         WorkerProcess("bench_fakes:NoSuch", 1) as worker,
-        pytest.raises(WorkerError, match="died during memory: exit code 1 .*NoSuch") as caught,
+        pytest.raises(WorkerError, match=r"died during memory: exit code 1 .*NoSuch") as caught,
     ):
         worker.ask("memory")
     assert "\n" not in str(caught.value)

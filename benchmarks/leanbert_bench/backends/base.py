@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from importlib import metadata
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from leanbert.bundle.config import parse_config, read_json
+from leanbert_bench.records import installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -166,13 +166,7 @@ class Backend(ABC):
 
 def missing_packages(names: Iterable[str]) -> list[str]:
     """Which distributions are not installed; nothing is imported."""
-    absent = []
-    for name in names:
-        try:
-            metadata.version(name)
-        except metadata.PackageNotFoundError:
-            absent.append(name)
-    return absent
+    return [name for name in names if installed(name) is None]
 
 
 def sorted_batches(lengths: Sequence[int], size: int) -> list[list[int]]:

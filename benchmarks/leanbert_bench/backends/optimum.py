@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from leanbert.cpu import isa_flags
-from leanbert_bench.backends.base import transformers_modules, TOKENIZER_FILES, Backend, file_bytes
+from leanbert_bench.backends.base import TOKENIZER_FILES, Backend, file_bytes, transformers_modules
 from leanbert_bench.backends.transformers import call_options
 
 if TYPE_CHECKING:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from leanbert_bench.backends.base import transformers_modules, checkpoint_bytes
+from leanbert_bench.backends.base import checkpoint_bytes, transformers_modules
 from leanbert_bench.backends.tokenizing import TokenizingBackend
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ class EagerFp32(TokenizingBackend):
 
     name = "PyTorch eager fp32"
     family = "pytorch"
-    requires = ("torch", "transformers")
+    requires: ClassVar[tuple[str, ...]] = ("torch", "transformers")
 
     _model: Any = None
     _typed = True
@@ -94,28 +94,15 @@ class DynamicInt8(EagerFp32):
         module = super().made()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # deprecated, and what most users run all the same
-            return torch.ao.quantization.quantize_dynamic(
-                module, {torch.nn.Linear}, dtype=torch.qint8
-            )
+            quantize: Any = torch.ao.quantization.quantize_dynamic
+            return quantize(module, {torch.nn.Linear}, dtype=torch.qint8)
 
     def size(self) -> int:
         """The quantized weights as torch saves them; users quantize at load, or save this."""
-        import io
+        import tempfile
 
         import torch
 
-        class Counter(io.RawIOBase):
-            """Counts what is written."""
-
-            total = 0
-
-            def writable(self) -> bool:
-                return True
-
-            def write(self, data: Any) -> int:
-                self.total += len(data)
-                return len(data)
-
-        counter = Counter()
-        torch.save(self._model.state_dict(), counter)
-        return counter.total
+        with tempfile.TemporaryFile() as file:
+            torch.save(self._model.state_dict(), file)
+            return file.tell()
