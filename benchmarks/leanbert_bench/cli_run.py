@@ -27,6 +27,7 @@ _TASKS = (
     "text-classification", "feature-extraction", "token-classification", "question-answering",
 )  # fmt: skip
 _RESULTS = "results.json"
+_EVERY = 5.0  # seconds between lines where no terminal shows them
 _ENOUGH_LABELS = frozenset({"positive", "negative", "neutral"})
 
 
@@ -399,6 +400,7 @@ class _Ticker:
         self._begin = begin
         self._expected = budget
         self._tty = sys.stderr.isatty()
+        self._said = -_EVERY
 
     def expect(self, seconds: float) -> None:
         """How long the whole is thought to take."""
@@ -410,7 +412,10 @@ class _Ticker:
         if self._expected and elapsed < self._expected:
             left = f", about {_duration(self._expected - elapsed)} left"
         clock = f"[{_duration(elapsed)}{left}]"
-        lasting = line.startswith("warning:")
+        lasting = line.startswith("warning:") or "failed:" in line or "timed out:" in line
+        if not self._tty and not lasting and elapsed - self._said < _EVERY:
+            return
+        self._said = elapsed
         if self._tty:
             end = "\n" if lasting else ""
             sys.stderr.write(f"\r\x1b[K{clock} {line}{end}")

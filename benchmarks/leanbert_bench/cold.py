@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 __all__ = ["cold_start"]
 
-_MARK = "leanbert-bench: answered"
+_MARK = "leanbert-bench:"
 _CODE = f"""
 import json, sys
 from pathlib import Path
-from leanbert_bench.backends import start
+from leanbert_bench.backends import Model, start
 factory, model, checkpoint, task, threads, item = json.loads(sys.argv[1])
 checkpoint = Path(checkpoint) if checkpoint else None
-start(factory, Path(model), checkpoint, task, threads).answer([item])
-print({_MARK!r}, flush=True)
+started = start(factory, Model(Path(model), checkpoint, task, threads), item)
+print({_MARK!r}, started.load_s, started.first_forward_s, flush=True)
 """
 
 
@@ -36,8 +36,11 @@ def cold_start(
     threads: int,
     item: Any,
     time_limit: float,
-) -> float:
+) -> dict[str, float]:
     """Seconds from the start of a fresh interpreter until it has answered ``item``.
+
+    Returns:
+        ``seconds`` of all, and of it ``load_s`` and ``first_forward_s``.
 
     Raises:
         WorkerTimeoutError: it did not within ``time_limit`` seconds.
@@ -61,8 +64,10 @@ def cold_start(
     timer.start()
     try:
         for line in process.stdout or ():
-            if line.strip() == _MARK:
-                return time.perf_counter() - begin
+            if line.startswith(_MARK):
+                seconds = time.perf_counter() - begin
+                load_s, first_s = map(float, line.removeprefix(_MARK).split())
+                return {"seconds": seconds, "load_s": load_s, "first_forward_s": first_s}
     finally:
         timer.cancel()
         process.kill()

@@ -39,17 +39,30 @@ if TYPE_CHECKING:
     from leanbert_bench.journal import Journal
     from leanbert_bench.workload import Workload
 
-__all__ = ["BOUND_OVER_REFERENCE", "RUN", "Row", "Run", "Spec", "Subject", "answer_rows"]
+__all__ = [
+    "BOUND_OVER_REFERENCE",
+    "PIPELINE",
+    "RUN",
+    "Row",
+    "Run",
+    "Spec",
+    "Subject",
+    "answer_rows",
+]
 
 RUN = "run"
 """The journal's name for what belongs to no back end."""
 
-BOUND_OVER_REFERENCE = 4.0
+PIPELINE = "transformers-pipeline"
+"""The reference of tasks whose decoding is more than a softmax."""
+
+_BOUND_OVER_REFERENCE = 4.0
 """The Server scenario's bound: so many times the reference's median latency of one text."""
 
 _FALLBACK_BOUND_MS = 100.0
 _CHUNK = 100  # texts of one command, so that a time limit means a hang and not a large file
 _MIXED_CHUNK = 50
+_FEW_ROWS = 16  # to calibrate random weights on
 _FEW_WORDS = 100  # any vocabulary has as many, where the config does not tell its size
 _LEAST_QUERIES, _MOST_QUERIES = 60, 2000  # of one attempt in Server
 _BUSY = 0.15  # cores
@@ -247,6 +260,7 @@ class Run:
             "task": self.subject.task,
             "cache": str(self._cache),
             "weights_sha256": self.subject.weights_sha256,
+            "calibration_rows": _FEW_ROWS if self.subject.random_weights else None,
         }
         limit = self.plan.time_limit_s
         if self.plan.seconds is not None:
@@ -272,7 +286,7 @@ class Run:
             late = self.plan.seconds is not None and (
                 self._elapsed() + row.kind.seconds_to_load > _QUICK_LOAD * self.plan.seconds
             )
-            if late and row.spec.id != REFERENCE:
+            if late and row.spec.id != self.reference:
                 row.drop("skipped", "left out by --quick, whose time is spent; run without --quick")
                 continue
             self._say(f"load {row.spec.name}")
@@ -318,8 +332,7 @@ class Run:
         answers: list[Any] = []
         for i in range(0, len(items), _CHUNK // 4):
             part = items[i : i + _CHUNK // 4]
-            found = worker.ask("predict", self._limit, items=part)["answers"]
-            answers += found if isinstance(found, list) and len(part) > 1 else [found]
+            answers += worker.ask("predict", self._limit, items=part)["answers"]
         self.journal.put(row.spec.id, "answers", answers)
 
     def _score(self, row: Row, worker: WorkerProcess) -> None:
@@ -329,7 +342,7 @@ class Run:
                 scores = self._in_chunks(worker, texts)
                 self.journal.put(row.spec.id, step, scores)
         few = [self.workload.texts[i] for i in rows[: self.plan.invariance_rows]]
-        lengths = [len(text) for text in few]
+        lengths = worker.ask("lengths", self._limit, texts=few)["lengths"]
         shuffled = list(range(len(few)))
         Random(0).shuffle(shuffled)  # noqa: S311 - an order, not a secret
         ways = {
@@ -365,7 +378,7 @@ class Run:
                     return
                 self._say(f"cold start {i + 1}: {row.spec.name}")
                 try:
-                    seconds = cold_start(
+                    found = cold_start(
                         row.spec.factory,
                         self._model(row),
                         self.subject.checkpoint,
@@ -377,7 +390,7 @@ class Run:
                 except (WorkerError, OSError) as error:
                     self._warn(f"{row.spec.name}: {error}")
                     continue
-                self.journal.put(row.spec.id, f"cold {i}", seconds)
+                self.journal.put(row.spec.id, f"cold {i}", found)
 
     def _take_turn(self, turn: int) -> bool:
         """Measure every part once; whether there was time for it."""
@@ -454,7 +467,7 @@ class Run:
             search = RateSearch(before["qps"], attempts)
         else:
             single = self.journal.get(row.spec.id, f"turn {turn}: {SINGLE_STREAM}")
-            mean = sum(single) / len(single) if single else bound / BOUND_OVER_REFERENCE
+            mean = sum(single) / len(single) if single else bound / _BOUND_OVER_REFERENCE
             search = RateSearch.from_service_time(mean, attempts)
         items = self.workload.drawn(turn, 256)
         made = []
@@ -474,13 +487,18 @@ class Run:
             made.append({"qps": qps, "p99_ms": attempt.p99_ms, "held": attempt.held})
         return {"attempts": made, "qps": search.best_qps or 0.0}
 
+    @property
+    def reference(self) -> str:
+        """The back end that all others are compared with."""
+        return REFERENCE if self._has_grid else PIPELINE
+
     def server_bound_ms(self) -> float:
         """The bound of the Server scenario, the same for all back ends and turns."""
         kept = self.journal.get(RUN, "server bound")
         if kept is None:
-            single = self.journal.get(REFERENCE, f"turn 0: {SINGLE_STREAM}")
+            single = self.journal.get(self.reference, f"turn 0: {SINGLE_STREAM}")
             middle = sorted(single)[len(single) // 2] if single else None
-            bound = BOUND_OVER_REFERENCE * middle if middle else _FALLBACK_BOUND_MS
+            bound = _BOUND_OVER_REFERENCE * middle if middle else _FALLBACK_BOUND_MS
             kept = self.journal.put(RUN, "server bound", bound)
         return float(kept)
 

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = [
     "NotPreparedError",
     "Preparation",
-    "calibration_texts",
     "default_cache",
     "make_once",
     "seconds_spent",
@@ -50,6 +49,9 @@ class Preparation:
     task: str
     cache: Path
     weights_sha256: str
+    calibration_rows: int | None = None
+    """How many of :func:`calibration_texts` are taken; ``None`` for all. Few do for random
+    weights, whose answers mean nothing."""
     only_cached: bool = False
     """Whether :class:`NotPreparedError` is raised instead of making anything."""
 
@@ -73,6 +75,7 @@ class Preparation:
         key = {
             "name": name,
             "task": self.task,
+            "calibration_rows": self.calibration_rows,
             "weights": self.weights_sha256,
             "config": file_sha256(self.checkpoint / "config.json"),
             "isa": isa_flags(),
@@ -85,6 +88,12 @@ class Preparation:
             raise NotPreparedError(name)
         return make_once(folder, make)
 
+    def calibration_texts(self) -> list[str]:
+        """What LeanBERT's export calibrates on by default: every static peer gets the same."""
+        text = resources.files("leanbert_export").joinpath("sample_texts.txt")
+        lines = [line for line in text.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return lines[: self.calibration_rows]
+
 
 def default_cache() -> Path:
     """Where the operating system keeps a user's caches."""
@@ -95,12 +104,6 @@ def default_cache() -> Path:
         base = os.environ.get("XDG_CACHE_HOME")
         home = Path(base) if base else Path.home() / ".cache"
     return home / "leanbert" / "bench"
-
-
-def calibration_texts() -> list[str]:
-    """The texts that LeanBERT's export calibrates on by default: every static peer gets them."""
-    text = resources.files("leanbert_export").joinpath("sample_texts.txt")
-    return [line for line in text.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
 def weights_of(checkpoint: Path) -> tuple[str, int]:

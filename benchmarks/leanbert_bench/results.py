@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from leanbert import __version__
 from leanbert.bundle import MANIFEST, file_sha256
 from leanbert_bench import metrics
-from leanbert_bench.backends import REFERENCE
 from leanbert_bench.installed import installed_bytes
 from leanbert_bench.measuring import RUN, answer_rows
 from leanbert_bench.operations import operations
 from leanbert_bench.plan import parts_of
+from leanbert_bench.runner import VARIABLES
 from leanbert_bench.scenarios import (
     MULTI_STREAM,
     OFFLINE,
@@ -83,7 +83,7 @@ def make_document(run: Run, about: About) -> Json:
             "time_limit_s": plan.time_limit_s,
             "quick": plan.quick,
             "seed": _SEED,
-            "reference": REFERENCE,
+            "reference": run.reference,
             "scenarios": list(plan.scenarios),
         },
         "data": {
@@ -139,11 +139,13 @@ def _backend(run: Run, row: Row, about: About) -> Json:
     if row.status != "ok" or loaded is None:
         return found
     memory = journal.get(id_, "memory") or {}
-    cold = [journal.get(id_, f"cold {i}") for i in range(run.plan.cold_starts)]
+    made = (journal.get(id_, f"cold {i}") for i in range(run.plan.cold_starts))
+    cold = [sample for sample in made if sample]
+    starts = [loaded, *cold]
     prepared = journal.get(id_, "prepare")
     return {
         **found,
-        "threads_set": loaded["threads_set"],
+        "threads_set": {**loaded["threads_set"], **dict.fromkeys(VARIABLES, run.threads)},
         "versions": {
             name: version for name in kind.requires if (version := about.versions.get(name))
         },
@@ -151,9 +153,9 @@ def _backend(run: Run, row: Row, about: About) -> Json:
         "model_bytes": loaded["size"],
         "installed_bytes": installed_bytes(kind.requires),
         "prepare_s": prepared["seconds"] if prepared else 0.0,
-        "cold_start_s": [seconds for seconds in cold if seconds is not None],
-        "load_s": [loaded["load_s"]],
-        "first_forward_s": [loaded["first_forward_s"]],
+        "cold_start_s": [sample["seconds"] for sample in cold],
+        "load_s": [sample["load_s"] for sample in starts],
+        "first_forward_s": [sample["first_forward_s"] for sample in starts],
         "grid": {
             part.name: {"forward_ms": turns}
             for part in parts_of(run.plan)
@@ -239,7 +241,7 @@ def _score_accuracy(run: Run, id_: str) -> Json | None:
 
     from leanbert_bench.workload import match_labels
 
-    kept, base = (run.journal.get(name, "scores alone") for name in (id_, REFERENCE))
+    kept, base = (run.journal.get(name, "scores alone") for name in (id_, run.reference))
     if kept is None:
         return None
     workload, rows = run.workload, answer_rows(run.workload, run.plan)
@@ -254,7 +256,7 @@ def _score_accuracy(run: Run, id_: str) -> Json | None:
             "macro_f1": metrics.macro_f1(scores, truth),
             "ece": metrics.calibration_error(scores, truth),
         }
-    if id_ != REFERENCE and base is not None:
+    if id_ != run.reference and base is not None:
         reference = np.array(base)
         found |= metrics.nearness(scores, reference)
         if classifies:
@@ -284,8 +286,8 @@ def _tag_accuracy(run: Run, id_: str) -> Json | None:
     result: Json = {"rows": len(rows)}
     if workload.tags is not None:
         result["entity_f1"] = metrics.entity_f1(ours, [workload.tags[i] for i in rows])
-    base = run.journal.get(REFERENCE_OF_PIPELINES, "answers")
-    if base is not None and id_ != REFERENCE_OF_PIPELINES:
+    base = run.journal.get(run.reference, "answers")
+    if base is not None and id_ != run.reference:
         theirs = [tags_of(found, workload.words[i]) for i, found in zip(rows, base, strict=True)]
         result["agreement"] = sum(a == b for a, b in zip(ours, theirs, strict=True)) / len(rows)
     return result
@@ -303,15 +305,11 @@ def _answer_accuracy(run: Run, id_: str) -> Json | None:
         both = list(zip(ours, truths, strict=True))
         result["exact_match"] = sum(metrics.exact_match(a, t) for a, t in both) / len(rows)
         result["f1"] = sum(metrics.token_f1(a, t) for a, t in both) / len(rows)
-    base = run.journal.get(REFERENCE_OF_PIPELINES, "answers")
-    if base is not None and id_ != REFERENCE_OF_PIPELINES:
+    base = run.journal.get(run.reference, "answers")
+    if base is not None and id_ != run.reference:
         same = sum(a == str(b["answer"]) for a, b in zip(ours, base, strict=True))
         result["agreement"] = same / len(rows)
     return result
-
-
-REFERENCE_OF_PIPELINES = "transformers-pipeline"
-"""Whose answers are compared with where the reference has no decoding of its own."""
 
 
 def tags_of(found: Sequence[Json], words: Sequence[str]) -> list[str]:
@@ -331,7 +329,7 @@ def tags_of(found: Sequence[Json], words: Sequence[str]) -> list[str]:
 
 def _drift(run: Run) -> list[str]:
     """A warning if the reference itself ran at different speeds from turn to turn."""
-    turns = _turns(run, REFERENCE, SINGLE_STREAM)
+    turns = _turns(run, run.reference, SINGLE_STREAM)
     middles = [sorted(samples)[len(samples) // 2] for samples in turns if samples]
     if len(middles) < 2 or max(middles) < _DRIFT * min(middles):
         return []

@@ -14,7 +14,10 @@ from typing import IO, TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["WorkerError", "WorkerProcess", "WorkerTimeoutError", "worker_environment"]
+__all__ = ["VARIABLES", "WorkerError", "WorkerProcess", "WorkerTimeoutError", "worker_environment"]
+
+VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
+"""Of the environment, by which libraries are told their budget."""
 
 _SECONDS_TO_EXIT = 10
 
@@ -139,10 +142,9 @@ class WorkerProcess:
 
 def worker_environment(threads: int) -> dict[str, str]:
     """The environment that gives every library the same budget, and no network."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
     return {
         **os.environ,
-        **dict.fromkeys(names, str(threads)),
+        **dict.fromkeys(VARIABLES, str(threads)),
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "true",
         "OPENVINO_TELEMETRY": "0",

@@ -10,11 +10,10 @@ import json
 import os
 import sys
 import time
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leanbert_bench.backends import Backend, Model, backend_class
+from leanbert_bench.backends import Backend, Model, backend_class, start
 from leanbert_bench.scenarios import arrivals, latencies, poisson
 
 if TYPE_CHECKING:
@@ -28,8 +27,9 @@ Message = dict[str, Any]
 class _Worker:
     """Does the commands; each method of :attr:`commands` takes and gives a JSON object."""
 
-    def __init__(self, kind: type[Backend]) -> None:
-        self._kind = kind
+    def __init__(self, factory: str) -> None:
+        self._factory = factory
+        self._kind = backend_class(factory)
         self._backend: Backend | None = None
         self._warm_offline = False
         self.commands: dict[str, Callable[[Message], Message]] = {
@@ -54,6 +54,7 @@ class _Worker:
             task=message["task"],
             cache=Path(message["cache"]),
             weights_sha256=message["weights_sha256"],
+            calibration_rows=message["calibration_rows"],
             only_cached=message["only_cached"],
         )
         try:
@@ -70,18 +71,11 @@ class _Worker:
             message["task"],
             message["threads"],
         )
-        backend = self._kind(model)
-        for name in backend.imports:
-            import_module(name)
-        start = time.perf_counter()
-        backend.load()
-        loaded = time.perf_counter()
-        backend.answer(message["items"][:1])
-        first = time.perf_counter()
-        self._backend = backend
+        started = start(self._factory, model, message["items"][0])
+        self._backend = backend = started.backend
         return {
-            "load_s": loaded - start,
-            "first_forward_s": first - loaded,
+            "load_s": started.load_s,
+            "first_forward_s": started.first_forward_s,
             "size": backend.size(),
             "threads_set": backend.threads_set,
             "about": backend.about(),
@@ -148,8 +142,8 @@ class _Worker:
         return {"scores": [[round(float(value), 7) for value in row] for row in found]}
 
     def _predict(self, message: Message) -> Message:
-        answers = self._loaded.answer(message["items"])
-        return {"answers": json.loads(json.dumps(answers, default=_plain))}
+        found = [_bare(self._loaded.answer([item])) for item in message["items"]]
+        return {"answers": json.loads(json.dumps(found, default=_plain))}
 
     def _mixed(self, message: Message) -> Message:
         from leanbert_bench.workload import mixed_texts
@@ -171,6 +165,12 @@ class _Worker:
         if self._backend is None:
             raise RuntimeError("asked before load")
         return self._backend
+
+
+def _bare(answer: Any) -> Any:
+    """The answer of one item, out of the list of answers that it may come in."""
+    nested = isinstance(answer, list) and len(answer) == 1 and isinstance(answer[0], list)
+    return answer[0] if nested else answer
 
 
 def _plain(value: Any) -> Any:
@@ -223,7 +223,7 @@ def serve(commands: Mapping[str, Callable[[Message], Message]]) -> None:
 
 def main() -> int:
     """Serve the back end named ``module:Class`` in the first argument until stdin closes."""
-    serve(_Worker(backend_class(sys.argv[1])).commands)
+    serve(_Worker(sys.argv[1]).commands)
     return 0
 
 

@@ -6,19 +6,18 @@ worker pays for no library but its own. A new back end is a class that :data:`RE
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from leanbert_bench.backends.base import Backend, Model, missing_packages
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = [
     "REFERENCE",
     "REGISTRY",
     "Backend",
     "Model",
+    "Started",
     "backend_class",
     "missing_packages",
     "start",
@@ -56,8 +55,24 @@ def backend_class(factory: str) -> type[Backend]:
     return kind
 
 
-def start(factory: str, model: Path, checkpoint: Path | None, task: str, threads: int) -> Backend:
-    """A back end that is loaded, for a process of its own such as the cold start's."""
-    backend = backend_class(factory)(Model(model, checkpoint, task, threads))
+@dataclass(frozen=True)
+class Started:
+    """A back end that has answered once."""
+
+    backend: Backend
+    load_s: float
+    """Seconds of :meth:`~Backend.load`, after the imports."""
+    first_forward_s: float
+    """Seconds of the first answer."""
+
+
+def start(factory: str, model: Model, item: object) -> Started:
+    """Import, load and answer once: what begins the life of every process with a back end."""
+    backend = backend_class(factory)(model)
+    for name in backend.imports:
+        import_module(name)
+    begin = time.perf_counter()
     backend.load()
-    return backend
+    loaded = time.perf_counter()
+    backend.answer([item])
+    return Started(backend, loaded - begin, time.perf_counter() - loaded)

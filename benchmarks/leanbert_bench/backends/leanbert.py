@@ -112,7 +112,14 @@ class LeanBertFp32(_LeanBert):
             from leanbert_export.exporting import export
 
             folder.rmdir()  # the export makes it
-            export(str(preparation.checkpoint), folder, recipe=cls.recipe, task=preparation.task)
+            few = preparation.calibration_rows is not None and cls.recipe != "fp32"
+            export(
+                str(preparation.checkpoint),
+                folder,
+                recipe=cls.recipe,
+                task=preparation.task,
+                calibration=preparation.calibration_texts() if few else None,
+            )
 
         packages = ("leanbert", "torch", "transformers", "optimum-onnx", "onnxruntime", "onnx")
         return preparation.once(f"leanbert-{cls.recipe}", packages, make, sources=True)

@@ -140,13 +140,11 @@ class OpenVinoInt8(OpenVinoFp32):
             import openvino
             from transformers import AutoTokenizer
 
-            from leanbert_bench.preparing import calibration_texts
-
             graph = openvino.Core().read_model(str(exported(preparation) / "model.onnx"))
             names = [port.get_any_name() for port in graph.inputs]
             tokenizer = AutoTokenizer.from_pretrained(str(preparation.checkpoint))
             batches = []
-            for text in calibration_texts():
+            for text in preparation.calibration_texts():
                 found = tokenizer(text, truncation=True, max_length=512, return_tensors="np")
                 batches.append({name: found[name].astype("int64") for name in names})
             quantized = nncf.quantize(
