@@ -76,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--scenarios", type=_names, metavar="NAME,...",
         help="of SingleStream, MultiStream, Offline, Server (default: all)",
     )  # fmt: skip
-    add("--sample", type=_positive, metavar="N", help="queries of SingleStream a turn (60)")
+    add("--sample", type=_positive, metavar="N", help="queries of SingleStream a turn (100)")
     add(
         "--memory-texts", type=_positive, metavar="N",
         help="texts after which resident memory is read a second time (10000)",

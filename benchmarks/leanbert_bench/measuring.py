@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from leanbert_bench.workload import Workload
 
 __all__ = [
-    "BOUND_OVER_REFERENCE",
     "PIPELINE",
     "RUN",
     "Row",
