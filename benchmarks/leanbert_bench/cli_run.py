@@ -1,4 +1,16 @@
-"""``leanbert bench run``: measure, show and write."""
+"""Measure every back end that is installed on one model: speed, memory, size, faithfulness.
+
+The back ends take turns, each in a process of its own, with the same thread budget. What is not
+installed is left out with a line that says how to have it. An interrupted run (Ctrl-C) goes on with
+the same command.
+
+examples:
+  leanbert bench run --random-weights bert-base --quick
+  leanbert bench run --checkpoint finbert -o results
+  leanbert bench run --checkpoint finbert --input news.csv --labels sentiment -o results
+  leanbert bench run --checkpoint finbert --backends pytorch-eager-fp32,leanbert-int8-native
+  leanbert bench run --bundle my-bundle -o results
+"""
 
 from __future__ import annotations
 
@@ -215,6 +227,7 @@ def _subject(args: argparse.Namespace, cache: Path, threads: int) -> Subject:
         checkpoint = random_checkpoint(shape, cache, threads)
     if checkpoint is None:
         return _bundle_subject(args)
+    from leanbert.bundle import Bundle
     from leanbert.bundle.config import parse_config, read_json
     from leanbert_bench.preparing import weights_of
 
@@ -236,7 +249,7 @@ def _subject(args: argparse.Namespace, cache: Path, threads: int) -> Subject:
         random_weights=shape,
     )
     for bundle in args.bundle:
-        if _labels(bundle) != set(config.id2label.values()):
+        if set(Bundle.open(bundle).config.id2label.values()) != set(config.id2label.values()):
             raise InputError(f"{bundle}: its labels are not those of {checkpoint}")
     return subject
 
@@ -275,15 +288,6 @@ def _task_of(config: dict[str, Any] | Any, where: Path) -> str:
             if name.endswith(head):
                 return task
     raise InputError(f"{where}: cannot tell the task of {', '.join(names) or 'it'}; pass --task")
-
-
-def _labels(folder: Path) -> set[str]:
-    from leanbert.bundle.config import parse_config, read_json
-
-    path = folder / "config.json"
-    if not path.is_file():
-        raise InputError(f"{folder}: has no config.json; give a model directory")
-    return set(parse_config(read_json(path), path).id2label.values())
 
 
 def _workload(args: argparse.Namespace, subject: Subject) -> Workload:

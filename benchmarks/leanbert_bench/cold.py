@@ -9,7 +9,12 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from leanbert_bench.runner import WorkerError, WorkerTimeoutError, worker_environment
+from leanbert_bench.runner import (
+    WorkerError,
+    WorkerTimeoutError,
+    end_at_once,
+    worker_environment,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +64,7 @@ def cold_start(
         text=True,
         start_new_session=True,
     )
-    timer = threading.Timer(time_limit, process.kill)
+    timer = threading.Timer(time_limit, end_at_once, [process])
     timer.daemon = True
     timer.start()
     try:
@@ -70,7 +75,7 @@ def cold_start(
                 return {"seconds": seconds, "load_s": load_s, "first_forward_s": first_s}
     finally:
         timer.cancel()
-        process.kill()
+        end_at_once(process)
         process.wait()
         if process.stdout:
             process.stdout.close()

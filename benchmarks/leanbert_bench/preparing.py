@@ -34,6 +34,7 @@ __all__ = [
     "weights_of",
 ]
 
+_STALE = 86_400  # seconds
 _WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
 
 
@@ -127,6 +128,9 @@ def make_once(folder: Path, make: Callable[[Path], object]) -> Path:
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
+    for stale in folder.parent.glob(f"{folder.name}.*.partial"):
+        if time.time() - stale.stat().st_mtime > _STALE:  # whoever made it was killed
+            shutil.rmtree(stale, ignore_errors=True)
     partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()

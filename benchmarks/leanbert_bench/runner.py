@@ -9,12 +9,20 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["VARIABLES", "WorkerError", "WorkerProcess", "WorkerTimeoutError", "worker_environment"]
+__all__ = [
+    "VARIABLES",
+    "WorkerError",
+    "WorkerProcess",
+    "WorkerTimeoutError",
+    "end_at_once",
+    "worker_environment",
+]
 
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
 """Of the environment, by which libraries are told their budget."""
@@ -82,7 +90,7 @@ class WorkerProcess:
 
         def end() -> None:
             over.set()
-            self._process.kill()
+            end_at_once(self._process)
 
         timer = threading.Timer(time_limit, end) if time_limit is not None else None
         if timer:
@@ -114,14 +122,14 @@ class WorkerProcess:
     def close(self, *, at_once: bool = False) -> None:
         """End the process: its stdin closes, and if it stays, it is killed."""
         if at_once:
-            self._process.kill()
+            end_at_once(self._process)
         try:
             self._process.communicate(timeout=_SECONDS_TO_EXIT)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            end_at_once(self._process)
             self._process.communicate()
         except (OSError, ValueError):  # its pipes broke: it is dead already
-            self._process.kill()
+            end_at_once(self._process)
             self._process.wait()
         self._errors.close()
 
@@ -138,6 +146,14 @@ class WorkerProcess:
             except ValueError:
                 return f"killed by signal {-code}"
         return f"exit code {code}" + (f" ({lines[-1][:300]})" if lines else "")
+
+
+def end_at_once(process: subprocess.Popen[str]) -> None:
+    """Kill a process that leads a session of its own, with what it started, as a compiler."""
+    if process.poll() is None and hasattr(os, "killpg"):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
 
 
 def worker_environment(threads: int) -> dict[str, str]:

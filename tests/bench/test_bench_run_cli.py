@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench_models import checkpoint
 
+from bench_models import checkpoint
 from leanbert.cli import main
 from leanbert.errors import InputError, LeanBertError
 from leanbert_bench import backends, cli_run, measuring, plan
@@ -110,13 +110,13 @@ def test_an_unreadable_model_is_one_line(words: list[str], tmp_path: Path) -> No
         cli_run.run(parse(*words))
 
 
-def test_labels_must_be_the_models(words: list[str], tmp_path: Path) -> None:
+def test_labels_must_be_the_models(words: list[str], tmp_path: Path, tiny_bundle: Path) -> None:
     (tmp_path / "texts.csv").write_text("text,label\na,excellent\n")
     with pytest.raises(InputError, match="'excellent' is none of the model's: positive"):
         cli_run.run(parse(*words))
     other = checkpoint(tmp_path / "other", "x", "y")
     with pytest.raises(InputError, match="labels are not those"):
-        cli_run.run(parse(*words, "--bundle", str(other)))
+        cli_run.run(parse("--checkpoint", str(other), "--bundle", str(tiny_bundle)))
 
 
 def test_nobody_can_run(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
