@@ -38,6 +38,9 @@ __all__ = ["add_arguments", "run"]
 _TASKS = (
     "text-classification", "feature-extraction", "token-classification", "question-answering",
 )  # fmt: skip
+_TOKENIZERS = (
+    "tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model",
+)  # fmt: skip
 _RESULTS = "results.json"
 _EVERY = 5.0  # seconds between lines where no terminal shows them
 _ENOUGH_LABELS = frozenset({"positive", "negative", "neutral"})
@@ -236,7 +239,7 @@ def _subject(args: argparse.Namespace, cache: Path, threads: int) -> Subject:
     if not path.is_file():
         raise InputError(f"{checkpoint}: has no config.json; give a checkpoint's directory")
     config = parse_config(read_json(path), path)
-    if not (checkpoint / "tokenizer.json").is_file() and not (checkpoint / "vocab.txt").is_file():
+    if not any((checkpoint / name).is_file() for name in _TOKENIZERS):
         raise InputError(f"{checkpoint}: has no tokenizer.json; save the fast tokenizer there")
     digest, total = weights_of(checkpoint)
     subject = Subject(
