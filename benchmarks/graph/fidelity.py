@@ -43,7 +43,7 @@ from graphs import HIDDEN, LOGITS
 from leanbert.cpu import allowed_cores
 from leanbert.errors import InputError, LeanBertError, MissingExtraError
 from leanbert.numerics import softmax
-from leanbert_bench.backends import optimum_preset
+from leanbert_bench.backends.optimum import optimum_preset
 from leanbert_bench.report import describe_bundle, describe_machine, installed, write_document
 from leanbert_bench.runner import WorkerError
 from nearness import (

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from leanbert.errors import InputError
 from leanbert.numerics import mean_pool
 from leanbert.tokenization import Encodings, ModelInputs
-from leanbert_bench.backends import OPTIMUM_GRAPH, OptimumInt8, quantize_with_optimum
+from leanbert_bench.backends.optimum import OPTIMUM_GRAPH, quantize_with_optimum
 from leanbert_bench.worker import Message, serve
 from tokens import random_inputs, read_tokens
 
@@ -99,11 +99,11 @@ class Optimum(Graph):
 
     @classmethod
     def prepare(cls, checkpoint: Path, folder: Path, output: str, calibration: Path | None) -> None:  # noqa: ARG003
-        """See :meth:`Graph.prepare`."""
-        if output == LOGITS:
-            OptimumInt8.prepare(checkpoint, folder)
-        else:
-            quantize_with_optimum(_exported(checkpoint, output), folder)
+        """See :meth:`Graph.prepare`; the tokenizer is for pipelines."""
+        from transformers import AutoTokenizer
+
+        quantize_with_optimum(_exported(checkpoint, output), folder)
+        AutoTokenizer.from_pretrained(str(checkpoint)).save_pretrained(str(folder))
 
     def __init__(self, model: Path, threads: int, output: str) -> None:
         import onnxruntime as ort

@@ -10,12 +10,13 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import contestants
 from graphs import LOGITS
 from leanbert.cpu import allowed_cores
 from leanbert.errors import InputError
-from leanbert_bench.backends import optimum_preset
+from leanbert_bench.backends.optimum import optimum_preset
 from leanbert_bench.runner import WorkerProcess
 from leanbert_bench.worker import Message, serve
 from tokens import tokenize, write_tokens
@@ -112,7 +113,7 @@ def _once(folder: Path, make: Callable[[Path], object]) -> Path:
     return partial.rename(folder)
 
 
-def _ask(do: str, **arguments: str) -> None:
+def _ask(do: str, **arguments: Any) -> None:
     with WorkerProcess("", allowed_cores(), "making") as worker:
         worker.ask(do, **arguments)
 

@@ -48,7 +48,7 @@ from contestants import (
 from data import load_phrasebank
 from graphs import LOGITS
 from leanbert.errors import InputError, LeanBertError, MissingExtraError
-from leanbert_bench.backends import optimum_preset
+from leanbert_bench.backends.optimum import optimum_preset
 from leanbert_bench.report import describe_bundle, describe_machine, installed, write_document
 from leanbert_bench.runner import WorkerError, WorkerProcess
 from leanbert_bench.statistics import estimate, median, paired_ratios

@@ -1,8 +1,4 @@
-"""Start one worker a back end and let them take turns: A B C, A B C.
-
-Taking turns spreads whatever else the machine does over all back ends alike. A back end that
-fails loses its own row and nothing more.
-"""
+"""A worker process and its pipes: asked one thing at a time, within a time limit."""
 
 from __future__ import annotations
 
@@ -12,51 +8,34 @@ import signal
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field
-from pathlib import Path
+import threading
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from types import TracebackType
 
-    from leanbert.cli.progress import Progress
-    from leanbert_bench.workload import Workload
+__all__ = [
+    "VARIABLES",
+    "WorkerError",
+    "WorkerProcess",
+    "WorkerTimeoutError",
+    "end_at_once",
+    "worker_environment",
+]
 
-__all__ = ["Measurement", "Spec", "WorkerError", "WorkerProcess", "measure"]
+VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
+"""Of the environment, by which libraries are told their budget."""
 
 _SECONDS_TO_EXIT = 10
 
 
-@dataclass(frozen=True)
-class Spec:
-    """A back end to be measured."""
-
-    name: str
-    """Its row's name."""
-    factory: str
-    """``module:Class`` of a :class:`~leanbert_bench.backends.Backend`."""
-    model: Path
-
-
-@dataclass
-class Measurement:
-    """What one back end did; ``error`` says why if it failed."""
-
-    spec: Spec
-    error: str | None = None
-    load_s: float | None = None
-    size_bytes: int | None = None
-    peak_mib: float | None = None
-    latency_ms: list[float] = field(default_factory=list)
-    """One value a turn."""
-    texts_per_s: list[float] = field(default_factory=list)
-    """One value a turn."""
-    answers: list[dict[str, float]] = field(default_factory=list)
-
-
 class WorkerError(Exception):
     """A worker died or reported an error; the message is one line."""
+
+
+class WorkerTimeoutError(WorkerError):
+    """A worker did not answer within its time limit, and was ended."""
 
 
 class WorkerProcess:
@@ -75,9 +54,10 @@ class WorkerProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env=_environment(threads),
+            env=worker_environment(threads),
             text=True,
             encoding="ascii",
+            start_new_session=True,  # Ctrl-C is for the parent, which ends its workers
         )
 
     def __enter__(self) -> WorkerProcess:
@@ -91,22 +71,43 @@ class WorkerProcess:
     ) -> None:
         self.close(at_once=kind is not None)
 
-    def ask(self, do: str, **arguments: object) -> dict[str, Any]:
+    def ask(self, do: str, time_limit: float | None = None, **arguments: object) -> dict[str, Any]:
         """Send one command and wait for its answer.
 
+        Args:
+            do: the command.
+            time_limit: seconds until the worker is ended; ``None`` for no limit.
+            arguments: of the command.
+
         Raises:
+            WorkerTimeoutError: the time was over.
             WorkerError: the worker died, or its back end raised an error.
         """
         stdin, stdout = self._process.stdin, self._process.stdout
         if stdin is None or stdout is None:
             raise WorkerError("has no pipes")
+        over = threading.Event()
+
+        def end() -> None:
+            over.set()
+            end_at_once(self._process)
+
+        timer = threading.Timer(time_limit, end) if time_limit is not None else None
+        if timer:
+            timer.daemon = True
+            timer.start()
         try:
             stdin.write(json.dumps({"do": do, **arguments}) + "\n")
             stdin.flush()
             line = stdout.readline()
         except (OSError, ValueError):  # a broken or closed pipe
             line = ""
-        if not line:
+        finally:
+            if timer:
+                timer.cancel()
+        if not line.endswith("\n"):
+            if over.is_set():
+                raise WorkerTimeoutError(f"no answer to {do} within {time_limit:.0f} s")
             raise WorkerError(f"died during {do}: {self._cause()}")
         reply: dict[str, Any] = json.loads(line)
         if "error" in reply:
@@ -121,14 +122,14 @@ class WorkerProcess:
     def close(self, *, at_once: bool = False) -> None:
         """End the process: its stdin closes, and if it stays, it is killed."""
         if at_once:
-            self._process.kill()
+            end_at_once(self._process)
         try:
             self._process.communicate(timeout=_SECONDS_TO_EXIT)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            end_at_once(self._process)
             self._process.communicate()
         except (OSError, ValueError):  # its pipes broke: it is dead already
-            self._process.kill()
+            end_at_once(self._process)
             self._process.wait()
         self._errors.close()
 
@@ -147,107 +148,22 @@ class WorkerProcess:
         return f"exit code {code}" + (f" ({lines[-1][:300]})" if lines else "")
 
 
-def measure(
-    specs: Sequence[Spec],
-    workload: Workload,
-    *,
-    threads: int,
-    turns: int,
-    sample: int,
-    progress: Progress,
-) -> list[Measurement]:
-    """Measure every back end; the result has one entry a spec, in order.
-
-    Args:
-        specs: the back ends; their names differ.
-        workload: the texts.
-        threads: the thread budget of each.
-        turns: how often each is measured.
-        sample: how many texts a turn answers one by one for the latency.
-        progress: is advanced once a back end and once a turn of it.
-    """
-    results = [Measurement(spec) for spec in specs]
-    workers: dict[int, WorkerProcess] = {}
-    with tempfile.TemporaryDirectory(prefix="leanbert-bench-") as scratch:
-        try:
-            for i, result in enumerate(results):
-                progress.step(f"load {result.spec.name}")
-                folder = Path(scratch) / str(i)
-                folder.mkdir()
-                try:
-                    model = _prepare(result.spec, folder, threads)
-                    workers[i] = WorkerProcess(result.spec.factory, threads)
-                    _load(workers[i], model, result, workload, threads)
-                except (WorkerError, OSError) as error:
-                    _drop(i, error, results, workers)
-                progress.advance()
-            for turn in range(turns):
-                texts = workload.shuffled(turn)
-                for i, result in enumerate(results):
-                    progress.step(f"turn {turn + 1}: {result.spec.name}")
-                    if i in workers:
-                        try:
-                            _take_turn(workers[i], result, texts, sample)
-                        except WorkerError as error:
-                            _drop(i, error, results, workers)
-                    progress.advance()
-        finally:
-            for worker in workers.values():
-                worker.close(at_once=sys.exc_info()[0] is not None)
-    return results
+def end_at_once(process: subprocess.Popen[str]) -> None:
+    """Kill a process that leads a session of its own, with what it started, as a compiler."""
+    if process.poll() is None and hasattr(os, "killpg"):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
 
 
-def _prepare(spec: Spec, folder: Path, threads: int) -> Path:
-    # In a process of its own: an export's memory must not count as the pipeline's.
-    with WorkerProcess(spec.factory, threads) as worker:
-        reply = worker.ask("prepare", model=str(spec.model), folder=str(folder))
-    return Path(reply["model"])
-
-
-def _load(
-    worker: WorkerProcess, model: Path, result: Measurement, workload: Workload, threads: int
-) -> None:
-    _read_into_page_cache(model)
-    text = workload.texts[0]
-    reply = worker.ask("load", model=str(model), threads=threads, text=text)
-    result.load_s, result.size_bytes = reply["seconds"], reply["size"]
-    # Answering every text once is the warm-up, too.
-    result.answers = worker.ask("answers", texts=list(workload.texts))["answers"]
-
-
-def _take_turn(
-    worker: WorkerProcess, result: Measurement, texts: Sequence[str], sample: int
-) -> None:
-    reply = worker.ask("turn", texts=texts, sample=texts[:sample])
-    result.latency_ms.append(reply["latency_ms"])
-    result.texts_per_s.append(reply["texts_per_s"])
-    result.peak_mib = worker.ask("memory")["peak_mib"]
-
-
-def _drop(
-    i: int, error: Exception, results: list[Measurement], workers: dict[int, WorkerProcess]
-) -> None:
-    results[i] = Measurement(results[i].spec, error=str(error))
-    if i in workers:
-        workers.pop(i).close(at_once=True)
-
-
-def _read_into_page_cache(folder: Path) -> None:
-    """Read the files once, so that no back end's load time pays for a cold disk."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as file:
-                while file.read(1 << 20):
-                    pass
-
-
-def _environment(threads: int) -> dict[str, str]:
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
+def worker_environment(threads: int) -> dict[str, str]:
+    """The environment that gives every library the same budget, and no network."""
     return {
         **os.environ,
-        **dict.fromkeys(names, str(threads)),
+        **dict.fromkeys(VARIABLES, str(threads)),
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "true",
+        "OPENVINO_TELEMETRY": "0",
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         "PYTHONSAFEPATH": "1",  # no module of the current directory replaces one of ours
     }

@@ -1,15 +1,32 @@
-"""Medians, their uncertainty, and ratios between back ends that took turns."""
+"""Medians and their uncertainty, ratios between back ends that took turns, and noise.
+
+The turn is what is resampled: the samples of one turn share whatever the machine did meanwhile, and
+would pass for more evidence than they are.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 from random import Random
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Estimate", "estimate", "median", "paired_ratios"]
+__all__ = [
+    "Estimate",
+    "drift",
+    "estimate",
+    "geometric_mean",
+    "independent_ratio",
+    "median",
+    "paired_ratio",
+    "paired_ratios",
+    "percentile",
+    "spread",
+]
 
 _RESAMPLES = 2000
 _SEED = 0
@@ -25,6 +42,16 @@ class Estimate:
     turns: tuple[float, ...]
     """The value of each turn, in order."""
 
+    @property
+    def certain(self) -> bool:
+        """Whether there are turns enough, two, for an interval to mean anything."""
+        return len(self.turns) > 1
+
+    @property
+    def significant(self) -> bool:
+        """Of a ratio: whether its interval leaves out 1, "no change"; never with a single turn."""
+        return self.certain and not self.low <= 1 <= self.high
+
 
 def median(values: Sequence[float]) -> float:
     """The middle value, or the mean of the two in the middle.
@@ -38,20 +65,44 @@ def median(values: Sequence[float]) -> float:
     return ordered[half] if len(values) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
 
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The smallest value that at least ``percent`` of the values do not exceed (nearest rank).
+
+    Nothing is interpolated: a latency that is reported was measured.
+
+    Args:
+        values: in any order.
+        percent: above 0 and at most 100, for example 90 for p90.
+
+    Raises:
+        ValueError: there are no values, or ``percent`` is out of range.
+    """
+    if not values or not 0 < percent <= 100:
+        raise ValueError(f"percentile {percent} of {len(values)} values")
+    return sorted(values)[math.ceil(percent / 100 * len(values)) - 1]
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    """The mean of ratios: halved here and doubled there is unchanged.
+
+    Raises:
+        ValueError: there are no values, or one is not above 0.
+    """
+    if not values or min(values) <= 0:
+        raise ValueError("geometric mean of no values, or of one that is not above 0")
+    return math.exp(sum(map(math.log, values)) / len(values))
+
+
 def estimate(turns: Sequence[float]) -> Estimate:
     """The median of the turns and its percentile-bootstrap 95% interval, with a fixed seed.
 
     Raises:
         ValueError: there are no turns.
     """
-    random = Random(_SEED)  # noqa: S311 - a resampling, not a secret
-    resampled = sorted(median(random.choices(turns, k=len(turns))) for _ in range(_RESAMPLES))
-    return Estimate(
-        median=median(turns),
-        low=resampled[int(0.025 * _RESAMPLES)],
-        high=resampled[int(0.975 * _RESAMPLES) - 1],
-        turns=tuple(turns),
-    )
+    if not turns:
+        raise ValueError("estimate of no turns")
+    low, high = _interval(_resampled_medians(turns, 0))
+    return Estimate(median(turns), low, high, tuple(turns))
 
 
 def paired_ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
@@ -61,3 +112,69 @@ def paired_ratios(above: Sequence[float], below: Sequence[float]) -> list[float]
         ValueError: the numbers of turns differ.
     """
     return [a / b for a, b in zip(above, below, strict=True)]
+
+
+def paired_ratio(above: Sequence[float], below: Sequence[float]) -> Estimate:
+    """``above / below`` of two back ends of one run, over the turns that both of them took.
+
+    Raises:
+        ValueError: there is no such turn.
+    """
+    both = min(len(above), len(below))
+    return estimate(paired_ratios(above[:both], below[:both]))
+
+
+def independent_ratio(above: Sequence[float], below: Sequence[float]) -> Estimate:
+    """The ratio of the medians of two runs, whose turns have nothing in common but their number.
+
+    Each side is resampled by itself. ``turns`` holds the ratio turn by turn, as far as both go.
+
+    Raises:
+        ValueError: a side has no turns.
+    """
+    if not above or not below:
+        raise ValueError("ratio of no turns")
+    both = min(len(above), len(below))
+    sides = zip(_resampled_medians(above, 0), _resampled_medians(below, 1), strict=True)
+    low, high = _interval([over / under for over, under in sides])
+    turns = tuple(paired_ratios(above[:both], below[:both]))
+    return Estimate(median(above) / median(below), low, high, turns)
+
+
+def _resampled_medians(turns: Sequence[float], stream: int) -> list[float]:
+    ordered = sorted(turns)
+    return [(ordered[i] + ordered[j]) / 2 for i, j in _middles(len(ordered), stream)]
+
+
+@lru_cache(maxsize=64)
+def _middles(count: int, stream: int) -> tuple[tuple[int, int], ...]:
+    """The ranks whose mean is the median of each resample: the same for any ``count`` values.
+
+    Drawn once for each count and independently for each stream, since drawing is what takes time.
+    """
+    random = Random(f"{_SEED} {stream}")  # noqa: S311 - a resampling, not a secret
+    resamples = (sorted(random.choices(range(count), k=count)) for _ in range(_RESAMPLES))
+    return tuple((ranks[(count - 1) // 2], ranks[count // 2]) for ranks in resamples)
+
+
+def _interval(resampled: Sequence[float]) -> tuple[float, float]:
+    found = sorted(resampled)
+    return found[int(0.025 * _RESAMPLES)], found[int(0.975 * _RESAMPLES) - 1]
+
+
+def spread(turns: Sequence[float]) -> float:
+    """How far the turns lie apart: largest less smallest, over the median; 0 for one turn.
+
+    Raises:
+        ValueError: there are no turns.
+    """
+    return (max(turns) - min(turns)) / median(turns)
+
+
+def drift(turns: Sequence[float]) -> float:
+    """The median of the last half of the turns over that of the first half; 1 below four turns.
+
+    An odd turn in the middle belongs to neither half.
+    """
+    half = len(turns) // 2
+    return median(turns[-half:]) / median(turns[:half]) if len(turns) >= 4 else 1.0

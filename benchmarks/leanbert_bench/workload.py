@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from leanbert.bundle import file_sha256
 from leanbert.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["Workload", "read_workload"]
+__all__ = [
+    "Workload",
+    "bundled_workload",
+    "match_labels",
+    "mixed_texts",
+    "read_conll",
+    "read_squad",
+    "read_workload",
+]
 
 _SEED = 0
+_SAMPLE = "sample_headlines.csv"
+_SHORTEST, _LONGEST, _MIXED_SEED = 3, 400, 20  # words; of mixed texts
 
 
 @dataclass(frozen=True)
@@ -30,12 +42,43 @@ class Workload:
     """Texts in the whole file, before any limit."""
     texts: Sequence[str]
     labels: Sequence[str] | None
+    bundled: bool = False
+    """Whether it is LeanBERT's own sample."""
+    pairs: Sequence[str] | None = None
+    """The other text of each, for the similarity of embeddings; ``labels`` are numbers then."""
+    questions: Sequence[str] | None = None
+    """For question answering: ``texts`` are contexts then."""
+    truths: Sequence[Sequence[str]] | None = None
+    """The true answers of each question."""
+    words: Sequence[Sequence[str]] | None = None
+    """For token classification: the words that each text was joined from."""
+    tags: Sequence[Sequence[str]] | None = None
+    """The true tag of each word."""
 
-    def shuffled(self, turn: int) -> list[str]:
-        """The texts in an order that is random but the same for every back end of a turn."""
-        texts = list(self.texts)
-        Random(_SEED + turn).shuffle(texts)  # noqa: S311 - an order, not a secret
-        return texts
+    @property
+    def items(self) -> list[Any]:
+        """What a pipeline is called with, one a row."""
+        if self.questions is None:
+            return list(self.texts)
+        return [
+            {"question": question, "context": context}
+            for question, context in zip(self.questions, self.texts, strict=True)
+        ]
+
+    def shuffled(self, turn: int) -> list[Any]:
+        """The items in an order that is random but the same for every back end of a turn."""
+        items = self.items
+        Random(_SEED + turn).shuffle(items)  # noqa: S311 - an order, not a secret
+        return items
+
+    def drawn(self, turn: int, count: int) -> list[Any]:
+        """So many shuffled items; a short list is gone through again."""
+        items: list[Any] = []
+        again = 0
+        while len(items) < count:
+            items += self.shuffled(turn + 1000 * again)
+            again += 1
+        return items[:count]
 
 
 def read_workload(
@@ -44,6 +87,7 @@ def read_workload(
     text_column: str = "text",
     label_column: str | None = None,
     limit: int | None = None,
+    pair_column: str | None = None,
 ) -> Workload:
     """Read a ``.txt`` (a text a line) or ``.csv`` file (commas or tabs); empty texts are left out.
 
@@ -52,17 +96,20 @@ def read_workload(
         text_column: the CSV's column of texts.
         label_column: the CSV's column of true labels, if it has one.
         limit: keep a seeded sample of so many rows.
+        pair_column: the CSV's column of second texts, if it has one.
 
     Raises:
         InputError: the file cannot be read, or lacks a column or any text.
     """
+    columns = [text_column, label_column, pair_column]
     try:
         if path.suffix.lower() == ".txt":
-            if label_column:
+            if label_column or pair_column:
                 raise InputError(f"{path}: a .txt file has no columns; use a .csv for labels")
-            pairs = [(line, "") for line in path.read_text(encoding="utf-8-sig").splitlines()]
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+            table = [(line, "", "") for line in lines]
         elif path.suffix.lower() == ".csv":
-            pairs = _read_csv(path, text_column, label_column)
+            table = _read_csv(path, columns)
         else:
             raise InputError(f"{path}: cannot read {path.suffix or 'this'} files; use .txt or .csv")
     except UnicodeDecodeError as error:
@@ -71,29 +118,169 @@ def read_workload(
         raise InputError(f"{path}: not a valid CSV file ({error})") from error
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
-    pairs = [(text, label) for text, label in pairs if text.strip()]
-    if not pairs:
+    table = [row for row in table if row[0].strip()]
+    if not table:
         raise InputError(f"{path}: has no texts")
-    rows = len(pairs)
-    if limit is not None and limit < rows:
-        pairs = Random(_SEED).sample(pairs, limit)  # noqa: S311 - a sample, not a secret
-    labels = [label for _, label in pairs] if label_column else None
-    return Workload(path.name, file_sha256(path), rows, [text for text, _ in pairs], labels)
+    found = Workload(
+        name=path.name,
+        sha256=file_sha256(path),
+        rows=len(table),
+        texts=[row[0] for row in table],
+        labels=[row[1] for row in table] if label_column else None,
+        pairs=[row[2] for row in table] if pair_column else None,
+    )
+    return _limited(found, limit)
 
 
-def _read_csv(path: Path, text_column: str, label_column: str | None) -> list[tuple[str, str]]:
+def bundled_workload(limit: int | None = None) -> Workload:
+    """LeanBERT's own labelled headlines: positive, negative, neutral."""
+    with resources.as_file(resources.files("leanbert_bench").joinpath(_SAMPLE)) as path:
+        found = read_workload(path, label_column="label", limit=limit)
+    return replace(found, bundled=True)
+
+
+def match_labels(workload: Workload, labels: Sequence[str], where: object) -> list[int]:
+    """The number of each row's label among the model's, by name in any case, or by number.
+
+    Raises:
+        InputError: a label is none of the model's.
+    """
+    known = {label.lower(): i for i, label in enumerate(labels)}
+    known |= {str(i): i for i in range(len(labels)) if str(i) not in known}
+    found = []
+    for label in workload.labels or ():
+        if label.strip().lower() not in known:
+            raise InputError(
+                f"{where}: the label {label!r} is none of the model's: {', '.join(labels)}"
+            )
+        found.append(known[label.strip().lower()])
+    return found
+
+
+def read_squad(path: Path, limit: int | None = None) -> Workload:
+    """Read questions with their contexts and true answers from a SQuAD file (JSON, v1 or v2).
+
+    Raises:
+        InputError: it is no such file.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        rows = [
+            (item["question"], paragraph["context"], [one["text"] for one in item["answers"]])
+            for article in content["data"]
+            for paragraph in article["paragraphs"]
+            for item in paragraph["qas"]
+        ]
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: not a SQuAD file ({error!r})") from error
+    if not rows:
+        raise InputError(f"{path}: has no questions")
+    found = Workload(
+        name=path.name,
+        sha256=file_sha256(path),
+        rows=len(rows),
+        texts=[row[1] for row in rows],
+        labels=None,
+        questions=[row[0] for row in rows],
+        truths=[row[2] or [""] for row in rows],
+    )
+    return _limited(found, limit)
+
+
+def read_conll(path: Path, limit: int | None = None) -> Workload:
+    """Read sentences of words and tags: a word and its tag a line, a blank line between sentences.
+
+    Raises:
+        InputError: it is no such file.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: {error}") from error
+    words: list[list[str]] = [[]]
+    tags: list[list[str]] = [[]]
+    for number, line in enumerate(text.splitlines(), 1):
+        parts = line.split()
+        if not parts:
+            if words[-1]:
+                words.append([])
+                tags.append([])
+        elif len(parts) < 2:
+            raise InputError(f"{path}: line {number}: expected a word and its tag, got {line!r}")
+        elif parts[0] != "-DOCSTART-":
+            words[-1].append(parts[0])
+            tags[-1].append(parts[-1])
+    if not words[-1]:
+        words.pop()
+        tags.pop()
+    if not words:
+        raise InputError(f"{path}: has no sentences")
+    found = Workload(
+        name=path.name,
+        sha256=file_sha256(path),
+        rows=len(words),
+        texts=[" ".join(sentence) for sentence in words],
+        labels=None,
+        words=words,
+        tags=tags,
+    )
+    return _limited(found, limit)
+
+
+def mixed_texts(first: int, count: int) -> list[str]:
+    """Seeded texts of 3 to 400 words, log-uniformly, from number ``first`` of the series on."""
+    words = [word for text in bundled_workload().texts for word in text.split()]
+
+    def series() -> Iterator[str]:
+        for i in range(first, first + count):
+            chance = Random(_MIXED_SEED + i)  # noqa: S311 - seeded texts, not secrets
+            length = round(_SHORTEST * (_LONGEST / _SHORTEST) ** chance.random())
+            yield " ".join(chance.choices(words, k=length))
+
+    return list(series())
+
+
+def _limited(workload: Workload, limit: int | None) -> Workload:
+    """A seeded sample of so many rows."""
+    if limit is None or limit >= workload.rows:
+        return workload
+    kept = Random(_SEED).sample(range(workload.rows), limit)  # noqa: S311 - not a secret
+
+    def take(column: Sequence[Any] | None) -> Any:
+        return None if column is None else [column[i] for i in kept]
+
+    return replace(
+        workload,
+        texts=take(workload.texts),
+        labels=take(workload.labels),
+        pairs=take(workload.pairs),
+        questions=take(workload.questions),
+        truths=take(workload.truths),
+        words=take(workload.words),
+        tags=take(workload.tags),
+    )
+
+
+def _read_csv(path: Path, columns: Sequence[str | None]) -> list[tuple[str, str, str]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         header = file.readline()
         file.seek(0)
         # FinBERT's own split of PhraseBank is called .csv and separated by tabs.
         reader = csv.DictReader(file, delimiter="\t" if "\t" in header else ",")
-        for name in filter(None, (text_column, label_column)):
+        for name in filter(None, columns):
             if name not in (reader.fieldnames or ()):
                 raise InputError(
                     f"{path}: no column {name!r}; it has {', '.join(reader.fieldnames or ())} "
-                    "(pass --text-column or --label-column)"
+                    "(pass --text-column or --labels)"
                 )
+        text, label, pair = columns
         return [
-            (row[text_column] or "", (row[label_column] or "") if label_column else "")
+            (
+                row[text or ""] or "",
+                (row[label] or "") if label else "",
+                (row[pair] or "") if pair else "",
+            )
             for row in reader
         ]

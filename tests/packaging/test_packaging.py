@@ -99,6 +99,7 @@ def test_the_wheel_is_whole_and_holds_nothing_else(built: dict[str, Path]) -> No
         assert f"{package}/py.typed" in names
     assert "leanbert_models/financial_sentiment/model.onnx.data" in names
     assert "leanbert_export/sample_texts.txt" in names
+    assert "leanbert_bench/sample_headlines.csv" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     metadata = zipfile.ZipFile(built["wheel"]).read(
         next(name for name in names if name.endswith("METADATA"))

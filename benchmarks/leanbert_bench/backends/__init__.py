@@ -1,0 +1,78 @@
+"""Who is measured: one small class a back end, one module a family.
+
+A module imports its libraries in its methods only: the parent asks every class who it is, and a
+worker pays for no library but its own. A new back end is a class that :data:`REGISTRY` names.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from importlib import import_module
+
+from leanbert_bench.backends.base import Backend, Model, missing_packages
+
+__all__ = [
+    "REFERENCE",
+    "REGISTRY",
+    "Backend",
+    "Model",
+    "Started",
+    "backend_class",
+    "missing_packages",
+    "start",
+]
+
+REFERENCE = "pytorch-eager-fp32"
+"""Whose answers all others are compared with."""
+
+_HOME = "leanbert_bench.backends"
+
+REGISTRY: dict[str, str] = {
+    REFERENCE: f"{_HOME}.pytorch:EagerFp32",
+    "pytorch-dynamic-int8": f"{_HOME}.pytorch:DynamicInt8",
+    "torchao-int8-compiled": f"{_HOME}.torchao:CompiledInt8",
+    "transformers-pipeline": f"{_HOME}.transformers:TransformersPipeline",
+    "optimum-fp32": f"{_HOME}.optimum:OptimumFp32",
+    "optimum-int8": f"{_HOME}.optimum:OptimumInt8",
+    "openvino-fp32": f"{_HOME}.openvino:OpenVinoFp32",
+    "openvino-int8": f"{_HOME}.openvino:OpenVinoInt8",
+    "ctranslate2-int8": f"{_HOME}.ctranslate2:CTranslate2Int8",
+    "leanbert-fp32": f"{_HOME}.leanbert:LeanBertFp32",
+    "leanbert-int8-onnxruntime": f"{_HOME}.leanbert:LeanBertInt8OnnxRuntime",
+    "leanbert-int8-native": f"{_HOME}.leanbert:LeanBertInt8Native",
+}
+"""``module:Class`` of each back end by its id, in the order of tables."""
+
+BUNDLE = f"{_HOME}.leanbert:GivenBundle"
+"""What measures a bundle that the user names."""
+
+
+def backend_class(factory: str) -> type[Backend]:
+    """The class that ``module:Class`` names; its module imports nothing heavy."""
+    module, _, name = factory.partition(":")
+    kind: type[Backend] = getattr(import_module(module), name)
+    return kind
+
+
+@dataclass(frozen=True)
+class Started:
+    """A back end that has answered once."""
+
+    backend: Backend
+    load_s: float
+    """Seconds of :meth:`~Backend.load`, after the imports."""
+    first_forward_s: float
+    """Seconds of the first answer."""
+
+
+def start(factory: str, model: Model, item: object) -> Started:
+    """Import, load and answer once: what begins the life of every process with a back end."""
+    backend = backend_class(factory)(model)
+    for name in backend.imports:
+        import_module(name)
+    begin = time.perf_counter()
+    backend.load()
+    loaded = time.perf_counter()
+    backend.answer([item])
+    return Started(backend, loaded - begin, time.perf_counter() - loaded)

@@ -1,0 +1,148 @@
+"""LeanBERT: its bundles on each of its engines, as its documentation shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from leanbert_bench.backends.base import Backend
+from leanbert_bench.backends.transformers import call_options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from leanbert.bundle import ModelConfig
+    from leanbert_bench.backends.base import Floats, Ids
+    from leanbert_bench.preparing import Preparation
+
+__all__ = ["GivenBundle", "LeanBertFp32", "LeanBertInt8Native", "LeanBertInt8OnnxRuntime"]
+
+_OUTPUTS = {
+    "text-classification": "logits",
+    "feature-extraction": "last_hidden_state",
+    "token-classification": "logits",
+    "question-answering": "start_logits",
+}
+
+
+class _LeanBert(Backend):
+    family = "leanbert"
+    requires = ("leanbert",)
+    tasks = frozenset(
+        {"text-classification", "feature-extraction", "token-classification", "question-answering"}
+    )
+    arrangement: ClassVar[str] = 'pipeline(list), mode="throughput": a batch on each core'
+    engine: ClassVar[str] = "auto"
+
+    _pipeline: Any = None
+    _throughput: Any = None
+
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """See :meth:`Backend.imports`."""
+        return ("leanbert.pipelines",)
+
+    def load(self) -> None:
+        """See :meth:`Backend.load`."""
+        self._pipeline = self._open("latency")
+        self.threads_set = {"threads": self.model.threads}
+
+    def _open(self, mode: str) -> Any:
+        from leanbert import pipeline
+
+        return pipeline(
+            self.model.task,
+            self.model.path,
+            mode=mode,
+            threads=self.model.threads,
+            engine=self.engine,
+        )
+
+    def forward(self, inputs: dict[str, Ids]) -> Floats:
+        """See :meth:`Backend.forward`."""
+        found = self._pipeline.encoder.engine.run(inputs)
+        return cast("Floats", found[_OUTPUTS[self.model.task]])
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """See :meth:`Backend.tokenize`."""
+        found = self._pipeline.encoder.tokenizer.encode(list(texts), truncation=True)
+        return [row.tolist() for row in found.ids]
+
+    def answer(self, items: Sequence[Any]) -> object:
+        """See :meth:`Backend.answer`."""
+        return self._pipeline(list(items), **call_options(self.model.task))
+
+    def many(self, items: Sequence[Any]) -> object:
+        """See :meth:`Backend.many`."""
+        if self._throughput is None:
+            self._throughput = self._open("throughput")
+        return self._throughput(list(items), **call_options(self.model.task))
+
+    def size(self) -> int:
+        """See :meth:`Backend.size`."""
+        return int(self._pipeline.bundle.size)
+
+    def about(self) -> dict[str, str | None]:
+        """Which engine computes, and how."""
+        engine = self._pipeline.encoder.engine
+        return {"engine": engine.name, "products": getattr(engine, "products", None)}
+
+
+class GivenBundle(_LeanBert):
+    """A bundle that the user named, on the engine that LeanBERT chooses."""
+
+    name = "LeanBERT"
+    precision = "int8"
+
+
+class LeanBertFp32(_LeanBert):
+    """The recipe ``fp32`` on ONNX Runtime."""
+
+    name = "LeanBERT fp32"
+    makes_with: ClassVar[tuple[str, ...]] = ("torch", "transformers", "optimum-onnx", "onnx")
+    engine = "onnxruntime"
+    recipe: ClassVar[str] = "fp32"
+    seconds_to_prepare = 30.0
+
+    @classmethod
+    def prepare(cls, preparation: Preparation) -> Path:
+        """See :meth:`Backend.prepare`: ``leanbert export``."""
+
+        def make(folder: Path) -> None:
+            from leanbert_export.exporting import export
+
+            folder.rmdir()  # the export makes it
+            few = preparation.calibration_rows is not None and cls.recipe != "fp32"
+            export(
+                str(preparation.checkpoint),
+                folder,
+                recipe=cls.recipe,
+                task=preparation.task,
+                calibration=preparation.calibration_texts() if few else None,
+            )
+
+        packages = ("leanbert", "torch", "transformers", "optimum-onnx", "onnxruntime", "onnx")
+        return preparation.once(f"leanbert-{cls.recipe}", packages, make, sources=True)
+
+
+class LeanBertInt8OnnxRuntime(LeanBertFp32):
+    """The recipe ``int8`` on ONNX Runtime."""
+
+    name = "LeanBERT int8, ONNX Runtime"
+    precision = "int8"
+    recipe = "int8"
+    seconds_to_prepare = 90.0
+
+
+class LeanBertInt8Native(LeanBertInt8OnnxRuntime):
+    """The recipe ``int8`` on the native engine."""
+
+    name = "LeanBERT int8, native"
+    engine = "native"
+
+    @classmethod
+    def why_not(cls, config: ModelConfig) -> str | None:  # noqa: ARG003
+        """See :meth:`Backend.why_not`: the library must be there and suit this CPU."""
+        from leanbert.engines.binding import why_no_library
+
+        return why_no_library()

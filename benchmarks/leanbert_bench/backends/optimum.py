@@ -1,0 +1,185 @@
+"""Optimum on ONNX Runtime: its fp32 export, and its int8 preset for this CPU."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from leanbert.cpu import isa_flags
+from leanbert_bench.backends.base import TOKENIZER_FILES, Backend, file_bytes, transformers_modules
+from leanbert_bench.backends.transformers import call_options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from leanbert_bench.backends.base import Floats, Ids
+    from leanbert_bench.preparing import Preparation
+
+__all__ = [
+    "OPTIMUM_GRAPH",
+    "OptimumFp32",
+    "OptimumInt8",
+    "exported",
+    "optimum_preset",
+    "quantize_with_optimum",
+]
+
+OPTIMUM_GRAPH = "model_quantized.onnx"
+"""The file that Optimum's quantizer writes."""
+
+_KINDS = {
+    "text-classification": "ORTModelForSequenceClassification",
+    "feature-extraction": "ORTModelForFeatureExtraction",
+}
+
+
+def optimum_preset(flags: Sequence[str] | None = None) -> str:
+    """Which of Optimum's ``AutoQuantizationConfig`` presets suits this CPU, or these ``flags``."""
+    have = isa_flags() if flags is None else flags
+    if "asimd" in have:
+        return "arm64"
+    return "avx512_vnni" if "avx512_vnni" in have else "avx2"
+
+
+class OptimumFp32(Backend):
+    """``ORTModelFor…`` in a ``transformers`` pipeline, as Optimum's documentation shows."""
+
+    name = "Optimum ONNX Runtime fp32"
+    family = "optimum"
+    requires: ClassVar[tuple[str, ...]] = ("optimum-onnx", "onnxruntime", "transformers", "torch")
+    makes_with = ("onnx",)
+    arrangement: ClassVar[str] = "pipeline(list), batch_size=1 as by default"
+    seconds_to_prepare = 20.0
+    graph: ClassVar[str] = "model.onnx"
+
+    _pipeline: Any = None
+
+    @classmethod
+    def prepare(cls, preparation: Preparation) -> Path:
+        """See :meth:`Backend.prepare`: Optimum's own export."""
+        return exported(preparation)
+
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """See :meth:`Backend.imports`."""
+        return (
+            "torch",
+            "optimum.onnxruntime",
+            "transformers.pipelines",
+            *transformers_modules(self.config),
+        )
+
+    def load(self) -> None:
+        """See :meth:`Backend.load`."""
+        import onnxruntime
+        import optimum.onnxruntime
+        import torch
+        import transformers
+
+        threads = self.model.threads
+        torch.set_num_threads(threads)
+        transformers.logging.set_verbosity_error()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        kind = getattr(optimum.onnxruntime, _KINDS[self.model.task])
+        model = kind.from_pretrained(
+            str(self.model.path), file_name=self.graph, session_options=options
+        )
+        tokenizer = transformers.AutoTokenizer.from_pretrained(str(self.model.path))
+        self._pipeline = transformers.pipeline(self.model.task, model=model, tokenizer=tokenizer)
+        self._session = model.session
+        self._inputs = [node.name for node in self._session.get_inputs()]
+        self._output = [
+            node.name
+            for node in self._session.get_outputs()
+            if node.name in {"logits", "last_hidden_state"}
+        ][:1]
+        known = (tokenizer.model_max_length, self.config.max_tokens or 512, 512)
+        self._tokenizer, self._longest = tokenizer, int(min(known))
+        self.threads_set = {
+            "SessionOptions.intra_op_num_threads": threads,
+            "SessionOptions.inter_op_num_threads": 1,
+            "torch.set_num_threads": threads,
+        }
+
+    def forward(self, inputs: dict[str, Ids]) -> Floats:
+        """See :meth:`Backend.forward`."""
+        feed = {name: inputs[name] for name in self._inputs}
+        return cast("Floats", self._session.run(self._output, feed)[0])
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """See :meth:`Backend.tokenize`."""
+        found = self._tokenizer(list(texts), truncation=True, max_length=self._longest)
+        rows: list[list[int]] = found["input_ids"]
+        return rows
+
+    def answer(self, items: Sequence[Any]) -> object:
+        """See :meth:`Backend.answer`."""
+        return self._pipeline(list(items), **call_options(self.model.task))
+
+    def many(self, items: Sequence[Any], **options: Any) -> object:
+        """See :meth:`Backend.many`; ``options`` are the call's, for example ``batch_size``."""
+        return self._pipeline(list(items), **call_options(self.model.task), **options)
+
+    def size(self) -> int:
+        """See :meth:`Backend.size`."""
+        names = (self.graph, f"{self.graph}.data", f"{self.graph}_data", *TOKENIZER_FILES)
+        return file_bytes(self.model.path / name for name in names)
+
+
+class OptimumInt8(OptimumFp32):
+    """Optimum's own int8 preset for this CPU, dynamic and per channel."""
+
+    name = f"Optimum int8 ({optimum_preset()} preset)"
+    precision = "int8"
+    graph = OPTIMUM_GRAPH
+    seconds_to_prepare = 30.0
+
+    @classmethod
+    def prepare(cls, preparation: Preparation) -> Path:
+        """See :meth:`Backend.prepare`."""
+
+        def make(folder: Path) -> None:
+            import optimum.onnxruntime
+            from transformers import AutoTokenizer
+
+            source = exported(preparation)
+            kind = getattr(optimum.onnxruntime, _KINDS[preparation.task])
+            quantize_with_optimum(kind.from_pretrained(str(source)), folder)
+            AutoTokenizer.from_pretrained(str(preparation.checkpoint)).save_pretrained(str(folder))
+
+        packages = ("optimum-onnx", "optimum", "onnxruntime", "onnx", "transformers", "torch")
+        return preparation.once(f"optimum-{optimum_preset()}", packages, make)
+
+
+def exported(preparation: Preparation) -> Path:
+    """Optimum's own fp32 export with its tokenizer; several back ends begin with it."""
+
+    def make(folder: Path) -> None:
+        import optimum.onnxruntime
+        from transformers import AutoTokenizer
+
+        kind = getattr(optimum.onnxruntime, _KINDS[preparation.task])
+        model = kind.from_pretrained(str(preparation.checkpoint), export=True)
+        model.save_pretrained(str(folder))
+        AutoTokenizer.from_pretrained(str(preparation.checkpoint)).save_pretrained(str(folder))
+
+    packages = ("optimum-onnx", "optimum", "onnx", "transformers", "torch")
+    return preparation.once("optimum-fp32", packages, make)
+
+
+def quantize_with_optimum(exported: Any, folder: Path) -> Path:
+    """Quantize an ``ORTModel`` by :func:`optimum_preset`, dynamic and per channel.
+
+    Returns:
+        The graph that was made in ``folder``.
+    """
+    from optimum.onnxruntime import ORTQuantizer
+    from optimum.onnxruntime.configuration import AutoQuantizationConfig
+
+    preset = getattr(AutoQuantizationConfig, optimum_preset())
+    ORTQuantizer.from_pretrained(exported).quantize(
+        save_dir=str(folder), quantization_config=preset(is_static=False, per_channel=True)
+    )
+    return folder / OPTIMUM_GRAPH

@@ -1,0 +1,521 @@
+"""Measure every back end that is installed on one model: speed, memory, size, faithfulness.
+
+The back ends take turns, each in a process of its own, with the same thread budget. What is not
+installed is left out with a line that says how to have it. An interrupted run (Ctrl-C) goes on with
+the same command.
+
+examples:
+  leanbert bench run --random-weights bert-base --quick
+  leanbert bench run --checkpoint finbert -o results
+  leanbert bench run --checkpoint finbert --input news.csv --labels sentiment -o results
+  leanbert bench run --checkpoint finbert --backends pytorch-eager-fp32,leanbert-int8-native
+  leanbert bench run --bundle my-bundle -o results
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leanbert.errors import InputError, LeanBertError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from leanbert_bench.measuring import Run, Spec, Subject
+    from leanbert_bench.plan import Plan
+    from leanbert_bench.results import About
+    from leanbert_bench.workload import Workload
+
+__all__ = ["add_arguments", "run"]
+
+_TASKS = (
+    "text-classification", "feature-extraction", "token-classification", "question-answering",
+)  # fmt: skip
+_TOKENIZERS = (
+    "tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model",
+)  # fmt: skip
+_RESULTS = "results.json"
+_EVERY = 5.0  # seconds between lines where no terminal shows them
+_ENOUGH_LABELS = frozenset({"positive", "negative", "neutral"})
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``run``."""
+    add = parser.add_argument
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--checkpoint", "--model", type=Path, metavar="DIR",
+        help="Hugging Face checkpoint that everything is made from",
+    )  # fmt: skip
+    which.add_argument(
+        "--random-weights", metavar="SHAPE",
+        help="no checkpoint at hand: bert-base makes one of FinBERT's size; speed only",
+    )  # fmt: skip
+    add(
+        "--bundle", type=Path, nargs="+", action="extend", default=[], metavar="DIR",
+        help="LeanBERT bundle of that checkpoint, to be measured as well; several may be given",
+    )  # fmt: skip
+    add("--task", choices=_TASKS, help="default: what the checkpoint's head is for")
+    add(
+        "--backends", metavar="ID,...",
+        help="only these (default: all); --list-backends shows them",
+    )  # fmt: skip
+    add("--list-backends", action="store_true", help="show the back ends, and end")
+    add(
+        "--input", "--texts", type=Path, metavar="FILE",
+        help=".txt (one a line) or .csv; CoNLL for token-classification, SQuAD's JSON for "
+        "question-answering (default: LeanBERT's own labelled headlines)",
+    )  # fmt: skip
+    add("--text-column", default="text", metavar="NAME", help="of a .csv (default: text)")
+    add(
+        "--labels", "--label-column", metavar="COLUMN",
+        help="of a .csv: true labels, named or numbered as the model does",
+    )  # fmt: skip
+    add(
+        "--pair-column", metavar="COLUMN",
+        help="of a .csv, for embeddings: the other text; --labels is their similarity then",
+    )  # fmt: skip
+    add("--limit", type=_positive, metavar="N", help="a seeded sample of so many rows")
+    add("--quick", action="store_true", help="less of everything: two minutes on two cores")
+    add("--threads", type=_positive, metavar="N", help="of each engine (default: all allowed)")
+    add("--turns", type=_positive, metavar="N", help="of each back end (default: 5; --quick: 2)")
+    add("--grid", type=_shapes, metavar="BxT,...", help="batch x tokens (default: 1x8 to 1x512)")
+    add(
+        "--scenarios", type=_names, metavar="NAME,...",
+        help="of SingleStream, MultiStream, Offline, Server (default: all)",
+    )  # fmt: skip
+    add("--sample", type=_positive, metavar="N", help="queries of SingleStream a turn (100)")
+    add(
+        "--memory-texts", type=_positive, metavar="N",
+        help="texts after which resident memory is read a second time (10000)",
+    )  # fmt: skip
+    add("--cold-starts", type=_positive, metavar="N", help="of each back end (5)")
+    add("--time-limit", type=_positive, metavar="S", help="seconds of one step of a back end (900)")
+    add("--cache-dir", type=Path, metavar="DIR", help="keep what is made for the back ends here")
+    add(
+        "-o", "--output", type=Path, default=Path("leanbert-bench"), metavar="DIR",
+        help="results.json, report.md, report.html (default: leanbert-bench); a name that ends "
+        "in .json is that file alone",
+    )  # fmt: skip
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, and return the exit code: 1 if any back end failed or hung.
+
+    Raises:
+        InputError: a file or an argument cannot be used.
+        LeanBertError: the checkpoint or a bundle cannot be used.
+    """
+    from leanbert_bench import machine
+    from leanbert_bench.backends import REGISTRY, backend_class
+
+    if args.list_backends:
+        for id_, factory in REGISTRY.items():
+            sys.stdout.write(f"{id_:<27}{backend_class(factory).name}\n")
+        return 0
+    from leanbert.cpu import allowed_cores
+    from leanbert_bench.journal import Journal
+    from leanbert_bench.measuring import Run
+    from leanbert_bench.preparing import default_cache
+    from leanbert_bench.results import About
+
+    begin = time.monotonic()
+    plan = _plan(args)
+    cache = (args.cache_dir or default_cache()).absolute()
+    output, results = _outputs(args.output)
+    threads = args.threads or allowed_cores()
+    subject = _subject(args, cache, threads)
+    workload = _workload(args, subject)
+    specs = _specs(args, subject)
+    about = About(
+        command=shlex.join(["leanbert", "bench", "run", *_given()]),
+        machine=machine.describe(),
+        versions=machine.versions(),
+        commit=machine.source_commit(),
+    )
+    journal = Journal(
+        output / "partial",
+        {
+            "plan": repr(plan),
+            "model": [subject.name, subject.task, subject.weights_sha256, subject.random_weights],
+            "data": [workload.sha256, len(workload.texts), workload.labels is not None],
+            "backends": [[spec.id, spec.factory, str(spec.bundle)] for spec in specs],
+            "threads": threads,
+            "versions": about.versions,
+            "commit": about.commit,
+        },
+    )
+    if journal.resumed:
+        _say(f"going on from the finished steps in {output / 'partial'}")
+    ticker = _Ticker(begin, plan.seconds)
+    run_ = Run(
+        plan, specs, subject, workload,
+        threads=threads, cache=cache, journal=journal, begin=begin, say=ticker.say,
+        on_turn=lambda turn: _after_turn(run_, about, results, begin, turn),
+    )  # fmt: skip
+    try:
+        run_.screen()
+        for row in run_.rows:
+            if row.status == "skipped":
+                hint = f"; to have it: {row.install}" if row.install else ""
+                _say(f"{row.spec.name} is left out: {row.reason}{hint}")
+        if not any(row.status == "ok" for row in run_.rows):
+            raise InputError("no back end can run here; the lines above say why")
+        _estimate(run_, ticker)
+        run_.execute()
+    except KeyboardInterrupt:
+        _write(run_, replace(about, seconds=time.monotonic() - begin), results)
+        journal.close()
+        _say(f"interrupted; the same command goes on from here ({output / 'partial'})")
+        raise
+    document = _write(
+        run_, replace(about, seconds=time.monotonic() - begin, complete=True), results
+    )
+    journal.remove()
+    _report(document, output, results)
+    failed = [row for row in run_.rows if row.status in {"failed", "timed_out"}]
+    for row in failed:
+        _say(f"{row.spec.name} gave no result: {row.reason}")
+    return 1 if failed else 0
+
+
+def _plan(args: argparse.Namespace) -> Plan:
+    from leanbert_bench.plan import FULL, QUICK
+
+    plan = QUICK if args.quick else FULL
+    counts = plan.memory_counts
+    if args.memory_texts is not None:
+        counts = tuple(sorted({min(1_000, args.memory_texts), args.memory_texts}))
+    return replace(
+        plan,
+        turns=args.turns or plan.turns,
+        grid=args.grid or plan.grid,
+        scenarios=args.scenarios or plan.scenarios,
+        single=args.sample or plan.single,
+        memory_counts=counts,
+        cold_starts=args.cold_starts or plan.cold_starts,
+        time_limit_s=float(args.time_limit or plan.time_limit_s),
+    )
+
+
+def _outputs(given: Path) -> tuple[Path, Path]:
+    """The directory of all that is written, and the results' file."""
+    if given.suffix == ".json":
+        folder, results = given.parent / f"{given.stem}-bench", given
+        if not given.absolute().parent.is_dir():
+            raise InputError(f"{given.parent}: is not a directory")
+    else:
+        folder, results = given, given / _RESULTS
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file; --output takes a directory")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder, results
+
+
+def _subject(args: argparse.Namespace, cache: Path, threads: int) -> Subject:
+    from leanbert_bench.measuring import Subject
+
+    checkpoint, shape = args.checkpoint, args.random_weights
+    if shape:
+        from leanbert_bench.random_weights import random_checkpoint
+
+        _say(f"{shape}: a checkpoint with random weights; what it answers means nothing")
+        checkpoint = random_checkpoint(shape, cache, threads)
+    if checkpoint is None:
+        return _bundle_subject(args)
+    from leanbert.bundle import Bundle
+    from leanbert.bundle.config import parse_config, read_json
+    from leanbert_bench.preparing import weights_of
+
+    checkpoint = checkpoint.expanduser().absolute()
+    path = checkpoint / "config.json"
+    if not path.is_file():
+        raise InputError(f"{checkpoint}: has no config.json; give a checkpoint's directory")
+    config = parse_config(read_json(path), path)
+    if not any((checkpoint / name).is_file() for name in _TOKENIZERS):
+        raise InputError(f"{checkpoint}: has no tokenizer.json; save the fast tokenizer there")
+    digest, total = weights_of(checkpoint)
+    subject = Subject(
+        name=shape or checkpoint.resolve().name,
+        task=args.task or _task_of(config.raw, path),
+        config=config,
+        checkpoint=checkpoint,
+        weights_sha256=digest,
+        bytes=total,
+        random_weights=shape,
+    )
+    for bundle in args.bundle:
+        if set(Bundle.open(bundle).config.id2label.values()) != set(config.id2label.values()):
+            raise InputError(f"{bundle}: its labels are not those of {checkpoint}")
+    return subject
+
+
+def _bundle_subject(args: argparse.Namespace) -> Subject:
+    from leanbert.bundle import Bundle
+    from leanbert_bench.measuring import Subject
+
+    if not args.bundle:
+        raise InputError(
+            "which model? pass --checkpoint DIR (a Hugging Face checkpoint), "
+            "--random-weights bert-base (FinBERT's size, speed only), or --bundle DIR"
+        )
+    bundle = Bundle.open(args.bundle[0])
+    source = bundle.manifest.source if bundle.manifest else {}
+    return Subject(
+        name=bundle.path.resolve().name,
+        task=args.task or bundle.task or "text-classification",
+        config=bundle.config,
+        checkpoint=None,
+        weights_sha256=source.get("weights_sha256"),
+        bytes=bundle.size,
+    )
+
+
+def _task_of(config: dict[str, Any] | Any, where: Path) -> str:
+    heads = {
+        "ForSequenceClassification": "text-classification",
+        "ForTokenClassification": "token-classification",
+        "ForQuestionAnswering": "question-answering",
+        "Model": "feature-extraction",
+    }
+    names = [str(name) for name in config.get("architectures") or ()]
+    for name in names:
+        for head, task in heads.items():
+            if name.endswith(head):
+                return task
+    raise InputError(f"{where}: cannot tell the task of {', '.join(names) or 'it'}; pass --task")
+
+
+def _workload(args: argparse.Namespace, subject: Subject) -> Workload:
+    from leanbert_bench import workload as reading
+
+    labels = list(subject.config.id2label.values())
+    if args.input is None:
+        if args.labels or args.pair_column:
+            raise InputError("--labels and --pair-column name columns of --input")
+        found = reading.bundled_workload(args.limit)
+        named = {label.lower() for label in labels}
+        if subject.task == "question-answering":
+            raise InputError("question-answering needs questions: pass --input SQUAD.json")
+        fits = subject.task == "text-classification" and named == _ENOUGH_LABELS
+        if not fits or subject.random_weights:
+            found = replace(found, labels=None)
+        return found
+    if subject.task == "question-answering":
+        return reading.read_squad(args.input, args.limit)
+    if subject.task == "token-classification" and args.input.suffix.lower() != ".csv":
+        return reading.read_conll(args.input, args.limit)
+    found = reading.read_workload(
+        args.input,
+        text_column=args.text_column,
+        label_column=args.labels,
+        limit=args.limit,
+        pair_column=args.pair_column,
+    )
+    if subject.task == "text-classification":
+        reading.match_labels(found, labels, args.input)
+    elif found.labels is not None:
+        _check_numbers(found.labels, args.input)
+    return found
+
+
+def _check_numbers(labels: Sequence[str], where: Path) -> None:
+    try:
+        for label in labels:
+            float(label)
+    except ValueError as error:
+        raise InputError(f"{where}: a similarity is not a number: {error}") from None
+
+
+def _specs(args: argparse.Namespace, subject: Subject) -> list[Spec]:
+    from leanbert_bench.backends import BUNDLE, REGISTRY, backend_class
+    from leanbert_bench.measuring import Spec
+
+    wanted = [name.strip() for name in args.backends.split(",")] if args.backends else None
+    strange = sorted(set(wanted or ()) - set(REGISTRY))
+    if strange:
+        raise InputError(f"no back end {strange[0]!r}; there are {', '.join(REGISTRY)}")
+    specs = [
+        Spec(id_, kind.name, factory, kind.precision)
+        for id_, factory in REGISTRY.items()
+        if (wanted is None or id_ in wanted)
+        and (subject.checkpoint is not None)
+        and (kind := backend_class(factory))
+    ]
+    for bundle in args.bundle:
+        path = bundle.expanduser().resolve()
+        taken = {spec.id for spec in specs}
+        id_ = f"leanbert:{path.name}"
+        while id_ in taken:
+            id_ += "'"
+        specs.append(Spec(id_, f"LeanBERT, {path.name}", BUNDLE, _precision(path), path))
+    return specs
+
+
+def _precision(bundle: Path) -> str:
+    from leanbert.bundle import Bundle
+
+    manifest = Bundle.open(bundle).manifest
+    return "fp32" if manifest and manifest.recipe.get("name") == "fp32" else "int8"
+
+
+def _estimate(run_: Run, ticker: _Ticker) -> None:
+    """Say how long it will take, from the machine's speed and the model's operations."""
+    from leanbert_bench.plan import estimate_seconds
+
+    if run_.plan.quick:
+        ticker.expect(run_.plan.seconds or 0.0)
+        return
+    roof = run_.measure_roof(0)
+    peaks = {"int8": 1e9 * roof["int8_gops"], "fp32": 1e9 * roof["fp32_gflops"]} if roof else None
+    seconds = estimate_seconds(
+        run_.plan,
+        run_.subject.config.raw,
+        [
+            (row.kind.family, row.spec.precision, run_.expected_preparation(row))
+            for row in run_.rows
+            if row.status == "ok"
+        ],
+        threads=run_.threads,
+        median_tokens=1.4 * _median([len(text.split()) for text in run_.workload.texts]) + 2,
+        rows=0 if run_.subject.random_weights else len(run_.workload.texts),
+        peaks=peaks,
+    )
+    alive = sum(row.status == "ok" for row in run_.rows)
+    _say(
+        f"{alive} back end(s), {run_.plan.turns} turn(s): about {_duration(seconds)}; it may be "
+        "interrupted (Ctrl-C), the same command goes on"
+    )
+    ticker.expect(seconds)
+
+
+def _median(values: Sequence[int]) -> float:
+    return float(sorted(values)[len(values) // 2])
+
+
+class _Ticker:
+    """Says what is done now: on a terminal in one line that is overwritten, else a line each."""
+
+    def __init__(self, begin: float, budget: float | None) -> None:
+        self._begin = begin
+        self._expected = budget
+        self._tty = sys.stderr.isatty()
+        self._said = -_EVERY
+
+    def expect(self, seconds: float) -> None:
+        """How long the whole is thought to take."""
+        self._expected = seconds
+
+    def say(self, line: str) -> None:
+        elapsed = time.monotonic() - self._begin
+        left = ""
+        if self._expected and elapsed < self._expected:
+            left = f", about {_duration(self._expected - elapsed)} left"
+        clock = f"[{_duration(elapsed)}{left}]"
+        lasting = line.startswith("warning:") or "failed:" in line or "timed out:" in line
+        if not self._tty and not lasting and elapsed - self._said < _EVERY:
+            return
+        self._said = elapsed
+        if self._tty:
+            end = "\n" if lasting else ""
+            sys.stderr.write(f"\r\x1b[K{clock} {line}{end}")
+        else:
+            sys.stderr.write(f"{clock} {line}\n")
+        sys.stderr.flush()
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def _after_turn(run_: Run, about: About, results: Path, begin: float, turn: int) -> None:
+    document = _write(run_, replace(about, seconds=time.monotonic() - begin), results)
+    if turn + 1 < run_.plan.turns and not run_.plan.quick:
+        _table(document)
+
+
+def _write(run_: Run, about: About, results: Path) -> dict[str, Any]:
+    from leanbert.files import whole_file
+    from leanbert_bench.results import make_document
+
+    document = make_document(run_, about)
+    with whole_file(results) as file:
+        json.dump(document, file, indent=1, ensure_ascii=False)
+        file.write("\n")
+    return document
+
+
+def _table(document: dict[str, Any]) -> None:
+    """The table for a terminal."""
+    terminal_table: Callable[[dict[str, Any]], str]
+    from leanbert_bench.terminal import terminal_table
+
+    clear = "\r\x1b[K" if sys.stderr.isatty() else ""
+    sys.stderr.write(clear)
+    sys.stderr.flush()
+    sys.stdout.write(terminal_table(document).rstrip("\n") + "\n")
+    sys.stdout.flush()
+
+
+def _report(document: dict[str, Any], output: Path, results: Path) -> None:
+    _table(document)
+    from leanbert_bench.report import write_reports
+
+    try:
+        write_reports(document, output)
+    except LeanBertError as error:
+        _say(f"no report was drawn: {error}")
+    _say(f"wrote {results} and the reports in {output}")
+
+
+def _say(line: str) -> None:
+    clear = "\r\x1b[K" if sys.stderr.isatty() else ""
+    sys.stderr.write(f"{clear}leanbert: bench: {line}\n")
+    sys.stderr.flush()
+
+
+def _given() -> list[str]:
+    """The words of the command line after ``run``, as they were given."""
+    words = sys.argv[1:]
+    return words[words.index("run") + 1 :] if "run" in words else []
+
+
+def _shapes(text: str) -> tuple[tuple[int, int], ...]:
+    try:
+        found = [part.split("x") for part in text.split(",")]
+        shapes = tuple((int(rows), int(length)) for rows, length in found)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like 1x8,8x128") from None
+    if min(min(shape) for shape in shapes) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: rows and tokens must be at least 1")
+    return shapes
+
+
+def _names(text: str) -> tuple[str, ...]:
+    from leanbert_bench.scenarios import SCENARIOS
+
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if name not in SCENARIOS:
+            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(SCENARIOS)}")
+    return names
+
+
+def _positive(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number

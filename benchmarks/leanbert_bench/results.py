@@ -1,0 +1,339 @@
+"""``results.json``: everything that a run found, as samples; who reads it makes the statistics."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from leanbert import __version__
+from leanbert.bundle import MANIFEST, file_sha256
+from leanbert_bench import metrics
+from leanbert_bench.installed import installed_bytes
+from leanbert_bench.measuring import RUN, answer_rows
+from leanbert_bench.operations import operations
+from leanbert_bench.plan import parts_of
+from leanbert_bench.runner import VARIABLES
+from leanbert_bench.scenarios import (
+    MULTI_STREAM,
+    OFFLINE,
+    SAMPLES_PER_QUERY,
+    SERVER,
+    SINGLE_STREAM,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from leanbert_bench.measuring import Row, Run
+    from leanbert_bench.workload import Workload
+
+__all__ = ["SCHEMA_VERSION", "About", "make_document"]
+
+SCHEMA_VERSION = 1
+_SEED = 0
+_DRIFT = 1.15
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class About:
+    """What belongs to the run and not to what it found."""
+
+    command: str
+    machine: Json
+    versions: dict[str, str]
+    commit: str | None
+    seconds: float = 0.0
+    complete: bool = False
+    warnings: Sequence[str] = field(default_factory=tuple)
+
+
+def make_document(run: Run, about: About) -> Json:
+    """The whole ``results.json``, of a run that is over or not yet."""
+    subject, plan, workload = run.subject, run.plan, run.workload
+    lengths = sorted(run.journal.get(RUN, "lengths") or [])
+    labels = list(subject.config.id2label.values())
+    with_labels = subject.task in {"text-classification", "token-classification"}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "leanbert": __version__,
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": about.command,
+        "complete": about.complete,
+        "seconds": round(about.seconds, 1),
+        "machine": about.machine,
+        "versions": about.versions,
+        "commit": about.commit,
+        "model": {
+            "name": subject.name,
+            "task": subject.task,
+            "random_weights": subject.random_weights,
+            "labels": labels if with_labels else None,
+            "weights_sha256": subject.weights_sha256,
+            "checkpoint_bytes": subject.bytes,
+        },
+        "settings": {
+            "threads": run.threads,
+            "turns": plan.turns,
+            "warmup": plan.warmup,
+            "grid": [list(shape) for shape in plan.grid],
+            "time_limit_s": plan.time_limit_s,
+            "quick": plan.quick,
+            "seed": _SEED,
+            "reference": run.reference,
+            "scenarios": list(plan.scenarios),
+        },
+        "data": {
+            "name": workload.name,
+            "sha256": workload.sha256,
+            "rows": len(workload.texts),
+            "labels": _has_truth(workload),
+            "bundled": workload.bundled,
+            "median_tokens": lengths[len(lengths) // 2] if lengths else None,
+            "p95_tokens": lengths[int(0.95 * (len(lengths) - 1))] if lengths else None,
+        },
+        "roof": _roof(run),
+        "operations": {
+            f"{rows}x{length}": found
+            for rows, length in plan.grid
+            if (found := operations(subject.config.raw, rows, length)) is not None
+        },
+        "backends": [_backend(run, row, about) for row in run.rows],
+        "warnings": [*about.warnings, *run.warnings, *_drift(run)],
+    }
+
+
+def _has_truth(workload: Workload) -> bool:
+    return any(part is not None for part in (workload.labels, workload.truths, workload.tags))
+
+
+def _roof(run: Run) -> Json | None:
+    turns = (run.journal.get(RUN, f"turn {turn}: roof") for turn in range(run.plan.turns))
+    samples = [sample for sample in turns if sample]
+    if not samples:
+        return None
+    names = ("int8_gops", "fp32_gflops", "bandwidth_gbs")
+    return {
+        "library": samples[0]["library"],
+        "threads": run.threads,
+        **{name: [sample[name] for sample in samples] for name in names},
+    }
+
+
+def _backend(run: Run, row: Row, about: About) -> Json:
+    id_, kind, journal = row.spec.id, row.kind, run.journal
+    found: Json = {
+        "id": id_,
+        "name": row.spec.name,
+        "family": kind.family,
+        "precision": row.spec.precision,
+        "arrangement": kind.arrangement,
+        "status": row.status,
+        "reason": row.reason,
+        "install": row.install,
+    }
+    loaded = journal.get(id_, "load")
+    if row.status != "ok" or loaded is None:
+        return found
+    memory = journal.get(id_, "memory") or {}
+    made = (journal.get(id_, f"cold {i}") for i in range(run.plan.cold_starts))
+    cold = [sample for sample in made if sample]
+    starts = [loaded, *cold]
+    prepared = journal.get(id_, "prepare")
+    return {
+        **found,
+        "threads_set": {**loaded["threads_set"], **dict.fromkeys(VARIABLES, run.threads)},
+        "versions": {
+            name: version for name in kind.requires if (version := about.versions.get(name))
+        },
+        "bundle": _bundle(row, loaded["about"]),
+        "model_bytes": loaded["size"],
+        "installed_bytes": installed_bytes(kind.requires),
+        "prepare_s": prepared["seconds"] if prepared else 0.0,
+        "cold_start_s": [sample["seconds"] for sample in cold],
+        "load_s": [sample["load_s"] for sample in starts],
+        "first_forward_s": [sample["first_forward_s"] for sample in starts],
+        "grid": {
+            part.name: {"forward_ms": turns}
+            for part in parts_of(run.plan)
+            if part.shape and (turns := _turns(run, id_, part.name))
+        },
+        "scenarios": _scenarios(run, id_),
+        "memory": {
+            "peak_rss_mib": memory.get("peak_rss_mib") or journal.get(id_, "peak"),
+            "rss_mib_after": memory.get("rss_mib_after", {}),
+        },
+        "accuracy": _accuracy(run, id_),
+        "batch_invariance": _batch_invariance(run, id_),
+    }
+
+
+def _turns(run: Run, id_: str, part: str) -> list[Any]:
+    """What each turn found, in order; turns that are not done are left out."""
+    found = (run.journal.get(id_, f"turn {turn}: {part}") for turn in range(run.plan.turns))
+    return [samples for samples in found if samples is not None]
+
+
+def _scenarios(run: Run, id_: str) -> Json:
+    found: Json = {}
+    single, multi = _turns(run, id_, SINGLE_STREAM), _turns(run, id_, MULTI_STREAM)
+    offline, server = _turns(run, id_, OFFLINE), _turns(run, id_, SERVER)
+    if single:
+        found[SINGLE_STREAM] = {"latency_ms": single}
+    if multi:
+        found[MULTI_STREAM] = {"latency_ms": multi, "samples_per_query": SAMPLES_PER_QUERY}
+    if offline:
+        found[OFFLINE] = {
+            "texts_per_s": [turn["texts"] / turn["seconds"] for turn in offline],
+            "tokenization_s": [turn["tokenization_s"] for turn in offline],
+            "texts": offline[0]["texts"],
+        }
+    if server:
+        found[SERVER] = {
+            "bound_ms": run.server_bound_ms(),
+            "attempts": [
+                {"turn": i, **attempt}
+                for i, turn in enumerate(server)
+                for attempt in turn["attempts"]
+            ],
+            "qps": [turn["qps"] for turn in server],
+        }
+    return found
+
+
+def _bundle(row: Row, about: Json) -> Json | None:
+    if row.kind.family != "leanbert" or row.model is None:
+        return None
+    manifest = row.model / MANIFEST
+    digest, recipe = None, None
+    if manifest.is_file():
+        digest = file_sha256(manifest)
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+        recipe = content.get("recipe", {}).get("name")
+    return {"manifest_sha256": digest, "recipe": recipe, **about}
+
+
+def _batch_invariance(run: Run, id_: str) -> Json | None:
+    import numpy as np
+
+    ways = [run.journal.get(id_, f"scores {way}") for way in ("alone", "sorted", "shuffled")]
+    if any(way is None for way in ways):
+        return None
+    alone, ordered, shuffled = (np.array(way) for way in ways)
+    rows = len(ordered)
+    return {"rows": rows, **metrics.batch_changes(alone[:rows], ordered, shuffled)}
+
+
+def _accuracy(run: Run, id_: str) -> Json | None:
+    task = run.subject.task
+    if task == "token-classification":
+        return _tag_accuracy(run, id_)
+    if task == "question-answering":
+        return _answer_accuracy(run, id_)
+    return _score_accuracy(run, id_)
+
+
+def _score_accuracy(run: Run, id_: str) -> Json | None:
+    import numpy as np
+
+    from leanbert_bench.workload import match_labels
+
+    kept, base = (run.journal.get(name, "scores alone") for name in (id_, run.reference))
+    if kept is None:
+        return None
+    workload, rows = run.workload, answer_rows(run.workload, run.plan)
+    scores = np.array(kept)
+    found: Json = {"rows": len(rows)}
+    classifies = run.subject.task == "text-classification" and scores.shape[1] > 1
+    labels = list(run.subject.config.id2label.values())
+    if classifies and workload.labels is not None:
+        truth = np.array(match_labels(workload, labels, workload.name))[rows]
+        found |= {
+            "accuracy": metrics.accuracy(scores, truth),
+            "macro_f1": metrics.macro_f1(scores, truth),
+            "ece": metrics.calibration_error(scores, truth),
+        }
+    if id_ != run.reference and base is not None:
+        reference = np.array(base)
+        found |= metrics.nearness(scores, reference)
+        if classifies:
+            texts = [workload.texts[i] for i in rows]
+            count, listed = metrics.flips(scores, reference, texts, labels)
+            found |= {
+                "agreement": 1 - count / len(rows),
+                "flips": listed,
+                "flips_count": count,
+            }
+    others = run.journal.get(id_, "scores of pairs")
+    if others is not None and workload.labels is not None:
+        pairs = np.array(others)
+        lengths = np.linalg.norm(scores, axis=1) * np.linalg.norm(pairs, axis=1)
+        cosines = (scores * pairs).sum(axis=1) / np.maximum(lengths, 1e-12)
+        expected = [float(workload.labels[i]) for i in rows]
+        found["spearman"] = metrics.spearman(cosines.tolist(), expected)
+    return found
+
+
+def _tag_accuracy(run: Run, id_: str) -> Json | None:
+    answers = run.journal.get(id_, "answers")
+    workload, rows = run.workload, answer_rows(run.workload, run.plan)
+    if answers is None or workload.words is None:
+        return None
+    ours = [tags_of(found, workload.words[i]) for i, found in zip(rows, answers, strict=True)]
+    result: Json = {"rows": len(rows)}
+    if workload.tags is not None:
+        result["entity_f1"] = metrics.entity_f1(ours, [workload.tags[i] for i in rows])
+    base = run.journal.get(run.reference, "answers")
+    if base is not None and id_ != run.reference:
+        theirs = [tags_of(found, workload.words[i]) for i, found in zip(rows, base, strict=True)]
+        result["agreement"] = sum(a == b for a, b in zip(ours, theirs, strict=True)) / len(rows)
+    return result
+
+
+def _answer_accuracy(run: Run, id_: str) -> Json | None:
+    answers = run.journal.get(id_, "answers")
+    workload, rows = run.workload, answer_rows(run.workload, run.plan)
+    if answers is None:
+        return None
+    ours = [str(found["answer"]) for found in answers]
+    result: Json = {"rows": len(rows)}
+    if workload.truths is not None:
+        truths = [workload.truths[i] for i in rows]
+        both = list(zip(ours, truths, strict=True))
+        result["exact_match"] = sum(metrics.exact_match(a, t) for a, t in both) / len(rows)
+        result["f1"] = sum(metrics.token_f1(a, t) for a, t in both) / len(rows)
+    base = run.journal.get(run.reference, "answers")
+    if base is not None and id_ != run.reference:
+        same = sum(a == str(b["answer"]) for a, b in zip(ours, base, strict=True))
+        result["agreement"] = same / len(rows)
+    return result
+
+
+def tags_of(found: Sequence[Json], words: Sequence[str]) -> list[str]:
+    """Grouped entities, placed by character, as a tag for each word of a joined sentence."""
+    tags = ["O"] * len(words)
+    begin = 0
+    spans = []
+    for word in words:
+        spans.append((begin, begin + len(word)))
+        begin += len(word) + 1
+    for entity in found:
+        inside = [i for i, (a, b) in enumerate(spans) if a < entity["end"] and entity["start"] < b]
+        for k, i in enumerate(inside):
+            tags[i] = f"{'I' if k else 'B'}-{entity['entity_group']}"
+    return tags
+
+
+def _drift(run: Run) -> list[str]:
+    """A warning if the reference itself ran at different speeds from turn to turn."""
+    turns = _turns(run, run.reference, SINGLE_STREAM)
+    middles = [sorted(samples)[len(samples) // 2] for samples in turns if samples]
+    if len(middles) < 2 or max(middles) < _DRIFT * min(middles):
+        return []
+    return [
+        f"the machine drifted: the reference's median latency went from {min(middles):.1f} to "
+        f"{max(middles):.1f} ms between turns; ratios are paired by turn, absolute times are not"
+    ]
