@@ -33,6 +33,8 @@ __all__ = ["Change", "Comparison", "compare", "differences", "verdicts"]
 
 Backend = dict[str, Any]
 
+_AGREEMENT = "same label as the reference"
+
 
 @dataclass(frozen=True)
 class Change:
@@ -53,6 +55,8 @@ class Change:
     """1 if more is better, -1 if less is."""
     ratio: Estimate | None = None
     """New over old; ``None`` where the difference is what counts."""
+    texts: int | None = None
+    """Of which a percentage is one, if it is."""
 
     @property
     def difference(self) -> float | None:
@@ -230,7 +234,7 @@ def _differences(old: Backend, new: Backend) -> Iterator[Change]:
             100 * later[1] if later is not None and same else None,
         ))  # fmt: skip
     for metric, what, unit, better, keys, scale in (
-        ("agreement", "same label as the reference", "%", 1, ("accuracy", "agreement"), 100.0),
+        ("agreement", _AGREEMENT, "%", 1, ("accuracy", "agreement"), 100.0),
         ("flips", "flipped labels", "texts", -1, ("accuracy", "flips_count"), 1.0),
         ("", "change with the batch", "", -1, ("batch_invariance", "largest"), 1.0),
     ):
@@ -239,9 +243,14 @@ def _differences(old: Backend, new: Backend) -> Iterator[Change]:
         rows.append((
             metric, what, unit, better, before[0] if before else None, after[0] if after else None
         ))  # fmt: skip
+    texts = dig(old, "accuracy", "rows")
     for metric, what, unit, better, value, later_value in rows:
         if value is not None:
-            yield Change(old["id"], name_of(old), metric, what, unit, value, later_value, better)
+            counted = texts if what in ("accuracy", _AGREEMENT) else None
+            yield Change(
+                old["id"], name_of(old), metric, what, unit, value, later_value, better,
+                texts=counted if counted == dig(new, "accuracy", "rows") else None,
+            )  # fmt: skip
 
 
 def verdicts(comparison: Comparison, condition: Condition) -> list[str]:

@@ -224,6 +224,9 @@ def test_the_command_shows_and_judges(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "FAIL: latency > 1.10x\n  LeanBERT int8, native: forward pass, geometric mean" in told
     assert told.endswith("ok: flips > 3\n")
     assert "PyTorch" not in told
+    worse = changed(lambda item: item["accuracy"].update(accuracy=0.845))
+    assert bench(tmp_path, worse, "--backend", LEAN) == 0
+    assert "-1.00 points, 2 of 200 texts " in capsys.readouterr().out
     others = ["--backend", "optimum-int8", "--fail-if", "latency > 1.10x"]
     assert bench(tmp_path, new, *others) == 0
 
