@@ -17,6 +17,7 @@ from leanbert_bench.readings import (
     forward_ms,
     headline_accuracy,
     offline_texts_per_s,
+    rss_mib_after,
     shapes_in,
 )
 from leanbert_bench.statistics import estimate, median
@@ -280,10 +281,12 @@ def _memory(document: Mapping[str, Any]) -> Iterator[Figure]:
         for item in measured(document)
         if (mib := dig(item, "memory", "peak_rss_mib")) is not None
     }
+    counts = {texts for item in measured(document) for texts in rss_mib_after(item)}
+    most = max(counts, default=0)
     later = {
-        item["id"]: float(mib)
+        item["id"]: rss_mib_after(item)[most]
         for item in measured(document)
-        if (mib := dig(item, "memory", "rss_mib_after", "10000")) is not None
+        if most in rss_mib_after(item)
     }
     drawn = [item for item in measured(document) if item["id"] in peaks]
     if not drawn:
@@ -293,7 +296,7 @@ def _memory(document: Mapping[str, Any]) -> Iterator[Figure]:
     if marked:
         axes.plot(
             *zip(*marked, strict=True), linestyle="none", marker="|", markersize=13,
-            markeredgewidth=2.4, color=COLOURS["text"], gid="after-10000",
+            markeredgewidth=2.4, color=COLOURS["text"], gid="later",
         )  # fmt: skip
     axes.set_xlabel("resident memory, MiB")
     axes.set_xlim(0, 1.18 * max([*peaks.values(), *later.values()]))
@@ -304,7 +307,7 @@ def _memory(document: Mapping[str, Any]) -> Iterator[Figure]:
         "Memory",
         f"Peak resident memory of {_count(drawn)}, in MiB; the least is {name_of(least)} "
         f"with {peaks[least['id']]:,.0f} MiB."
-        + (" The strokes are the memory after 10,000 texts of mixed lengths." if marked else ""),
+        + (f" The strokes are the memory after {most:,} texts of mixed lengths." if marked else ""),
     )
 
 
