@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 _LINK = re.compile(r"\s*https?://\S+")
 _CASHTAG = re.compile(r"\$[A-Z]{1,5}\b")
-_KEEP_LINKS = 0.25
+KEEP_LINKS = 0.25
 _SWAP_TICKERS = 0.4
 _SWAP_NAMES = 0.4
 
@@ -57,9 +57,9 @@ def swap_tickers(text: str, tags: Sequence[str], rng: random.Random) -> str:
     return _CASHTAG.sub(lambda m: chosen.setdefault(m[0], rng.choice(tags)), text)
 
 
-def augment(text: str, tags: Sequence[str], rng: random.Random) -> str:
-    """One random variant of ``text``."""
-    if rng.random() > _KEEP_LINKS:
+def augment(text: str, tags: Sequence[str], rng: random.Random, *, links: bool) -> str:
+    """One random variant of ``text``, with its links or without them."""
+    if not links:
         text = without_links(text)
     if tags and rng.random() < _SWAP_TICKERS:
         text = swap_tickers(text, tags, rng)

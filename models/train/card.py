@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from evaluate import PYTORCH
-from stages import HELD_SHARE, OWN_SENTENCES, STUDENT, TEACHER, Shape
+from stages import HELD_SHARE, OWN_SENTENCES, STUDENT, Shape
 
 NAMES = {
     "twitter_valid": "Twitter validation",
@@ -103,8 +103,7 @@ def make_card(
         "bad at": f"its weakest kinds of text above ({weak}); irony, two opinions in one text, "
         "whole documents, numbers that must be compared, languages other than English (scripts "
         "other than Latin become unknown words); a text that is not about finance gets a label too",
-        "seed": f"0; teacher {TEACHER.epochs} epochs, student {STUDENT.epochs} "
-        "(models/train/README.md)",
+        "seed": f"0; the student's {STUDENT.epochs} epochs (models/train/README.md)",
         "calibration": f"{calibration_texts} of the training texts; a third of them held back for "
         "the gate",
         "larger": LARGER,

@@ -21,18 +21,27 @@ import stages
 from build import build
 from leanbert.errors import LeanBertError
 
-STAGES = ("base", "teacher", "student", "sentiment-fp32", "bundle")
+STAGES = ("base", "wide", "student", "sentiment-fp32", "bundle")
 
 
-def make(data: Path, work: Path, *, until: str = STAGES[-1], place: bool = True) -> None:
+def make(
+    data: Path,
+    work: Path,
+    *,
+    teacher: Path | None = None,
+    until: str = STAGES[-1],
+    place: bool = True,
+) -> None:
     """Run every stage up to ``until`` that has not been run."""
     work.mkdir(parents=True, exist_ok=True)
-    base, teacher, student, final, bundle = (work / name for name in STAGES)
+    base, wide, student, final, bundle = (work / name for name in STAGES)
     shape = stages.Shape()
     steps: dict[str, Callable[[], object]] = {
         "base": lambda: stages.make_base(data, base, shape),
-        "teacher": lambda: stages.make_teacher(data, base, teacher),
-        "student": lambda: stages.make_student(data, teacher, student, shape),
+        "wide": lambda: stages.make_wide(
+            data, base, wide, stages.START if teacher else stages.TEACHER
+        ),
+        "student": lambda: stages.make_student(data, wide, student, shape, teacher),
         "sentiment-fp32": lambda: stages.calibrate(data, student, final),
         "bundle": lambda: build(data, final, bundle, place=place),
     }
@@ -54,6 +63,7 @@ def main() -> int:
     add = parser.add_argument
     add("--data", type=Path, required=True, help="folder of the public sets (README.md)")
     add("--work", type=Path, default=Path("build/sentiment"), help="folder of the stages")
+    add("--teacher", type=Path, help="bundle to learn from; default: our own six layers first")
     add("--until", choices=STAGES, default=STAGES[-1], help="stop after this stage")
     add("--threads", type=int, help="of torch; default: its own choice")
     add("--keep", action="store_true", help="leave the placed bundle and README.md as they are")
@@ -61,7 +71,7 @@ def main() -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     try:
-        make(args.data, args.work, until=args.until, place=not args.keep)
+        make(args.data, args.work, teacher=args.teacher, until=args.until, place=not args.keep)
     except (LeanBertError, OSError, ValueError) as error:
         print(f"make: {error}", file=sys.stderr)
         return 1

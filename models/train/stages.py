@@ -18,7 +18,6 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from augmenting import without_links
 from calibrating import fit_temperature, fold_temperature, softmax
 from data import (
     LABELS,
@@ -29,11 +28,11 @@ from data import (
     training_rows,
     unlabelled_texts,
 )
-from evaluate import accuracy, calibration_error
+from evaluate import accuracy, bundle_predictor, calibration_error
 from leanbert.files import whole_file
 from narrowing import importance, narrow
 from templates import generate
-from training import Settings, TwoHeads, answers, encode, soft_cross_entropy, train
+from training import Floats, Settings, TwoHeads, answers, encode, soft_cross_entropy, train
 from vocabulary import (
     choose_pieces,
     count_pieces,
@@ -57,8 +56,12 @@ class Shape:
     width: int = 768
 
 
-TEACHER = Settings(epochs=3, learning_rate=8e-5)
-STUDENT = Settings(epochs=4, learning_rate=8e-5, layer_decay=0.95, teacher_weight=0.4)
+TEACHER = Settings(epochs=4, learning_rate=8e-5)
+START = Settings(epochs=3, stop_after=1, learning_rate=8e-5)
+"""Of the full width where another model is the teacher: enough to tell which neurons matter."""
+STUDENT = Settings(epochs=4, learning_rate=8e-5, layer_decay=0.95, teacher_weight=0.5)
+SOFTENING = 1.5
+"""Temperature of the teacher's answers: on rows that it was trained on it is too sure."""
 
 
 def rows_of(data: Path) -> tuple[list[Row], list[Row]]:
@@ -123,8 +126,8 @@ def make_base(data: Path, folder: Path, shape: Shape) -> None:
     _finish(partial, folder)
 
 
-def make_teacher(data: Path, base: Path, folder: Path, settings: Settings = TEACHER) -> None:
-    """The six layers in full width, fine-tuned."""
+def make_wide(data: Path, base: Path, folder: Path, settings: Settings) -> None:
+    """The six layers in full width, fine-tuned: what the student starts from."""
     network, tokenizer = _load(base)
     rows, _ = rows_of(data)
     train(network, tokenizer, rows, settings, folder.with_suffix(".resume.pt"))
@@ -143,18 +146,35 @@ def _losses(network: TwoHeads, tokenizer: Any, rows: list[Row], size: int) -> It
         yield soft_cross_entropy(logits, torch.tensor([row.target for row in batch])).mean()
 
 
+def _teach(rows: list[Row], network: TwoHeads, tokenizer: Any, bundle: Path | None) -> Floats:
+    """The teacher's softened distributions, one a row: the bundle's, or the full width's."""
+    texts = [row.text for row in rows]
+    if bundle is None:
+        logits = answers(network, tokenizer, texts).astype(np.float64)
+    else:
+        logits = np.log(np.maximum(bundle_predictor(bundle)(texts), 1e-9))
+    return softmax(logits / SOFTENING).astype(np.float32)
+
+
 def make_student(
-    data: Path, teacher: Path, folder: Path, shape: Shape, settings: Settings = STUDENT
+    data: Path,
+    wide: Path,
+    folder: Path,
+    shape: Shape,
+    teacher: Path | None = None,
+    settings: Settings = STUDENT,
 ) -> None:
-    """The teacher with narrower feed-forward layers, trained on the labels and its answers."""
-    network, tokenizer = _load(teacher)
+    """The six layers with fewer neurons, trained on the labels and on the teacher's answers.
+
+    ``teacher`` is a bundle with our labels; by default the full width itself teaches.
+    """
+    network, tokenizer = _load(wide)
     rows, held = rows_of(data)
     told = folder.with_suffix(".teacher.npy")
     if not told.exists():
-        logits = answers(network, tokenizer, [without_links(row.text) for row in rows])
         partial = told.with_suffix(".partial")
         with partial.open("wb") as file:
-            np.save(file, softmax(logits).astype(np.float32))
+            np.save(file, _teach(rows, network, tokenizer, teacher))
         partial.replace(told)
     sample = random.Random(_SEED).sample(rows, min(len(rows), IMPORTANCE_ROWS))
     narrow(
@@ -167,7 +187,7 @@ def make_student(
     )
     logits = answers(network, tokenizer, [row.text for row in held]).astype(np.float64)
     partial = folder.with_suffix(".partial")
-    _save(network, teacher, partial)
+    _save(network, wide, partial)
     np.save(partial / "held_logits.npy", logits)
     _finish(partial, folder)
     for scratch in (told, folder.with_suffix(".resume.pt")):

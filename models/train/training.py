@@ -1,4 +1,4 @@
-"""The training loop of both stages: the six-layer teacher and the narrower student."""
+"""The training loop of both stages: the six layers in full width, and the narrower student."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
-from augmenting import augment, cashtags, without_links
+from augmenting import KEEP_LINKS, augment, cashtags, without_links
 from data import Row
 
 MAX_LENGTH = 128
@@ -34,6 +34,8 @@ class Settings:
     warmup: float = 0.06
     finbert_weight: float = 0.5
     """Of the second head's loss: FinBERT's answer to the same text."""
+    stop_after: int | None = None
+    """Epochs after which to stop, the schedule of ``epochs`` notwithstanding."""
     teacher_weight: float = 0.0
     """Of the teacher's answer in the target; the rest is the row's own."""
     seed: int = 0
@@ -143,7 +145,7 @@ def train(
         schedule.load_state_dict(state["schedule"])
         done = state["epoch"]
         print(f"resuming after epoch {done}")
-    for epoch in range(done, settings.epochs):
+    for epoch in range(done, settings.stop_after or settings.epochs):
         torch.manual_seed(settings.seed + 1 + epoch)  # dropout is the same after a resume
         rng = random.Random(settings.seed * 1000 + epoch)
         network.train()
@@ -153,7 +155,9 @@ def train(
             mininterval=10,
         )
         for batch in progress:
-            inputs = encode(tokenizer, [augment(rows[i].text, tags, rng) for i in batch])
+            links = rng.random() < KEEP_LINKS  # a batch alike: one link would pad all its rows
+            texts = [augment(rows[i].text, tags, rng, links=links) for i in batch]
+            inputs = encode(tokenizer, texts)
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 ours, theirs = network(inputs)
             loss = soft_cross_entropy(ours, torch.from_numpy(first[batch])).mean()

@@ -30,7 +30,7 @@ _CHARACTERS = (
     (0x2100, 0x2193),
     (0x2212, 0x2265),
 )
-_ZIPF = 0.1
+_ZIPF = 0.03
 
 
 def count_pieces(tokenizer: Tokenizer, texts: Sequence[str]) -> Counter[str]:

@@ -142,7 +142,15 @@ def test_names_change_whole() -> None:
 
 def test_augmentation_is_the_generators_alone() -> None:
     text = "$AAPL: Apple beats https://t.example/abc"
-    one = [augmenting.augment(text, ["$AB"], random.Random(5)) for _ in range(2)]
+    one = [augmenting.augment(text, ["$AB"], random.Random(5), links=True) for _ in range(2)]
 
     assert one[0] == one[1]
-    assert len({augmenting.augment(text, ["$AB"], random.Random(i)) for i in range(30)}) > 3
+    assert (
+        len(
+            {
+                augmenting.augment(text, ["$AB"], random.Random(i), links=i % 2 == 0)
+                for i in range(30)
+            }
+        )
+        > 3
+    )
