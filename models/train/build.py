@@ -11,15 +11,17 @@ import json
 import random
 import shutil
 from pathlib import Path
+from typing import Any
 
 import robustness
 from card import make_card, results_table
 from data import load_sets
 from evaluate import bundle_predictor, evaluate, table, write_json
-from leanbert.bundle import Bundle
+from leanbert.bundle import MANIFEST, Bundle
+from leanbert.files import whole_file
 from leanbert_bench.report import replace_section
 from leanbert_export.exporting import export
-from leanbert_export.writing import amend_manifest, new_directory
+from leanbert_export.writing import amend_manifest, new_directory, write_manifest
 from leanbert_models import default_model
 
 MAX_BYTES = 10_000_000
@@ -41,10 +43,35 @@ def sizes(folder: Path) -> dict[str, int]:
     }
 
 
-def build(data: Path, checkpoint: Path, work: Path, *, place: bool = True) -> None:
+def reseal(folder: Path, evidence: list[dict[str, Any]], card: dict[str, str]) -> None:
+    """Write tokenizer.json without its white space, and the manifest with what was measured."""
+    amend_manifest(folder, evidence=evidence, card=card)  # checks the bundle first
+    tokenizer = folder / "tokenizer.json"
+    content = json.loads(tokenizer.read_text(encoding="utf-8"))
+    with whole_file(tokenizer) as file:
+        json.dump(content, file, ensure_ascii=False, separators=(",", ":"))
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    for key in ("sha256", "format_version", "files"):
+        del manifest[key]
+    write_manifest(folder, manifest)
+
+
+def teacher_name(teacher: Path | None) -> str:
+    """What the card calls the teacher: a bundle, or the six layers in full width."""
+    if teacher is None:
+        return "the same six layers in full width, fine-tuned on the same rows"
+    bundle = Bundle.open(teacher)
+    told = bundle.manifest.card.get("model") if bundle.manifest else None
+    return str(told or teacher.name)
+
+
+def build(
+    data: Path, checkpoint: Path, work: Path, *, teacher: Path | None = None, place: bool = True
+) -> None:
     """Export, measure, and place the bundle.
 
-    ``work`` appears complete: ``fp32``, ``int8``, ``evaluation.json``, ``robustness.json``.
+    ``teacher`` is named on the card. ``work`` appears complete: ``fp32``, ``int8``,
+    ``evaluation.json``, ``robustness.json``; bundles exported before a stop are not made again.
 
     Raises:
         ValueError: the bundle is larger than :data:`MAX_BYTES`.
@@ -54,9 +81,10 @@ def build(data: Path, checkpoint: Path, work: Path, *, place: bool = True) -> No
     bundles = {"fp32": partial / "fp32", "int8": partial / "int8"}
     sets = load_sets(data)
     texts = random.Random(0).sample([e.text for e in sets.train], _CALIBRATION_TEXTS)
-    export(str(checkpoint), bundles["fp32"], recipe="fp32", force=True)
-    report = export(str(checkpoint), bundles["int8"], calibration=texts, max_drop=1.0, force=True)
-    print(f"{bundles['int8']}: {report.bundle_bytes / 1e6:.1f} MB, {report.gate}", flush=True)
+    if not bundles["int8"].exists():
+        export(str(checkpoint), bundles["int8"], calibration=texts, max_drop=1.0)
+    if not bundles["fp32"].exists():
+        export(str(checkpoint), bundles["fp32"], recipe="fp32")
     rows = evaluate(sets.evaluation(), checkpoint, bundles)
     print(table(rows), flush=True)
     write_json(partial / "evaluation.json", rows)
@@ -66,9 +94,16 @@ def build(data: Path, checkpoint: Path, work: Path, *, place: bool = True) -> No
     found = json.loads((checkpoint / "calibration.json").read_text(encoding="utf-8"))
     made = Bundle.open(bundles["int8"]).manifest
     for _ in range(2):  # the card tells the size of the manifest that it stands in
-        told = make_card(rows, robust, found, sizes(bundles["int8"]), _CALIBRATION_TEXTS)
+        told = make_card(
+            rows,
+            robust,
+            found,
+            sizes(bundles["int8"]),
+            _CALIBRATION_TEXTS,
+            teacher_name(teacher),
+        )
         card = {**(made.card if made else {}), **told}
-        amend_manifest(bundles["int8"], evidence=rows, card=card)
+        reseal(bundles["int8"], rows, card)
     if (size := sizes(bundles["int8"])["bundle"]) > MAX_BYTES:
         raise ValueError(f"the bundle has {size} bytes; expected at most {MAX_BYTES}")
     if place:

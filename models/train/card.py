@@ -60,6 +60,7 @@ def make_card(
     calibration: dict[str, float],
     sizes: dict[str, int],
     calibration_texts: int,
+    teacher: str,
 ) -> dict[str, str]:
     """The card: a sentence a line of ``leanbert info``.
 
@@ -69,6 +70,7 @@ def make_card(
         calibration: what stages.calibrate found.
         sizes: bytes of the bundle's parts by name.
         calibration_texts: training texts that the export took for ranges and gate.
+        teacher: whose answers were learnt from beside the labels.
     """
     shape = Shape()
     weakest = sorted(
@@ -83,6 +85,7 @@ def make_card(
         "data": "zeroshot/twitter-financial-news-sentiment, train (MIT); recorded answers of "
         "ProsusAI/finbert to news, calls and the same tweets (outputs public, texts by their "
         f"publishers); {OWN_SENTENCES} sentences from patterns of our own (Apache-2.0)",
+        "teacher": teacher,
         "vocabulary": "counted in the training texts, Fed speeches and FOMC minutes (public "
         "domain), earnings21/22 (CC BY-SA 4.0), stocknet tweets (MIT); no weight learnt from "
         "unlabelled text",

@@ -43,7 +43,7 @@ def make(
         ),
         "student": lambda: stages.make_student(data, wide, student, shape, teacher),
         "sentiment-fp32": lambda: stages.calibrate(data, student, final),
-        "bundle": lambda: build(data, final, bundle, place=place),
+        "bundle": lambda: build(data, final, bundle, teacher=teacher, place=place),
     }
     for number, (name, step) in enumerate(steps.items(), 1):
         if (work / name).exists():

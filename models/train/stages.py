@@ -59,7 +59,7 @@ class Shape:
 TEACHER = Settings(epochs=4, learning_rate=8e-5)
 START = Settings(epochs=3, stop_after=1, learning_rate=8e-5)
 """Of the full width where another model is the teacher: enough to tell which neurons matter."""
-STUDENT = Settings(epochs=4, learning_rate=8e-5, layer_decay=0.95, teacher_weight=0.5)
+STUDENT = Settings(epochs=3, learning_rate=8e-5, layer_decay=0.95, teacher_weight=0.5)
 SOFTENING = 1.5
 """Temperature of the teacher's answers: on rows that it was trained on it is too sure."""
 
