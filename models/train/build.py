@@ -1,7 +1,7 @@
 """From the fp32 checkpoint to the embedded bundle: the last stage of make.py.
 
-Exports the fp32 and the int8 bundle, measures both and PyTorch on the evaluation sets, writes the
-measurements into the int8 bundle's manifest and this folder's README.md, and puts the bundle where
+Exports the int8 bundle, measures it and PyTorch in fp32 on the evaluation sets, writes the
+measurements into the bundle's manifest and this folder's README.md, and puts the bundle where
 ``pipeline("text-classification")`` finds it.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 import robustness
 from card import make_card, results_table
 from data import load_sets
-from evaluate import bundle_predictor, evaluate, table, write_json
+from evaluate import INT8, bundle_predictor, evaluate, table, write_json
 from leanbert.bundle import MANIFEST, Bundle
 from leanbert.files import whole_file
 from leanbert_bench.report import replace_section
@@ -70,45 +70,43 @@ def build(
 ) -> None:
     """Export, measure, and place the bundle.
 
-    ``teacher`` is named on the card. ``work`` appears complete: ``fp32``, ``int8``,
-    ``evaluation.json``, ``robustness.json``; bundles exported before a stop are not made again.
+    ``teacher`` is named on the card. ``work`` appears complete: ``int8``,
+    ``evaluation.json``, ``robustness.json``; a bundle exported before a stop is not made again.
 
     Raises:
         ValueError: the bundle is larger than :data:`MAX_BYTES`.
     """
     partial = work.with_suffix(".partial")
     partial.mkdir(parents=True, exist_ok=True)
-    bundles = {"fp32": partial / "fp32", "int8": partial / "int8"}
+    int8 = partial / INT8
     sets = load_sets(data)
     texts = random.Random(0).sample([e.text for e in sets.train], _CALIBRATION_TEXTS)
-    if not bundles["int8"].exists():
-        export(str(checkpoint), bundles["int8"], calibration=texts, max_drop=1.0)
-    if not bundles["fp32"].exists():
-        export(str(checkpoint), bundles["fp32"], recipe="fp32")
-    rows = evaluate(sets.evaluation(), checkpoint, bundles)
+    if not int8.exists():
+        export(str(checkpoint), int8, calibration=texts, max_drop=1.0)
+    rows = evaluate(sets.evaluation(), checkpoint, {INT8: int8})
     print(table(rows), flush=True)
     write_json(partial / "evaluation.json", rows)
-    robust = robustness.measure(sets, bundle_predictor(bundles["int8"]))
+    robust = robustness.measure(sets, bundle_predictor(int8))
     print(robustness.markdown(robust), flush=True)
     write_json(partial / "robustness.json", robust)
     found = json.loads((checkpoint / "calibration.json").read_text(encoding="utf-8"))
-    made = Bundle.open(bundles["int8"]).manifest
+    made = Bundle.open(int8).manifest
     for _ in range(2):  # the card tells the size of the manifest that it stands in
         told = make_card(
             rows,
             robust,
             found,
-            sizes(bundles["int8"]),
+            sizes(int8),
             _CALIBRATION_TEXTS,
             teacher_name(teacher),
         )
         card = {**(made.card if made else {}), **told}
-        reseal(bundles["int8"], rows, card)
-    if (size := sizes(bundles["int8"])["bundle"]) > MAX_BYTES:
+        reseal(int8, rows, card)
+    if (size := sizes(int8)["bundle"]) > MAX_BYTES:
         raise ValueError(f"the bundle has {size} bytes; expected at most {MAX_BYTES}")
     if place:
         with new_directory(default_model(), force=True) as placed:  # what ships is measured first
-            shutil.copytree(bundles["int8"], placed, dirs_exist_ok=True)
+            shutil.copytree(int8, placed, dirs_exist_ok=True)
         replace_section(
             _PAGE, results_table(rows), "<!-- results:start -->", "<!-- results:end -->"
         )
