@@ -1,96 +1,120 @@
-"""From the fine-tuned checkpoint to the embedded bundle: step two of the embedded model.
+"""From the fp32 checkpoint to the embedded bundle: the last stage of make.py.
 
-    python models/train/build.py --data DATA --checkpoint build/sentiment-fp32
-
-Exports the fp32 and the int8 bundle, measures both and PyTorch on the evaluation sets, writes the
-measurements into the int8 bundle's manifest and this folder's README.md, and puts the bundle where
+Exports the int8 bundle, measures it and PyTorch in fp32 on the evaluation sets, writes the
+measurements into the bundle's manifest and this folder's README.md, and puts the bundle where
 ``pipeline("text-classification")`` finds it.
 """
 
 from __future__ import annotations
 
-import argparse
+import json
 import random
 import shutil
 from pathlib import Path
 from typing import Any
 
+import robustness
+from card import make_card, results_table
 from data import load_sets
-from evaluate import PYTORCH, evaluate, table, write_json
-from leanbert.bundle import Bundle
+from evaluate import INT8, bundle_predictor, evaluate, table, write_json
+from leanbert.bundle import MANIFEST, Bundle
+from leanbert.files import whole_file
 from leanbert_bench.report import replace_section
 from leanbert_export.exporting import export
-from leanbert_export.writing import amend_manifest, new_directory
+from leanbert_export.writing import amend_manifest, new_directory, write_manifest
 from leanbert_models import default_model
 
-CARD = {
-    "model": "LeanBERT financial sentiment, first version: positive, negative, neutral",
-    "licence": "Apache-2.0",
-    "base": "sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0)",
-    "data": "zeroshot/twitter-financial-news-sentiment, train (MIT); recorded answers of "
-    "ProsusAI/finbert as soft labels",
-    "not trained on": "Twitter validation set, Financial PhraseBank (CC BY-NC-SA 3.0), 500 "
-    "held-out answers of FinBERT; but FinBERT, whose answers were learnt from, was trained on "
-    "PhraseBank",
-    "seed": "0; 4 epochs, batch 32, learning rate 8e-5 (models/train/README.md)",
-    "limits": "English, short texts; general news leans to neutral; not investment advice",
-    "larger": "leanbert export ProsusAI/finbert -o finbert-int8",
-}
+MAX_BYTES = 10_000_000
 _CALIBRATION_TEXTS = 3000
-_CALIBRATION = f"{_CALIBRATION_TEXTS} of the training texts; a third of them held back for the gate"
-_START, _END = "<!-- results:start -->", "<!-- results:end -->"
+_PAGE = Path(__file__).with_name("README.md")
 
 
-def results_table(rows: list[dict[str, Any]]) -> str:
-    """The measurements as Markdown: a row a set, PyTorch fp32 beside int8."""
-    lines = [
-        "| set | rows | accuracy fp32 | int8 | macro-F1 fp32 | int8 | ECE int8 | same label "
-        "| mean, largest difference of probability |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        fp32, int8 = row[PYTORCH], row["int8"]
-        lines.append(
-            f"| {row['dataset']} | {row['rows']} | {fp32['accuracy']:.2%} | {int8['accuracy']:.2%} "
-            f"| {fp32['macro_f1']:.3f} | {int8['macro_f1']:.3f} | {int8['ece']:.3f} "
-            f"| {row['agreement']:.2%} "
-            f"| {row['mean_difference']:.4f}, {row['max_difference']:.3f} |"
-        )
-    return "\n".join(lines)
+def sizes(folder: Path) -> dict[str, int]:
+    """Bytes of a bundle: the whole, then by part."""
+    found = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
+    tokenizer = sum(size for name, size in found.items() if "token" in name)
+    weights, graph = found["model.onnx.data"], found["model.onnx"]
+    return {
+        "bundle": sum(found.values()),
+        "weights": weights,
+        "tokenizer": tokenizer,
+        "graph": graph,
+        "manifest and config": sum(found.values()) - weights - tokenizer - graph,
+    }
 
 
-def build(data: Path, checkpoint: Path, work: Path) -> None:
-    """Export, measure, and place the bundle."""
-    work.mkdir(parents=True, exist_ok=True)
-    bundles = {"fp32": work / "fp32", "int8": work / "int8"}
+def reseal(folder: Path, evidence: list[dict[str, Any]], card: dict[str, str]) -> None:
+    """Write tokenizer.json without its white space, and the manifest with what was measured."""
+    amend_manifest(folder, evidence=evidence, card=card)  # checks the bundle first
+    tokenizer = folder / "tokenizer.json"
+    content = json.loads(tokenizer.read_text(encoding="utf-8"))
+    with whole_file(tokenizer) as file:
+        json.dump(content, file, ensure_ascii=False, separators=(",", ":"))
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    for key in ("sha256", "format_version", "files"):
+        del manifest[key]
+    write_manifest(folder, manifest)
+
+
+def teacher_name(teacher: Path | None) -> str:
+    """What the card calls the teacher: a bundle, or the six layers in full width."""
+    if teacher is None:
+        return "the same six layers in full width, fine-tuned on the same rows"
+    bundle = Bundle.open(teacher)
+    told = bundle.manifest.card.get("model") if bundle.manifest else None
+    return str(told or teacher.name)
+
+
+def build(
+    data: Path, checkpoint: Path, work: Path, *, teacher: Path | None = None, place: bool = True
+) -> None:
+    """Export, measure, and place the bundle.
+
+    ``teacher`` is named on the card. ``work`` appears complete: ``int8``,
+    ``evaluation.json``, ``robustness.json``; a bundle exported before a stop is not made again.
+
+    Raises:
+        ValueError: the bundle is larger than :data:`MAX_BYTES`.
+    """
+    partial = work.with_suffix(".partial")
+    partial.mkdir(parents=True, exist_ok=True)
+    int8 = partial / INT8
     sets = load_sets(data)
-    texts = [example.text for example in sets.train]
-    calibration = random.Random(0).sample(texts, _CALIBRATION_TEXTS)
-    export(str(checkpoint), bundles["fp32"], recipe="fp32", force=True)
-    report = export(
-        str(checkpoint), bundles["int8"], calibration=calibration, max_drop=1.0, force=True
-    )
-    print(f"{bundles['int8']}: {report.bundle_bytes / 1e6:.1f} MB, {report.gate}")
-    rows = evaluate(sets.evaluation(), checkpoint, bundles)
-    print(table(rows))
-    write_json(work / "evaluation.json", rows)
-    made = Bundle.open(bundles["int8"]).manifest
-    card = {**CARD, **(made.card if made else {}), "calibration": _CALIBRATION}
-    amend_manifest(bundles["int8"], evidence=rows, card=card)
-    with new_directory(default_model(), force=True) as placed:  # what ships is measured first
-        shutil.copytree(bundles["int8"], placed, dirs_exist_ok=True)
-    replace_section(Path(__file__).with_name("README.md"), results_table(rows), _START, _END)
-
-
-def main() -> None:
-    """Parse the command line and build."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the public sets")
-    parser.add_argument("--checkpoint", type=Path, required=True, help="what finetune.py wrote")
-    parser.add_argument("--work", type=Path, default=Path("build/sentiment"), help="scratch folder")
-    args = parser.parse_args()
-    build(args.data, args.checkpoint, args.work)
-
-
-if __name__ == "__main__":
-    main()
+    texts = random.Random(0).sample([e.text for e in sets.train], _CALIBRATION_TEXTS)
+    if not int8.exists():
+        export(str(checkpoint), int8, calibration=texts, max_drop=1.0)
+    rows = evaluate(sets.evaluation(), checkpoint, {INT8: int8})
+    print(table(rows), flush=True)
+    write_json(partial / "evaluation.json", rows)
+    robust = robustness.measure(sets, bundle_predictor(int8))
+    print(robustness.markdown(robust), flush=True)
+    write_json(partial / "robustness.json", robust)
+    found = json.loads((checkpoint / "calibration.json").read_text(encoding="utf-8"))
+    made = Bundle.open(int8).manifest
+    for _ in range(2):  # the card tells the size of the manifest that it stands in
+        told = make_card(
+            rows,
+            robust,
+            found,
+            sizes(int8),
+            _CALIBRATION_TEXTS,
+            teacher_name(teacher),
+        )
+        card = {**(made.card if made else {}), **told}
+        reseal(int8, rows, card)
+    if (size := sizes(int8)["bundle"]) > MAX_BYTES:
+        raise ValueError(f"the bundle has {size} bytes; expected at most {MAX_BYTES}")
+    if place:
+        with new_directory(default_model(), force=True) as placed:  # what ships is measured first
+            shutil.copytree(int8, placed, dirs_exist_ok=True)
+        replace_section(
+            _PAGE, results_table(rows), "<!-- results:start -->", "<!-- results:end -->"
+        )
+        replace_section(
+            _PAGE,
+            robustness.markdown(robust),
+            "<!-- robustness:start -->",
+            "<!-- robustness:end -->",
+        )
+    shutil.rmtree(work, ignore_errors=True)
+    partial.replace(work)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LABELS = ("positive", "negative", "neutral")
+TWEETS_SOURCE = "prasad11s"
 _TWITTER_TO_LABEL = {"0": 1, "1": 0, "2": 2}  # bearish, bullish, neutral
 
 
@@ -89,6 +90,90 @@ def without(examples: list[Example], others: list[Example]) -> list[Example]:
     """``examples`` less every re-post of a text in ``others``."""
     keys = {normalized(example.text) for example in others}
     return [example for example in examples if normalized(example.text) not in keys]
+
+
+def load_finbert_labels(path: Path) -> dict[str, int]:
+    """``finbert_labels.jsonl``: the label that ProsusAI/finbert gave to each tweet, by its key.
+
+    The file's PhraseBank rows (they have another ``src``) are for measuring and stay out.
+    """
+    labels = {}
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            row = json.loads(line)
+            if row["src"] == TWEETS_SOURCE:
+                labels[normalized(row["text"])] = LABELS.index(row["pred"])
+    return labels
+
+
+def unlabelled_texts(root: Path, characters: int = 3_000_000) -> dict[str, list[str]]:
+    """The first texts of each unlabelled file below ``root``, for counting pieces."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(root.iterdir()):
+        texts, size = [], 0
+        if path.suffix not in (".txt", ".jsonl"):
+            continue
+        with path.open(encoding="utf-8") as file:
+            for line in file:
+                texts.append(json.loads(line)["text"] if path.suffix == ".jsonl" else line)
+                size += len(texts[-1])
+                if size >= characters:
+                    break
+        found[path.stem] = texts
+    return found
+
+
+@dataclass(frozen=True)
+class Row:
+    """A training text with what to answer, and what FinBERT answered where that is known."""
+
+    text: str
+    target: tuple[float, float, float]
+    finbert: tuple[float, float, float] | None
+    kind: str
+    """``"tweet"``, ``"finbert"`` or ``"own"``: where the row comes from."""
+
+    @property
+    def label(self) -> int:
+        """The most probable label's index."""
+        return max(range(3), key=self.target.__getitem__)
+
+
+def smoothed(label: int, amount: float) -> tuple[float, float, float]:
+    """A one-hot target that leaves ``amount`` to all three labels alike."""
+    row = [amount / 3 + (1 - amount) * (index == label) for index in range(3)]
+    return (row[0], row[1], row[2])
+
+
+def training_rows(sets: Sets, finbert: dict[str, int], own: list[tuple[str, int]]) -> list[Row]:
+    """The rows to learn from: tweets with both labels, FinBERT's soft answers, own sentences."""
+    rows = []
+    for example in sets.train:
+        if max(example.target) == 1.0:  # a tweet's label is certain, FinBERT's answer never
+            answer = finbert.get(normalized(example.text))
+            second = None if answer is None else smoothed(answer, 0.3)
+            rows.append(Row(example.text, smoothed(example.label, 0.06), second, "tweet"))
+        else:
+            rows.append(Row(example.text, example.target, example.target, "finbert"))
+    evaluated = [e for examples in sets.evaluation().values() for e in examples]
+    keys = {normalized(example.text) for example in evaluated}
+    for text, label in own:
+        if normalized(text) not in keys:
+            rows.append(Row(text, smoothed(label, 0.1), smoothed(label, 0.1), "own"))
+    return rows
+
+
+def split_rows(rows: list[Row], share: float) -> tuple[list[Row], list[Row]]:
+    """Rows to train on and rows held back for the temperature: by hash, re-posts together.
+
+    Own sentences are never held back: filled from patterns, they measure nothing.
+    """
+
+    def held(row: Row) -> bool:
+        digest = hashlib.sha256(f"held {normalized(row.text)}".encode()).digest()
+        return row.kind != "own" and int.from_bytes(digest[:4], "big") < share * 2**32
+
+    return [row for row in rows if not held(row)], [row for row in rows if held(row)]
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,7 @@ def test_the_wheel_is_whole_and_holds_nothing_else(built: dict[str, Path]) -> No
     for package in tops:
         assert f"{package}/py.typed" in names
     assert "leanbert_models/financial_sentiment/model.onnx.data" in names
+    assert built["wheel"].stat().st_size < 11_000_000
     assert "leanbert_export/sample_texts.txt" in names
     assert "leanbert_bench/sample_headlines.csv" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)

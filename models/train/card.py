@@ -1,0 +1,114 @@
+"""What the card of the embedded model says, and its tables: from measurements alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from evaluate import PYTORCH
+from stages import HELD_SHARE, OWN_SENTENCES, STUDENT, Shape
+
+NAMES = {
+    "twitter_valid": "Twitter validation",
+    "phrasebank_all_agree": "PhraseBank AllAgree",
+    "phrasebank_50_agree": "PhraseBank 50Agree",
+    "finbert_held_out": "FinBERT's own labels",
+}
+LARGER = "leanbert export ProsusAI/finbert -o finbert-int8"
+
+
+def results_table(rows: list[dict[str, Any]]) -> str:
+    """The measurements as Markdown: a row a set, PyTorch fp32 beside int8."""
+    lines = [
+        "| set | rows | accuracy fp32 | int8 | macro-F1 fp32 | int8 | ECE int8 | same label "
+        "| mean, largest difference of probability |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        fp32, int8 = row[PYTORCH], row["int8"]
+        lines.append(
+            f"| {row['dataset']} | {row['rows']} | {fp32['accuracy']:.2%} | {int8['accuracy']:.2%} "
+            f"| {fp32['macro_f1']:.3f} | {int8['macro_f1']:.3f} | {int8['ece']:.3f} "
+            f"| {row['agreement']:.2%} "
+            f"| {row['mean_difference']:.4f}, {row['max_difference']:.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def _quality(rows: list[dict[str, Any]]) -> str:
+    told = []
+    for row in rows:
+        int8 = row["int8"]
+        what = "agreement" if row["dataset"] == "finbert_held_out" else "accuracy"
+        told.append(
+            f"{NAMES[row['dataset']]} ({row['rows']}) {what} {int8['accuracy']:.2%}, macro-F1 "
+            f"{int8['macro_f1']:.3f}, ECE {int8['ece']:.3f}"
+        )
+    return "; ".join(told)
+
+
+def _int8(rows: list[dict[str, Any]]) -> str:
+    told = []
+    for row in rows:
+        points = 100 * (row["int8"]["accuracy"] - row[PYTORCH]["accuracy"])
+        told.append(f"{NAMES[row['dataset']]} {points:+.2f} points, {row['agreement']:.2%} alike")
+    return "; ".join(told)
+
+
+def make_card(
+    rows: list[dict[str, Any]],
+    robust: list[dict[str, Any]],
+    calibration: dict[str, float],
+    sizes: dict[str, int],
+    calibration_texts: int,
+    teacher: str,
+) -> dict[str, str]:
+    """The card: a sentence a line of ``leanbert info``.
+
+    Args:
+        rows: what evaluate.py measured.
+        robust: what robustness.py measured.
+        calibration: what stages.calibrate found.
+        sizes: bytes of the bundle's parts by name.
+        calibration_texts: training texts that the export took for ranges and gate.
+        teacher: whose answers were learnt from beside the labels.
+    """
+    shape = Shape()
+    weakest = sorted(
+        (r for r in robust if r["measure"] == "accuracy"), key=lambda row: float(row["share"])
+    )[:2]
+    weak = ", ".join(f"{row['kind']} {row['share']:.1%}" for row in weakest)
+    return {
+        "model": "LeanBERT financial sentiment, second version: positive, negative, neutral",
+        "licence": "Apache-2.0",
+        "base": "sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0): 6 layers x 384, feed-forward "
+        f"1536 cut to {shape.width}, vocabulary 30522 cut to {shape.pieces} pieces",
+        "data": "zeroshot/twitter-financial-news-sentiment, train (MIT); recorded answers of "
+        "ProsusAI/finbert to news, calls and the same tweets (outputs public, texts by their "
+        f"publishers); {OWN_SENTENCES} sentences from patterns of our own (Apache-2.0)",
+        "teacher": teacher,
+        "vocabulary": "counted in the training texts, Fed speeches and FOMC minutes (public "
+        "domain), earnings21/22 (CC BY-SA 4.0), stocknet tweets (MIT); no weight learnt from "
+        "unlabelled text",
+        "not trained on": "Twitter validation set, Financial PhraseBank (CC BY-NC-SA 3.0), 500 "
+        "held-out answers of FinBERT; but FinBERT, whose answers were learnt from, was trained on "
+        "PhraseBank",
+        "size": ", ".join(f"{name} {size / 1e6:.2f} MB" for name, size in sizes.items()),
+        "quality": _quality(rows),
+        "int8 - fp32": _int8(rows),
+        "temperature": f"{calibration['temperature']:.2f}, fitted on {calibration['rows']} "
+        f"training tweets held back ({HELD_SHARE:.0%}), folded into the weights",
+        "robustness": "; ".join(
+            f"{r['kind']} {r['share']:.1%}"
+            + (" same label" if r["measure"] == "same label" else "")
+            + f" of {r['rows']}"
+            for r in robust
+        ),
+        "bad at": f"its weakest kinds of text above ({weak}); irony, two opinions in one text, "
+        "whole documents, numbers that must be compared, languages other than English (scripts "
+        "other than Latin become unknown words); a text that is not about finance gets a label too",
+        "seed": f"0; the student's {STUDENT.epochs} epochs (models/train/README.md)",
+        "calibration": f"{calibration_texts} of the training texts; a third of them held back for "
+        "the gate",
+        "larger": LARGER,
+        "use": "not investment advice",
+    }

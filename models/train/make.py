@@ -1,0 +1,82 @@
+"""From public inputs to the embedded bundle, in one command.
+
+    python models/train/make.py --data DATA
+
+Each stage writes one folder below ``--work`` and is not run again while that is there: run the same
+command again to go on after a stop (training goes on after the last whole epoch), delete a folder
+and those after it to make them anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+import stages
+from build import build
+from leanbert.errors import LeanBertError
+
+STAGES = ("base", "wide", "student", "sentiment-fp32", "bundle")
+
+
+def make(
+    data: Path,
+    work: Path,
+    *,
+    teacher: Path | None = None,
+    until: str = STAGES[-1],
+    place: bool = True,
+) -> None:
+    """Run every stage up to ``until`` that has not been run."""
+    work.mkdir(parents=True, exist_ok=True)
+    base, wide, student, final, bundle = (work / name for name in STAGES)
+    shape = stages.Shape()
+    steps: dict[str, Callable[[], object]] = {
+        "base": lambda: stages.make_base(data, base, shape),
+        "wide": lambda: stages.make_wide(
+            data, base, wide, stages.START if teacher else stages.TEACHER
+        ),
+        "student": lambda: stages.make_student(data, wide, student, shape, teacher),
+        "sentiment-fp32": lambda: stages.calibrate(data, student, final),
+        "bundle": lambda: build(data, final, bundle, teacher=teacher, place=place),
+    }
+    for number, (name, step) in enumerate(steps.items(), 1):
+        if (work / name).exists():
+            print(f"[{number}/{len(steps)}] {name}: there already")
+        else:
+            print(f"[{number}/{len(steps)}] {name}", flush=True)
+            start = time.monotonic()
+            step()
+            print(f"[{number}/{len(steps)}] {name}: {time.monotonic() - start:.0f} s", flush=True)
+        if name == until:
+            return
+
+
+def main() -> int:
+    """Parse the command line and make the bundle."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    add = parser.add_argument
+    add("--data", type=Path, required=True, help="folder of the public sets (README.md)")
+    add("--work", type=Path, default=Path("build/sentiment"), help="folder of the stages")
+    add("--teacher", type=Path, help="bundle to learn from; default: our own six layers first")
+    add("--until", choices=STAGES, default=STAGES[-1], help="stop after this stage")
+    add("--threads", type=int, help="of torch; default: its own choice")
+    add("--keep", action="store_true", help="leave the placed bundle and README.md as they are")
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    try:
+        make(args.data, args.work, teacher=args.teacher, until=args.until, place=not args.keep)
+    except (LeanBertError, OSError, ValueError) as error:
+        print(f"make: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
