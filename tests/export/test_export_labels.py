@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 from transformers import AutoTokenizer, BertForSequenceClassification
 
-from conftest import Workshop
 from leanbert import pipeline
 from leanbert.cli import main
 from leanbert.errors import LeanBertWarning
@@ -22,6 +21,9 @@ from leanbert_export.errors import CheckpointError
 from leanbert_export.exporting import export
 from leanbert_export.labels import check_labels
 from leanbert_export.reference import sample_texts
+
+if TYPE_CHECKING:
+    from export.conftest import Workshop
 
 TONE = {0: "Neutral", 1: "Positive", 2: "Negative"}
 """The order of yiyanghkust/finbert-tone, which is not that of ProsusAI/finbert."""
