@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,8 +75,8 @@ def check_decoding(workshop: Any, family: str, pairs: list[tuple[str, str]]) -> 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_answers_to_real_questions(real_families: Any, data_dir: Path, family: str) -> None:
-    pairs = questions(data_dir, 20, seed=FAMILIES.index(family))
-    awkward = [(pairs[0][0], text) for text in AWKWARD if text]
+    pairs = questions(data_dir, 14, seed=FAMILIES.index(family))
+    awkward = [(pairs[0][0], text) for text in AWKWARD[len(family) % 3 + 1 :: 3]]
     check_decoding(real_families, family, [*pairs, *awkward])
 
 
@@ -145,6 +147,24 @@ def test_nothing_to_find_gives_the_empty_answer(families: Any) -> None:
     check_same(got, reference(question="Who?", context=" \r\n "))
     [streamed] = answer.stream([{"question": "Who?", "context": ""}])
     assert streamed == got
+
+
+def test_a_tokenizer_that_pads_on_the_left_reads_the_context_first(
+    families: Any, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(families.plain("bert", TASK), tmp_path / "left"))
+    path = folder / "tokenizer_config.json"
+    said = {**json.loads(path.read_text("utf-8")), "padding_side": "left"}
+    path.write_text(json.dumps(said), encoding="utf-8")
+    with pytest.warns(LeanBertWarning):
+        answer = pipeline(TASK, folder, threads=1)
+    reference = families.reference("bert", TASK)
+    reference.tokenizer.padding_side = "left"
+    for options in ({}, {"top_k": 3, "max_seq_len": 60}, {"handle_impossible_answer": True}):
+        given = {"question": ASKED, "context": CONTEXT, **options}
+        check_same(answer(**given), reference(**given))
+    right = ours(families, "bert")(question=ASKED, context=CONTEXT)
+    assert right != answer(question=ASKED, context=CONTEXT)
 
 
 @pytest.mark.parametrize("mode", ["latency", "throughput"])
