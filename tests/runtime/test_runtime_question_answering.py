@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from leanbert import LeanBertWarning, pipeline
 from leanbert.errors import InputError
@@ -160,11 +161,16 @@ def test_a_tokenizer_that_pads_on_the_left_reads_the_context_first(
         answer = pipeline(TASK, folder, threads=1)
     reference = families.reference("bert", TASK)
     reference.tokenizer.padding_side = "left"
-    for options in ({}, {"top_k": 3, "max_seq_len": 60}, {"handle_impossible_answer": True}):
-        given = {"question": ASKED, "context": CONTEXT, **options}
-        check_same(answer(**given), reference(**given))
-    right = ours(families, "bert")(question=ASKED, context=CONTEXT)
-    assert right != answer(question=ASKED, context=CONTEXT)
+    asked = {"question": ASKED, "context": CONTEXT}
+    outputs = []
+    for window in reference.preprocess(asked):
+        # There transformers forgets to keep answers out of the question.
+        outside = [place != 0 for place in window["encoding"].sequence_ids]
+        window["p_mask"] = torch.tensor([[False, *outside[1:]]])
+        outputs.append(reference.forward(window))
+    for options in ({}, {"top_k": 3}, {"handle_impossible_answer": True}):
+        check_same(answer(asked, **options), possible(reference.postprocess(outputs, **options)))
+    assert ours(families, "bert")(asked) != answer(asked)
 
 
 @pytest.mark.parametrize("mode", ["latency", "throughput"])
