@@ -21,6 +21,7 @@ from real_texts import AWKWARD, LONG, questions
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::DeprecationWarning:transformers"),
+    pytest.mark.filterwarnings("ignore::FutureWarning:transformers"),
 ]
 
 TASK = "question-answering"
