@@ -6,12 +6,13 @@ import re
 import warnings
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from leanbert.errors import LeanBertWarning
 from leanbert_export.checkpoint import Checkpoint
 from leanbert_export.errors import CheckpointError
 
-__all__ = ["check_labels"]
+__all__ = ["check_labels", "labels_in_order"]
 
 _WITH_LABELS = ("text-classification", "token-classification")
 # The last product of a classification head in transformers' families: BERT, DistilBERT, ALBERT,
@@ -28,11 +29,12 @@ def check_labels(checkpoint: Checkpoint) -> None:
 
     Raises:
         CheckpointError: they differ, or there are no weights of a head, whose answers would be
-            random.
+            random, or ``id2label`` and ``label2id`` contradict each other.
     """
     if checkpoint.task not in _WITH_LABELS:
         return
     labels = checkpoint.config.id2label
+    _check_both_ways(checkpoint)
     shapes = _shapes(checkpoint.path)
     heads = {name: shape for name, shape in shapes.items() if name.endswith(_HEADS)}
     for name, shape in heads.items():
@@ -54,6 +56,26 @@ def check_labels(checkpoint: Checkpoint) -> None:
             LeanBertWarning,
             stacklevel=3,
         )
+
+
+def labels_in_order(checkpoint: Checkpoint) -> dict[str, Any]:
+    """The card's line on the labels: the order in which the model answers."""
+    if checkpoint.task not in _WITH_LABELS:
+        return {}
+    names = checkpoint.config.id2label
+    return {"labels": ", ".join(f"{number} {name}" for number, name in names.items())}
+
+
+def _check_both_ways(checkpoint: Checkpoint) -> None:
+    names = checkpoint.config.id2label
+    for name, number in (checkpoint.config.raw.get("label2id") or {}).items():
+        told = names.get(number)
+        # What transformers fills in where nothing was said contradicts nothing.
+        if told is not None and told != name and not _UNNAMED.fullmatch(str(name)):
+            raise CheckpointError(
+                f"{checkpoint.path / 'config.json'}: id2label calls label {number} {told!r}, "
+                f"label2id {name!r}; correct the one that is wrong"
+            )
 
 
 def _shapes(folder: Path) -> dict[str, list[int]]:

@@ -104,7 +104,8 @@ class OnnxRuntimeEngine:
         """Where the graph declares the width of its logits, it must equal the labels' number."""
         for node in self._session.get_outputs():
             width = node.shape[-1] if node.shape else None
-            if node.name == "logits" and len(node.shape) == 2 and isinstance(width, int):
+            labelled = len(node.shape) == 2 or bundle.task == "token-classification"
+            if node.name == "logits" and labelled and isinstance(width, int):
                 bundle.check_num_labels(width)
 
     def run(self, inputs: ModelInputs) -> ModelOutputs:

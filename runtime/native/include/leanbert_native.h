@@ -90,7 +90,8 @@ typedef struct lb_layer {
   lb_norm ffn_norm;
 } lb_layer;
 
-enum { /* activations */
+/* Activations. */
+enum {
   LB_IDENTITY = 0,
   LB_GELU = 1,      /* x/2 (1 + erf(x / sqrt 2)) */
   LB_GELU_TANH = 2, /* x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */
@@ -98,7 +99,8 @@ enum { /* activations */
   LB_TANH = 4 /* heads only */
 };
 
-enum { /* lb_model_desc.head */
+/* lb_model_desc.head */
+enum {
   /* out [tokens, H]: last_hidden_state, tokens packed in the order of the call */
   LB_HEAD_NONE = 0,
   /* out [sequences, labels]: dense (optional) + activation + classifier on each first token */
@@ -113,8 +115,8 @@ typedef struct lb_model_desc {
 
   /* Where the tensors are: either a file (mapped read-only by lb_open, kept mapped) or, with path NULL,
    * a buffer that must outlive the handle. */
-  const char *path;
-  const void *data;
+  const char* path;
+  const void* data;
   uint64_t data_bytes; /* of the buffer; ignored with a path */
 
   uint32_t threads; /* workers of one call, 1 to 64, the caller's own thread included */
@@ -141,12 +143,12 @@ typedef struct lb_model_desc {
 
   uint32_t head;            /* LB_HEAD_… */
   uint32_t head_activation; /* after head_dense: LB_IDENTITY, LB_TANH, LB_GELU, LB_GELU_TANH, LB_RELU */
-  lb_product head_dense;    /* [H, H] or absent */
+  lb_product head_dense;    /* [H, S] or absent; S, the head's size, is H or embedding_size */
   lb_norm head_norm;        /* every-token heads only, after the activation, or absent */
-  lb_product classifier;    /* f32 [H, labels] */
+  lb_product classifier;    /* [S, labels]: few labels, or a vocabulary in int8; without head_dense S is H */
 
   uint32_t num_layers;    /* 1 to 256 */
-  const lb_layer *layers; /* num_layers of them; not kept */
+  const lb_layer* layers; /* num_layers of them; not kept */
 } lb_model_desc;
 
 typedef struct lb_encoder lb_encoder;
@@ -156,10 +158,10 @@ typedef struct lb_encoder lb_encoder;
 /* Checks the description, maps the file, packs the weights. On success *encoder is a new handle; else it
  * is NULL and `err` (may be NULL) holds one NUL-terminated line. Starts no thread: that is done by the
  * first lb_run that can use one. */
-LB_API int lb_open(const lb_model_desc *desc, lb_encoder **encoder, char *err, size_t err_len);
+LB_API int lb_open(const lb_model_desc* desc, lb_encoder** encoder, char* err, size_t err_len);
 
 /* Frees everything; NULL is allowed. */
-LB_API void lb_close(lb_encoder *encoder);
+LB_API void lb_close(lb_encoder* encoder);
 
 /* Encodes n_sequences texts.
  *   lengths         int32 [n_sequences], each 1 .. max_positions - position_offset
@@ -169,26 +171,26 @@ LB_API void lb_close(lb_encoder *encoder);
  * All inputs are checked before anything is computed; on an error `out` is untouched. n_sequences = 0 is
  * allowed. The answer for a text is the same bits whatever else is in the call, in any order, at any
  * number of threads. */
-LB_API int lb_run(lb_encoder *encoder, uint64_t n_sequences, const int32_t *lengths, uint64_t n_tokens,
-                  const int32_t *input_ids, const int32_t *token_type_ids, float *out, uint64_t out_floats,
-                  char *err, size_t err_len);
+LB_API int lb_run(lb_encoder* encoder, uint64_t n_sequences, const int32_t* lengths, uint64_t n_tokens,
+                  const int32_t* input_ids, const int32_t* token_type_ids, float* out, uint64_t out_floats, char* err,
+                  size_t err_len);
 
 /* Floats that lb_run writes for a batch of that many texts and tokens. */
-LB_API uint64_t lb_output_size(const lb_encoder *encoder, uint64_t n_sequences, uint64_t n_tokens);
+LB_API uint64_t lb_output_size(const lb_encoder* encoder, uint64_t n_sequences, uint64_t n_tokens);
 
 /* Name of the kernels that a handle runs: "avx512_vnni" or "avx2". */
-LB_API const char *lb_encoder_isa(const lb_encoder *encoder);
+LB_API const char* lb_encoder_isa(const lb_encoder* encoder);
 
 /* Name of the kernels that lb_open would choose now, LEANBERT_ISA considered: "avx512_vnni", "avx2", or
  * "none" if the CPU has neither or the variable is unknown. A forced name is capped at what the CPU has:
  * LEANBERT_ISA=avx512_vnni on an AVX2 machine gives avx2. */
-LB_API const char *lb_isa(void);
+LB_API const char* lb_isa(void);
 
 /* LB_ABI_VERSION of the library. */
 LB_API uint32_t lb_abi_version(void);
 
 /* "major.minor.patch" of the library. */
-LB_API const char *lb_version(void);
+LB_API const char* lb_version(void);
 
 #ifdef __cplusplus
 }

@@ -19,8 +19,8 @@ LB_INLINE size_t up32(size_t n) { return (n + 31) / 32 * 32; }
 LB_INLINE size_t up16(size_t n) { return (n + 15) / 16 * 16; }
 
 size_t attention_scratch(size_t length, size_t width) {
-  return up32(length) * width + length * up16(width) + query_rows * up32(length) + 64 +
-         up16(width) + up16(query_rows) * up32(width) + 32 * up16(width);  // attention_int16's queries and scales
+  return up32(length) * width + length * up16(width) + query_rows * up32(length) + 64 + up16(width) +
+         up16(query_rows) * up32(width) + 32 * up16(width);  // attention_int16's queries and scales
 }
 
 namespace {

@@ -6,19 +6,10 @@
 #include "error.h"
 #include "memory.h"
 #include "model.h"
+#include "plan.h"
 #include "threads.h"
 
 namespace leanbert {
-
-struct Call {
-  uint64_t n_sequences;
-  const int32_t* lengths;
-  uint64_t n_tokens;
-  const int32_t* ids;
-  const int32_t* types;  // or null
-  float* out;
-  uint64_t out_floats;
-};
 
 class Encoder {
  public:
@@ -29,15 +20,19 @@ class Encoder {
   const Model& model() const { return model_; }
 
  private:
-  // Working memory of one call. Kept for the next call: a slot is free, or belongs to one caller.
+  // Memory of one call. Kept for the next call: a slot is free, or belongs to one caller. Regions, not the heap: a call
+  // leaves no lock of an allocator behind in a child that is forked meanwhile.
   struct Slot {
     std::atomic<bool> busy{false};
-    Region memory;
+    Region lists;   // sequences and groups
+    Region memory;  // workspace.h
   };
   static constexpr size_t slots = 32;
 
-  explicit Encoder(size_t threads) : team_(threads) {}
+  explicit Encoder(size_t threads) : team_(threads), generation_(2 * fork_generation()) {}
   int check(const Call& call, Error& error) const;
+  int compute(const Call& call, bool team, Slot& slot, Error& error);
+  Slot* take_slot();
   void adopt_process();
 
   Model model_;
@@ -45,7 +40,7 @@ class Encoder {
   Slot slots_[slots];
   alignas(128) std::atomic<uint32_t> under_way_{0};
   std::atomic<bool> team_busy_{false};
-  std::atomic<int> process_{0};  // the process whose threads the team has; -1 while a forked child takes over
+  std::atomic<uint64_t> generation_;  // of the process whose threads the team has (adopt_process)
 };
 
 }  // namespace leanbert

@@ -29,8 +29,16 @@ bool Region::allocate(size_t bytes) {
   return true;
 }
 
+// Forgotten first, unmapped then: a child forked between the two must not unmap what it has put there meanwhile, such as
+// the stack of a thread.
 void Region::release() {
-  if (mapping_) munmap(mapping_, mapped_);
+  void* const mapping = mapping_;
+  const size_t mapped = mapped_;
+  abandon();
+  if (mapping) munmap(mapping, mapped);
+}
+
+void Region::abandon() {
   mapping_ = nullptr;
   start_ = nullptr;
   bytes_ = used_ = mapped_ = 0;

@@ -19,6 +19,8 @@ class Region {
   // Replaces what was there by `bytes` zero bytes; false when the system has none.
   bool allocate(size_t bytes);
   void release();
+  // Forgets the memory without giving it back: in a forked child, where another thread's work on it stopped half-way.
+  void abandon();
   size_t bytes() const { return bytes_; }
 
   // Hands out pieces from the front, each aligned to 64 bytes. The caller has counted with `piece`.

@@ -22,25 +22,12 @@
 #include "lanes_avx2.h"
 
 namespace leanbert::avx2 {
-#include "isa_functions.inl"
-
-#include "functions.inl"
-
-#include "epilogue.inl"
+#include "product.inl"
 
 namespace {
 
 constexpr size_t panel = 16;
 constexpr size_t block_rows = 6;
-// Addresses to prefetch are numbers: they may lie outside the weights, where no pointer may.
-LB_INLINE void prefetch(uintptr_t address) {
-#if defined(LEANBERT_NATIVE_NO_PREFETCH)
-  static_cast<void>(address);
-#else
-  __builtin_prefetch(reinterpret_cast<const char*>(address), 0, 3);  // into the first-level cache
-#endif
-}
-
 constexpr size_t ahead_bytes = 4096;
 
 using I = __m256i;
@@ -86,7 +73,7 @@ __attribute__((noinline)) void block_int8(const uint8_t* a, size_t stride, const
         dot2(acc[m][1], x, b1);
       }
     }
-    prefetch(ahead);
+    prefetch<3>(ahead);
     a += 8;
     if (M > 3) a3 += 8;
     b += 64;
@@ -164,27 +151,6 @@ void product(const ProductCall& call) {
     product_panels<false>(call);
 }
 
-double roof(double seconds) {
-  constexpr size_t k = 256;
-  alignas(64) static const int8_t b[k * panel] = {};
-  alignas(64) uint8_t a[block_rows * k * 2] = {};
-  alignas(64) int32_t out[block_rows * panel];
-  const int32_t none[panel] = {};
-  timespec start, now;
-  clock_gettime(CLOCK_MONOTONIC, &start);
-  double elapsed, best = 0;
-  do {
-    timespec before;
-    clock_gettime(CLOCK_MONOTONIC, &before);
-    for (int i = 0; i < 200; i++) block_int8<6>(a, k * 2, b, k, out, none, none, reinterpret_cast<uintptr_t>(b));
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    const double spent =
-        static_cast<double>(now.tv_sec - before.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec - before.tv_nsec);
-    const double rate = 200. * 2 * block_rows * panel * k / spent;
-    if (rate > best) best = rate;
-    elapsed = static_cast<double>(now.tv_sec - start.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec - start.tv_nsec);
-  } while (elapsed < seconds);
-  return best;
-}
+double roof(double seconds) { return measure_roof<block_rows, panel, 256>(seconds, block_int8<6>); }
 
 }  // namespace leanbert::avx2

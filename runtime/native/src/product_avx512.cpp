@@ -26,25 +26,12 @@
 #include "lanes_avx512.h"
 
 namespace leanbert::avx512 {
-#include "isa_functions.inl"
-
-#include "functions.inl"
-
-#include "epilogue.inl"
+#include "product.inl"
 
 namespace {
 
 constexpr size_t panel = 32;
 constexpr size_t block_rows = 14;
-// Addresses to prefetch are numbers: they may lie outside the weights, where no pointer may.
-LB_INLINE void prefetch(uintptr_t address) {
-#if defined(LEANBERT_NATIVE_NO_PREFETCH)
-  static_cast<void>(address);
-#else
-  __builtin_prefetch(reinterpret_cast<const char*>(address), 0, 2);  // into the second-level cache
-#endif
-}
-
 constexpr size_t ahead_bytes = 8192;
 
 #if defined(LEANBERT_NATIVE_INTRINSICS)
@@ -82,8 +69,8 @@ __attribute__((noinline)) void block_int8(const uint8_t* a, size_t stride, const
 #pragma GCC unroll 2
     for (int step = 0; step < 2; step++) {
       const I b0 = _mm512_load_si512(b + step * 128), b1 = _mm512_load_si512(b + step * 128 + 64);
-      if (Lines > step) prefetch(ahead + step * 64);
-      if (Lines > step + 2) prefetch(ahead + step * 64 + 128);
+      if (Lines > step) prefetch<2>(ahead + step * 64);
+      if (Lines > step + 2) prefetch<2>(ahead + step * 64 + 128);
 #pragma GCC unroll 16
       for (int m = 0; m < M; m++) {
         const uint8_t* base = m < 3 ? a : m < 6 ? a3 : m < 9 ? a6 : m < 12 ? a9 : a12;
@@ -207,28 +194,6 @@ void product(const ProductCall& call) {
   }
 }
 
-// int8 operations a second of one thread: the block above on operands that stay in the first-level cache.
-double roof(double seconds) {
-  constexpr size_t k = 256;
-  alignas(64) static const int8_t b[k * panel] = {};
-  alignas(64) uint8_t a[block_rows * k] = {};
-  alignas(64) int32_t out[block_rows * panel];
-  const int32_t none[panel] = {};
-  timespec start, now;
-  clock_gettime(CLOCK_MONOTONIC, &start);
-  double elapsed, best = 0;
-  do {
-    timespec before;
-    clock_gettime(CLOCK_MONOTONIC, &before);
-    for (int i = 0; i < 200; i++) block_int8<14, 0>(a, k, b, k, out, none, none, 0);
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    const double spent =
-        static_cast<double>(now.tv_sec - before.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec - before.tv_nsec);
-    const double rate = 200. * 2 * block_rows * panel * k / spent;
-    if (rate > best) best = rate;
-    elapsed = static_cast<double>(now.tv_sec - start.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec - start.tv_nsec);
-  } while (elapsed < seconds);
-  return best;
-}
+double roof(double seconds) { return measure_roof<block_rows, panel, 256>(seconds, block_int8<14, 0>); }
 
 }  // namespace leanbert::avx512

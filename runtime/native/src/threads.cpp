@@ -31,6 +31,23 @@ void futex_wake_all(std::atomic<uint32_t>* word) {
 
 }  // namespace
 
+namespace {
+
+std::atomic<uint64_t> forks{0};
+std::atomic<bool> forks_watched{false};
+pthread_once_t watch_once = PTHREAD_ONCE_INIT;
+
+void count_fork() { forks.fetch_add(1, std::memory_order_relaxed); }
+
+}  // namespace
+
+uint64_t fork_generation() { return forks.load(std::memory_order_relaxed); }
+
+bool watch_forks() {
+  pthread_once(&watch_once, [] { forks_watched.store(pthread_atfork(nullptr, nullptr, count_fork) == 0); });
+  return forks_watched.load();
+}
+
 void Barrier::wait(size_t member, size_t members) {
   const uint32_t mine = flags_[member].count.load(std::memory_order_relaxed) + 1;
   flags_[member].count.store(mine, std::memory_order_release);

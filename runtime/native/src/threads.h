@@ -76,6 +76,12 @@ class Team {
   alignas(128) std::atomic<uint32_t> done_{0};
 };
 
+// How many forks lie between this process and the one that loaded the library. A count, not the process's id: ids are
+// used again, and differ not at all across pid namespaces.
+uint64_t fork_generation();
+// Has forks counted; false if there is no memory for that. Done once, however often it is called.
+bool watch_forks();
+
 // One pause in a spinning loop.
 inline void relax() { __builtin_ia32_pause(); }
 
