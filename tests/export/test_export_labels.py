@@ -71,6 +71,18 @@ def test_a_checkpoint_without_a_head(workshop: Workshop) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("task", ["text-classification", "token-classification"])
+def test_every_familys_head_is_found(families: Any, tmp_path: Path, task: str) -> None:
+    from families import FAMILIES
+
+    for family in FAMILIES:
+        folder = Path(shutil.copytree(families.checkpoint(family, task), tmp_path / family))
+        check(folder, task)
+        with pytest.raises(CheckpointError, match=r"id2label names 2 labels \(a, b\), but "):
+            check(relabel(folder, {0: "a", 1: "b"}), task)
+
+
+@pytest.mark.slow
 def test_an_order_of_its_own(
     workshop: Workshop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
