@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -95,9 +96,19 @@ def test_split(count: int, most: int, calibrating: int) -> None:
         assert sorted([*chosen.texts, *held.texts]) == sorted(texts)
     for part in (chosen, held):
         assert part.labels is not None
-        assert [int(text.split()[1]) % 3 for text in part.texts] == list(part.labels)
-        assert list(part.texts) == sorted(part.texts, key=texts.index)
+        assert [int(str(text).split()[1]) % 3 for text in part.texts] == list(part.labels)
+        assert list(part.texts) == [text for text in texts if text in part.texts]
     assert examples.split(most) == (chosen, held)
     if count == 200:
         assert list(chosen.texts) != texts[:calibrating]  # a file in order of its labels
         assert Examples(texts).split(most)[0].texts == chosen.texts
+
+
+def test_pairs(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.jsonl"
+    rows = [{"question": f"Who is {i}?", "context": f"{i} is there."} for i in range(3)]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    found = read_examples(path, {}, text_column="question", pair_column="context")
+    assert found.texts == [(row["question"], row["context"]) for row in rows]
+    with pytest.raises(InputError, match=r"pairs\.jsonl: text 1: no text in the column 'answer'"):
+        read_examples(path, {}, text_column="question", pair_column="answer")

@@ -18,14 +18,13 @@ from leanbert import verify
 from leanbert.bundle import MANIFEST, Bundle
 from leanbert.engines.binding import why_no_library
 from leanbert.errors import BundleCorruptError, VerificationError
-from leanbert_export import exporting
+from leanbert_export import writing
 from leanbert_export.checkpoint import Checkpoint, find_checkpoint
 from leanbert_export.errors import CheckpointError
 from leanbert_export.exporting import Report, export
 from leanbert_export.heads import HEADS, canonical_task, task_of
 from leanbert_export.labels import check_labels, labels_in_order
 from leanbert_export.reference import sample_texts
-from leanbert_export.writing import amend_manifest
 
 pytestmark = pytest.mark.slow
 
@@ -187,7 +186,7 @@ def test_golden_positions_that_are_not_there(
     copy = Path(shutil.copytree(exports.report("bert", "fill-mask").path, tmp_path / "copy"))
     golden = manifest_of(copy)["golden"]
     golden["texts"][0][key] = value
-    amend_manifest(copy, golden=golden)
+    writing.amend_manifest(copy, golden=golden)
     with pytest.raises((VerificationError, BundleCorruptError), match=told):
         verify(copy, engine="onnxruntime")
 
@@ -209,7 +208,7 @@ def test_a_changed_weight_of_the_vocabulary_is_seen(exports: Exports, tmp_path: 
     content = manifest_of(copy)
     for key in ("sha256", "format_version", "files"):
         del content[key]
-    exporting.writing.write_manifest(copy, content)
+    writing.write_manifest(copy, content)
     with pytest.raises(VerificationError, match="away from PyTorch"):
         verify(copy, engine="onnxruntime")
 
