@@ -440,7 +440,9 @@ def test_graphs_take_turns(contestant: contestants.Contestant) -> None:
 
 
 def test_pipelines_take_turns_and_loads_are_timed(contestant: contestants.Contestant) -> None:
-    contestant = dataclasses.replace(contestant, kind="leanbert-onnxruntime")  # a pipeline, not a graph
+    contestant = dataclasses.replace(
+        contestant, kind="leanbert-onnxruntime"
+    )  # a pipeline, not a graph
     said: list[str] = []
     found = sentences.end_to_end(
         [contestant], ["profit rose", "loss"], threads=1, chunk=3, turns=2, say=said.append
