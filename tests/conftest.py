@@ -60,6 +60,22 @@ def bundle_copy(tiny_bundle: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def families(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Checkpoints of every family and head, with trained tokenizers: families.Workshop."""
+    from families import Workshop  # torch and transformers, which most tests do without
+
+    return Workshop(tmp_path_factory.mktemp("families"))
+
+
+@pytest.fixture(scope="session")
+def real_families(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Any:
+    """The same with the families' real tokenizers."""
+    from families import Workshop
+
+    return Workshop(tmp_path_factory.mktemp("real-families"), data_dir)
+
+
+@pytest.fixture(scope="session")
 def classify(tiny_bundle: Path) -> Any:
     """The tiny classifier's pipeline, shared."""
     return pipeline("text-classification", tiny_bundle, threads=1)

@@ -186,14 +186,17 @@ def random_model(
     head_dense: bool = False,
     head_norm: bool = False,
     labels: int = 3,
+    vocabulary_head: bool = False,
 ) -> Model:
     """A model of the given shape with random weights; `int8=False` makes every product f32.
 
     `smoothing` smooths every product that takes one, `query` splits the last layer's query off,
-    `query_bias` leaves out the biases of keys and values.
+    `query_bias` leaves out the biases of keys and values, `vocabulary_head` makes the classifier
+    one of words: int8, and as wide as the embeddings.
     """
     rng = np.random.default_rng(seed)
     width = embedding or hidden
+    size = width if vocabulary_head and head_dense else hidden
 
     def table(rows: int, quantized: bool) -> tuple[I8 | F32, F32 | None]:
         values = rng.normal(0, 1, (rows, width)).astype(np.float32)
@@ -252,11 +255,19 @@ def random_model(
         stack,
         head,
         head_activation,
-        random_product(rng, hidden, hidden, int8=int8, smoothing=smooth(hidden))
+        random_product(rng, hidden, size, int8=int8, smoothing=smooth(hidden))
         if head_dense
         else None,
-        random_norm(rng, hidden) if head_norm else None,
-        random_product(rng, hidden, labels, int8=False) if head != "none" else None,
+        random_norm(rng, size) if head_norm else None,
+        random_product(
+            rng,
+            size,
+            labels,
+            int8=int8 and vocabulary_head,
+            smoothing=smooth(size) if vocabulary_head else None,
+        )
+        if head != "none"
+        else None,
     )
 
 

@@ -12,7 +12,7 @@ import onnxruntime as ort
 
 from leanbert.cpu import allowed_cores
 from leanbert.scheduling import plan_batches
-from leanbert.tokenization import Tokenizer
+from leanbert.tokenization import TextInput, Tokenizer
 from leanbert_export.products import Product, find_products
 from leanbert_export.ranges import Sample
 
@@ -24,7 +24,7 @@ _WEIGHTS = "calibration.onnx.data"
 
 
 def watch(
-    model: ir.Model, tokenizer: Tokenizer, texts: Sequence[str], scratch: Path
+    model: ir.Model, tokenizer: Tokenizer, texts: Sequence[TextInput], scratch: Path
 ) -> dict[str, Sample]:
     """The rows that reach each product of the rewritten fp32 graph, by the product's name.
 
@@ -59,7 +59,10 @@ def name_of(value: ir.Value, product: Product) -> str:
 
 
 def _collect(
-    session: ort.InferenceSession, names: list[str], tokenizer: Tokenizer, texts: Sequence[str]
+    session: ort.InferenceSession,
+    names: list[str],
+    tokenizer: Tokenizer,
+    texts: Sequence[TextInput],
 ) -> dict[str, Sample]:
     wanted = {node.name for node in session.get_inputs()}
     encodings = tokenizer.encode(list(texts), truncation=True)

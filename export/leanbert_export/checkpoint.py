@@ -12,9 +12,8 @@ from leanbert.bundle import ModelConfig, file_sha256
 from leanbert.bundle.config import parse_config, read_json
 from leanbert.errors import BundleCorruptError
 from leanbert_export.errors import CheckpointError, first_line
+from leanbert_export.heads import HEADS, task_of
 
-# The part of an architecture's name that tells its head (transformers' naming of classes).
-_TASK_OF_HEAD = {"ForSequenceClassification": "text-classification", "Model": "feature-extraction"}
 _WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
 _NEEDED = ["*.json", "*.txt", "*.model"]
 
@@ -106,12 +105,12 @@ def _download(model: str, revision: str | None) -> tuple[Path, str | None]:
 def _infer_task(config: ModelConfig, where: Path) -> str:
     architectures = config.raw.get("architectures") or []
     for architecture in map(str, architectures):
-        for head, task in _TASK_OF_HEAD.items():
-            if architecture.endswith(head):
-                return task
+        task = task_of(architecture)
+        if task is not None:
+            return task
     raise CheckpointError(
         f"{where}: architecture {', '.join(map(str, architectures)) or 'not said'}; LeanBERT "
-        f"exports heads for {', '.join(_TASK_OF_HEAD.values())} (choose one with --task)"
+        f"exports heads for {', '.join(HEADS)} (choose one with --task)"
     )
 
 

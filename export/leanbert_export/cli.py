@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from leanbert.cli.progress import Progress
 from leanbert.errors import MissingExtraError
+from leanbert_export.heads import HEADS, TASK_NAMES
 
 if TYPE_CHECKING:
     from leanbert_export.exporting import Report
@@ -43,8 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--revision", metavar="REV", help="branch, tag or commit on the hub")
     parser.add_argument(
         "--task",
-        choices=("text-classification", "feature-extraction"),
-        help="default: what the checkpoint's head is for",
+        choices=TASK_NAMES,
+        metavar="TASK",
+        help="default: what the checkpoint's head is for; one of " + ", ".join(TASK_NAMES),
     )
     parser.add_argument(
         "--reduce-range", action="store_true", help="7-bit weights, for x86 CPUs without VNNI"
@@ -57,6 +59,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "a built-in sample)",
     )
     parser.add_argument("--text-column", default="text", metavar="NAME", help="default: text")
+    parser.add_argument(
+        "--pair-column",
+        metavar="NAME",
+        help="second text of each row in the file: a question's context, a hypothesis, a passage",
+    )
     parser.add_argument(
         "--label-column", metavar="NAME", help="labels in the file: judge by accuracy"
     )
@@ -114,6 +121,7 @@ def run(args: argparse.Namespace) -> int:
             calibration=args.calibration,
             text_column=args.text_column,
             label_column=args.label_column,
+            pair_column=args.pair_column,
             max_drop=max_drop,
             on_step=on_step,
         )
@@ -123,7 +131,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _card(report: Report) -> str:
     before, after = report.checkpoint_bytes / 1e6, report.bundle_bytes / 1e6
-    final = report.final
+    final, agrees = report.final, HEADS[report.checkpoint.task].agrees
     fused = ", ".join(
         f"{report.operators[name]} {name}"
         for name in ("MultiHeadAttention", "LayerNormalization", *_PRODUCTS)
@@ -135,17 +143,26 @@ def _card(report: Report) -> str:
         f"  recipe      {report.recipe}",
         f"  size        {before:.1f} MB -> {after:.1f} MB",
         f"  operators   {fused}",
+        f"  fused       {report.fused}",
         f"  fp32 graph  largest difference from PyTorch {report.fp32.max_output_difference:.2g}",
         f"  {report.recipe:<11} largest difference {final.max_difference:.3g}, mean "
         f"{final.mean_difference:.3g}"
-        + ("" if final.agreement is None else f", same label {final.agreement:.2%}")
+        + ("" if final.agreement is None else f", same {agrees} {final.agreement:.2%}")
         + f" ({final.rows} texts{' held back' if report.gate else ''})",
         *_gate_lines(report),
         f"  native      {report.native}",
-        f"  try it      leanbert predict -m {report.path} "
-        + ('"a text"' if report.checkpoint.task == "text-classification" else '--json "a text"'),
+        f"  try it      {_try_it(report)}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _try_it(report: Report) -> str:
+    task = report.checkpoint.task
+    if task == "text-classification":
+        return f'leanbert predict -m {report.path} "a text"'
+    if task == "feature-extraction":
+        return f'leanbert predict -m {report.path} --json "a text"'
+    return f'from leanbert import pipeline; pipeline("{task}", "{report.path}")'
 
 
 def _gate_lines(report: Report) -> list[str]:
@@ -173,6 +190,7 @@ def _json(report: Report) -> str:
         "rows": final.rows,
         "calibration": report.calibration,
         "gate": report.gate.as_dict() if report.gate else None,
+        "fused": report.fused,
         "native": report.native,
     }
     return json.dumps(card) + "\n"

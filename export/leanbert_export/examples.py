@@ -11,15 +11,16 @@ import numpy as np
 
 from leanbert.cli.reading import read_records
 from leanbert.errors import InputError
+from leanbert.tokenization import TextInput
 
 _SUFFIXES = (".txt", ".jsonl", ".csv")
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Texts, and the label of each where there are labels."""
+    """Texts or pairs, and the label of each where there are labels."""
 
-    texts: Sequence[str]
+    texts: Sequence[TextInput]
     labels: Sequence[int] | None = None
 
     def split(self, most: int) -> tuple[Examples, Examples]:
@@ -41,22 +42,24 @@ def read_examples(
     *,
     text_column: str = "text",
     label_column: str | None = None,
+    pair_column: str | None = None,
 ) -> Examples:
     """Read a ``.txt`` (a text a line), ``.jsonl`` or ``.csv`` file; empty texts are left out.
 
-    A label is one of the model's names, in any case, or its number.
+    A label is one of the model's names, in any case, or its number. ``pair_column`` is the second
+    text of each, such as a question's context.
 
     Raises:
         InputError: the file or a line cannot be read, or a label is not the model's.
     """
     if path.suffix.lower() not in _SUFFIXES:
         raise InputError(f"{path}: expected a {', '.join(_SUFFIXES)} file")
-    texts: list[str] = []
+    texts: list[TextInput] = []
     labels: list[int] = []
     for where, text, row in _rows(path, text_column):
         if not text.strip():
             continue
-        texts.append(text)
+        texts.append(text if pair_column is None else (text, _pair(row, pair_column, where)))
         if label_column is not None:
             labels.append(_label(row, label_column, id2label, where))
     if len(texts) < 2:
@@ -84,6 +87,12 @@ def _rows(path: Path, text_column: str) -> Iterator[tuple[str, str, Mapping[str,
         raise InputError(f"{path}: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not a UTF-8 CSV file ({error})") from error
+
+
+def _pair(row: Mapping[str, object], column: str, where: str) -> str:
+    if not isinstance(row.get(column), str):
+        raise InputError(f"{where}: no text in the column {column!r} for the pair")
+    return str(row[column])
 
 
 def _label(row: Mapping[str, object], column: str, id2label: Mapping[int, str], where: str) -> int:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from leanbert.bundle import Bundle
 from leanbert.errors import InputError
-from leanbert.tokenization import Tokenizer
+from leanbert.tokenization import TextInput, Tokenizer
 from leanbert_export import writing
+from leanbert_export.answers import Answers
 from leanbert_export.calibration import watch
 from leanbert_export.checkpoint import Checkpoint, find_checkpoint
 from leanbert_export.examples import Examples, read_examples
@@ -19,6 +20,8 @@ from leanbert_export.fp32 import OPSET as EXPORT_OPSET
 from leanbert_export.fp32 import export_fp32
 from leanbert_export.fusion import count_operators, fuse
 from leanbert_export.gate import Gate, GateReport, pass_gate, rank_products
+from leanbert_export.heads import HEADS, TASK_NAMES, canonical_task
+from leanbert_export.labels import check_labels
 from leanbert_export.products import find_products
 from leanbert_export.proof import Agreement, check_values, compare, make_golden
 from leanbert_export.quantization import (
@@ -29,7 +32,7 @@ from leanbert_export.quantization import (
     save_with_weights,
 )
 from leanbert_export.recipe import Int8Settings, Plan, make_plan
-from leanbert_export.reference import OUTPUT, TorchReference, sample_texts
+from leanbert_export.reference import TorchReference, sample_texts
 from leanbert_export.rewriting import OPSET, rewrite
 from leanbert_export.tabling import seal_with_table
 
@@ -45,8 +48,6 @@ STEPS = (
 )
 
 _OWN_SAMPLE = "LeanBERT's own sample"
-MAX_HELD = 4000
-"""Held-back texts that are judged; the rest of a large file calibrates."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ class Report:
     fp32: Agreement
     final: Agreement
     operators: dict[str, int]
+    fused: str
+    """How many of each layer's operators were fused."""
     calibration: str
     """Where the calibration texts came from; empty for fp32."""
     gate: GateReport | None
@@ -106,10 +109,11 @@ def export(
     task: str | None = None,
     reduce_range: bool = False,
     force: bool = False,
-    texts: Sequence[str] | None = None,
-    calibration: str | Path | Sequence[str] | None = None,
+    texts: Sequence[TextInput] | None = None,
+    calibration: str | Path | Sequence[TextInput] | None = None,
     text_column: str = "text",
     label_column: str | None = None,
+    pair_column: str | None = None,
     max_drop: float | None = None,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Report:
@@ -120,15 +124,17 @@ def export(
         output: the bundle's directory; it appears when everything has passed.
         recipe: ``"int8"``, ``"int8-per-tensor"`` (for comparison) or ``"fp32"``.
         revision: branch, tag or commit of a hub id.
-        task: ``"text-classification"`` or ``"feature-extraction"``; by default the head's own.
+        task: one of :data:`leanbert_export.heads.TASK_NAMES`; by default the head's own.
         reduce_range: int8 weights in 7 bits, for x86 CPUs without VNNI.
         force: replace a bundle that is there; write one that fails its gate.
-        texts: texts to compare the fp32 graph on, and for the golden answers; by default
-            LeanBERT's own sample.
-        calibration: a ``.txt``, ``.jsonl`` or ``.csv`` file, or texts: two thirds calibrate, one
-            third is held back to judge. By default LeanBERT's own sample.
+        texts: texts or pairs to compare the fp32 graph on, and for the golden answers; by default
+            LeanBERT's own sample. For answers, lone texts are made questions to those that follow;
+            for masks, a word of each is hidden.
+        calibration: a ``.txt``, ``.jsonl`` or ``.csv`` file, or texts or pairs: two thirds
+            calibrate, one third is held back to judge. By default LeanBERT's own sample.
         text_column: of a ``.jsonl`` or ``.csv`` calibration file.
         label_column: of the same; with it the drop is one of accuracy.
+        pair_column: of the same, the second text of each row.
         max_drop: percentage points that accuracy (without labels, agreement) may drop on the
             held-back texts; ``None`` measures only.
         on_step: called with each of :data:`STEPS` as it begins, and with details in between.
@@ -138,22 +144,23 @@ def export(
         InputError: an argument cannot be used.
     """
     output = Path(output)
-    _check_arguments(recipe, task, calibration, label_column, max_drop)
+    task = _check_arguments(
+        recipe, task, calibration, {"label": label_column, "pair": pair_column}, max_drop
+    )
     writing.check_output(output, force=force)
     on_step(STEPS[0])
     checkpoint = find_checkpoint(model, revision=revision, task=task)
     texts = sample_texts() if texts is None else texts
     if not texts:
         raise InputError("texts is empty; there is nothing to compare with PyTorch on")
-    examples = _examples(checkpoint, calibration, text_column, label_column)
-    name = OUTPUT[checkpoint.task]
+    examples = _examples(checkpoint, calibration, text_column, label_column, pair_column)
 
     with tempfile.TemporaryDirectory(prefix="leanbert-export-") as scratch:
         work = Path(scratch)
         on_step(STEPS[1])
         exported = export_fp32(checkpoint, work / "exported")
         on_step(STEPS[2])
-        fuse(exported, work / "fused.onnx", checkpoint)
+        fused = fuse(exported, work / "fused.onnx", checkpoint)
 
         with writing.new_directory(output, force=force) as folder:
             writing.copy_parts(work / "exported", folder, checkpoint)
@@ -161,11 +168,12 @@ def export(
             _replace_graph(folder, rewrite(work / "fused.onnx"))
             bundle = Bundle.open(folder)
             reference = TorchReference(checkpoint)
-            fp32 = final = compare(bundle, reference, texts, name)
+            fp32 = final = compare(bundle, reference, texts)
             check_values(fp32, quantized=False)
+            labels = check_labels(checkpoint)
             settings: dict[str, Any] = {"name": recipe, "opset": max(OPSET, EXPORT_OPSET)}
             evidence = [{"dataset": "sample texts of the export", **asdict(fp32)}]
-            card: dict[str, Any] = {}
+            card: dict[str, Any] = labels
             source, gate = "", None
             if recipe != "fp32":
                 source = _OWN_SAMPLE if calibration is None else _source(calibration)
@@ -176,7 +184,7 @@ def export(
                 check_values(final, quantized=True)
                 settings |= asdict(chosen) | {"calibration": source} | details
                 evidence = [{"dataset": f"{source}, held back from calibration", **asdict(final)}]
-                card = {"calibration": f"{source} ({details['calibration_rows']} texts)"}
+                card["calibration"] = f"{source} ({details['calibration_rows']} texts)"
                 card["accuracy gate"] = gate_line(gate)
             on_step(STEPS[-1])
             golden, bounds = make_golden(bundle, reference, texts)
@@ -191,6 +199,7 @@ def export(
                 evidence=evidence,
             )
             content["card"] = card
+            card["fused"] = fused
             card["native engine"] = seal_with_table(folder, content)
             writing.write_manifest(folder, content)
             bundle_bytes = Bundle.open(folder).size
@@ -203,6 +212,7 @@ def export(
         fp32=fp32,
         final=final,
         operators=operators,
+        fused=fused,
         calibration=source,
         gate=gate,
         native=str(card["native engine"]),
@@ -213,30 +223,34 @@ def _check_arguments(
     recipe: str,
     task: str | None,
     calibration: object,
-    label_column: str | None,
+    columns: Mapping[str, str | None],
     max_drop: float | None,
-) -> None:
+) -> str | None:
+    """Raise InputError for what cannot be used; returns the task under its own name."""
     if recipe not in RECIPES:
         raise InputError(f"recipe is {recipe!r}; expected one of {', '.join(RECIPES)}")
-    if task is not None and task not in OUTPUT:
-        raise InputError(f"task is {task!r}; expected one of {', '.join(OUTPUT)}")
+    if task is not None and canonical_task(task) is None:
+        raise InputError(f"task is {task!r}; expected one of {', '.join(TASK_NAMES)}")
     if max_drop is not None and not 0 <= max_drop <= 100:
         raise InputError(f"max_drop is {max_drop!r}; expected percentage points from 0 to 100")
     if recipe == "fp32" and (calibration is not None or max_drop is not None):
         raise InputError("the fp32 recipe takes no calibration texts and has no gate")
-    if label_column is not None and not isinstance(calibration, (str, Path)):
-        raise InputError("a label column needs a calibration file (.csv or .jsonl)")
+    for name, column in columns.items():
+        if column is not None and not isinstance(calibration, (str, Path)):
+            raise InputError(f"a {name} column needs a calibration file (.csv or .jsonl)")
+    return None if task is None else canonical_task(task)
 
 
-def _source(calibration: str | Path | Sequence[str]) -> str:
+def _source(calibration: str | Path | Sequence[TextInput]) -> str:
     return Path(calibration).name if isinstance(calibration, (str, Path)) else "texts given"
 
 
 def _examples(
     checkpoint: Checkpoint,
-    calibration: str | Path | Sequence[str] | None,
+    calibration: str | Path | Sequence[TextInput] | None,
     text_column: str,
     label_column: str | None,
+    pair_column: str | None,
 ) -> Examples:
     if calibration is None:
         return Examples(sample_texts())
@@ -248,9 +262,10 @@ def _examples(
             checkpoint.config.id2label,
             text_column=text_column,
             label_column=label_column,
+            pair_column=pair_column,
         )
     texts = list(calibration)
-    if len(texts) < 2 or not all(isinstance(text, str) for text in texts):
+    if len(texts) < 2 or not all(isinstance(text, (str, tuple)) for text in texts):
         raise InputError("calibration: expected two texts or more")
     return Examples(texts)
 
@@ -266,15 +281,14 @@ def _quantize(
     on_step: Callable[[str], None],
 ) -> tuple[GateReport, Agreement, dict[str, Any]]:
     """Quantize ``bundle`` until it passes its gate."""
-    calibrating, held = examples.split(MAX_HELD)
+    calibrating, held = examples.split(HEADS[reference.task].most_held)
+    watched = Answers(reference.task, bundle).prepare(calibrating.texts)
     on_step(STEPS[4])
     fused = work / "fused.onnx"
     model = rewrite(fused)
     products = [product for product in find_products(model.graph) if not is_classifier(product)]
     check_products(len(products), model.graph)
-    samples = (
-        watch(model, Tokenizer.of(bundle), calibrating.texts, work) if settings.per_token else {}
-    )
+    samples = watch(model, Tokenizer.of(bundle), watched, work) if settings.per_token else {}
     on_step(STEPS[5])
     plans = make_plan(products, samples, settings, lambda name: on_step(f"{STEPS[5]} {name}"))
     del samples, model
@@ -287,14 +301,14 @@ def _quantize(
         return rank_products(
             names,
             lambda name: graphs.write(set() if name is None else {name}),
-            calibrating.texts,
+            watched,
             lambda name: on_step(f"ranking the products: {name}"),
         )
 
     report = pass_gate(
         gate, graphs.without, max_drop=max_drop, rank=rank, force=force, on_step=on_step
     )
-    final = compare(bundle, reference, held.texts, OUTPUT[reference.task])
+    final = compare(bundle, reference, held.texts)
     details = {
         "calibration_rows": len(calibrating.texts),
         "products": {

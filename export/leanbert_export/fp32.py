@@ -24,6 +24,7 @@ def export_fp32(checkpoint: Checkpoint, folder: Path) -> Path:
     """
     from optimum.exporters.onnx import main_export
 
+    _allow(checkpoint)
     with quiet():
         try:
             main_export(
@@ -41,6 +42,16 @@ def export_fp32(checkpoint: Checkpoint, folder: Path) -> Path:
                 f"({type(error).__name__}: {first_line(error)})"
             ) from error
     return folder / "model.onnx"
+
+
+def _allow(checkpoint: Checkpoint) -> None:
+    """Tell Optimum 2.1 that ModernBERT answers questions too: transformers learned it later."""
+    from optimum.exporters.onnx.model_configs import ModernBertOnnxConfig
+    from optimum.exporters.tasks import TasksManager
+
+    if (checkpoint.config.model_type, checkpoint.task) == ("modernbert", "question-answering"):
+        register = TasksManager.create_register("onnx", overwrite_existing=True)
+        register("modernbert", checkpoint.task)(ModernBertOnnxConfig)
 
 
 @contextlib.contextmanager

@@ -19,14 +19,15 @@ from leanbert.bundle import Bundle
 from leanbert.engines import load_engine
 from leanbert.numerics import Floats
 from leanbert.scheduling import plan_batches
-from leanbert.tokenization import Tokenizer
+from leanbert.tokenization import TextInput, Tokenizer
+from leanbert.verification import task_output
+from leanbert_export.answers import Answers
 from leanbert_export.errors import GateError
 from leanbert_export.examples import Examples
-from leanbert_export.proof import answers_of
-from leanbert_export.reference import OUTPUT, TorchReference
+from leanbert_export.heads import HEADS
+from leanbert_export.reference import TorchReference
 
-_BATCH = 1024  # padded tokens
-_RANKED_TEXTS = 64
+_RANKED_TEXTS, _RANKED_BATCH, _RANKED_COLUMNS = 64, 1024, 1024  # texts, padded tokens, values
 
 Build = Callable[[frozenset[str]], Bundle]
 """Writes the bundle with the named products left in fp32, and opens it."""
@@ -63,18 +64,19 @@ class Gate:
     """Measures bundles against PyTorch's answers, which are computed once."""
 
     def __init__(self, bundle: Bundle, reference: TorchReference, held: Examples) -> None:
-        self._output = OUTPUT[reference.task]
-        self._held = held
-        self._encodings = Tokenizer.of(bundle).encode(list(held.texts), truncation=True)
-        self._theirs = self._answers(bundle, reference.run)
+        self._answers, self._labels = Answers(reference.task, bundle), held.labels
+        self._most = HEADS[reference.task].batch_tokens
+        texts = self._answers.prepare(held.texts)
+        self._encodings = Tokenizer.of(bundle).encode(texts, truncation=True)
+        self._theirs = self._read(reference.run)
 
-    def _answers(self, bundle: Bundle, run: Callable[[Any], Floats]) -> Floats:
+    def _read(self, run: Callable[[Any], Floats]) -> list[Floats]:
         found: dict[int, Floats] = {}
-        for batch in plan_batches(self._encodings.lengths, _BATCH):
+        for batch in plan_batches(self._encodings.lengths, self._most):
             inputs = self._encodings.collate(batch)
-            rows = answers_of(run(inputs), inputs, bundle.config)
+            rows = self._answers.read(run(inputs), inputs)
             found.update(zip(batch, rows, strict=True))
-        return np.stack([found[i] for i in range(len(found))])
+        return [found[i] for i in range(len(found))]
 
     def measure(self, bundle: Bundle, max_drop: float | None) -> tuple[GateReport, float]:
         """The report on one bundle, and the seconds that its engine took."""
@@ -84,11 +86,11 @@ class Gate:
         def run(inputs: Any) -> Floats:
             nonlocal spent
             start = time.perf_counter()
-            output = engine.run(inputs)[self._output]
+            outputs = engine.run(inputs)
             spent += time.perf_counter() - start
-            return output
+            return task_output(outputs)
 
-        ours = self._answers(bundle, run)
+        ours = self._read(run)
         metric, fp32, int8 = self._score(ours)
         drop = 100 * (fp32 - int8)
         size = sum(path.stat().st_size for path in bundle.path.glob("model.onnx*"))
@@ -105,18 +107,16 @@ class Gate:
         )
         return report, spent
 
-    def _score(self, ours: Floats) -> tuple[str, float, float]:
-        theirs = self._theirs
-        if self._output != "logits":
-            norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
-            return "cosine", 1.0, float(((ours * theirs).sum(axis=1) / norms).mean())
-        if theirs.shape[1] == 1:
-            return "agreement", 1.0, 1.0 - float(np.abs(ours - theirs).mean())
-        mine, wanted = ours.argmax(axis=1), theirs.argmax(axis=1)
-        if self._held.labels is None:
-            return "agreement", 1.0, float((mine == wanted).mean())
-        labels = np.array(self._held.labels)
-        return "accuracy", float((wanted == labels).mean()), float((mine == labels).mean())
+    def _score(self, ours: list[Floats]) -> tuple[str, float, float]:
+        if self._labels is not None:
+            labels = np.array(self._labels)
+            mine, wanted = (np.concatenate(side).argmax(axis=1) for side in (ours, self._theirs))
+            return "accuracy", float((wanted == labels).mean()), float((mine == labels).mean())
+        same = self._answers.agreement(ours, self._theirs)
+        if same is not None:
+            return "agreement", 1.0, same
+        near = 1.0 - float(self._answers.differences(ours, self._theirs).mean())
+        return "cosine" if self._answers.task == "feature-extraction" else "agreement", 1.0, near
 
 
 def pass_gate(
@@ -174,23 +174,25 @@ def pass_gate(
 def rank_products(
     names: Sequence[str],
     build_only: Callable[[str | None], Bundle],
-    texts: Sequence[str],
+    texts: Sequence[TextInput],
     on_product: Callable[[str], None] = lambda _: None,
 ) -> list[str]:
     """Product names, the one that alone changes the output most first.
 
     ``build_only`` writes the bundle with one product in int8, or none. Measured on calibration
-    texts: the held ones must not choose what they judge.
+    texts, as their task sees them: the held ones must not choose what they judge.
     """
     chosen = list(texts)[:_RANKED_TEXTS]
 
     def outputs(bundle: Bundle) -> list[Floats]:
         engine = load_engine(bundle, engine="onnxruntime")
         encodings = Tokenizer.of(bundle).encode(chosen, truncation=True)
-        return [
-            engine.run(encodings.collate(batch))[engine.output_names[0]]
-            for batch in plan_batches(encodings.lengths, _BATCH)
-        ]
+        found = (
+            task_output(engine.run(encodings.collate(batch)))
+            for batch in plan_batches(encodings.lengths, _RANKED_BATCH)
+        )
+        # Of a vocabulary a spread is enough.
+        return [every[..., :: max(1, every.shape[-1] // _RANKED_COLUMNS)].copy() for every in found]
 
     reference = outputs(build_only(None))
     moved: dict[str, float] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,11 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from leanbert_export.fusion import ATTENTION
+from leanbert_export.fusion import ATTENTION, NORMALIZATION
 from leanbert_export.graph import bias_after, constant, weight_of
 
 _GELU = frozenset({"Gelu", "FastGelu"})
 _ACTIVATIONS = _GELU | {"Relu", "Tanh", "Sigmoid"}
+_BRANCHES = frozenset({"If", "Loop", "Scan"})  # what they read is not among their inputs
+# A layer's number in the name that the exporter gave a node, for attentions that did not fuse.
+_LAYER = re.compile(r"/layers?\.(\d+)/")
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,12 @@ class Product:
     """The sum that adds the bias."""
     after_gelu: bool
     """Whether the input is a GELU's output, which is never below -0.1701."""
+    after_norm: bool
+    """Whether the input is a normalization's output, whose outlier channels hurt."""
     first_token: bool
     """Whether the input has one row a text instead of one a token."""
+    rank: int
+    """Axes of the input: 2 behind the head's choice of the first token, else 3."""
 
     @property
     def weight_name(self) -> str:
@@ -43,18 +51,24 @@ class Product:
 
 
 def find_products(graph: ir.Graph) -> list[Product]:
-    """All of them in the graph's order, the last classifier included if it is a ``MatMul``."""
+    """All that read tokens, in the graph's order; the last classifier too, if it is a ``MatMul``.
+
+    A product of a table alone, as DeBERTa's relative positions have, is the same for every text.
+    """
     found: list[Product] = []
     attentions = [node for node in graph if node.op_type == ATTENTION]
     readers = {id(node): i for i, node in enumerate(attentions)}
     seen: dict[str, int] = {}
+    reading = _read_tokens(graph)
     layer = -1
     for node in graph:
         weight = weight_of(node)
         source = node.inputs[0] if node.inputs else None
-        if weight is None or source is None:
+        if weight is None or source is None or source not in reading:
             continue
         bias = bias_after(node)
+        told = None if attentions else _LAYER.search(str(node.name))
+        layer = int(told[1]) if told else layer
         end = bias.node.outputs[0] if bias else node.outputs[0]
         following = _following(end)
         attention = next((readers[id(n)] for n in following if id(n) in readers), None)
@@ -69,9 +83,11 @@ def find_products(graph: ir.Graph) -> list[Product]:
             kind = "ffn_down"
         else:
             kind = "dense"
-        in_head = layer == len(attentions) - 1 and kind == "dense"
+        last = layer == len(attentions) - 1 if attentions else layer >= 0 and not told
+        in_head = last and kind == "dense"
         place = "head" if in_head else f"layer.{layer}" if layer >= 0 else "embeddings"
         name = f"{place}.{kind}"
+        first = _first_token(source)
         seen[name] = seen.get(name, 0) + 1
         found.append(
             Product(
@@ -82,9 +98,22 @@ def find_products(graph: ir.Graph) -> list[Product]:
                 bias=bias.vector if bias else None,
                 add=bias.node if bias else None,
                 after_gelu=_made_by(source, _GELU),
-                first_token=_is_first_token(source),
+                after_norm=_made_by(source, {NORMALIZATION}),
+                first_token=first is not None,
+                rank=3 if first is None else 2 + _index_rank(first),
             )
         )
+    return found
+
+
+def _read_tokens(graph: ir.Graph) -> set[ir.Value]:
+    """The values that depend on the inputs' content, not only on their shapes."""
+    found = set(graph.inputs)
+    for node in graph:
+        if node.op_type in _BRANCHES or (
+            node.op_type != "Shape" and any(value in found for value in node.inputs)
+        ):
+            found.update(node.outputs)
     return found
 
 
@@ -119,10 +148,15 @@ def _made_by(value: ir.Value | None, operators: set[str] | frozenset[str]) -> bo
     return node is not None and node.op_type in operators
 
 
-def _is_first_token(value: ir.Value | None) -> bool:
-    """Whether the first token was gathered on the way here."""
+def _first_token(value: ir.Value | None) -> ir.Node | None:
+    """The nearest node on the way here that gathered the first token."""
     while value is not None and (node := value.producer()) is not None:
         if node.op_type == "Gather":
-            return node.attributes.get_int("axis", 0) == 1
+            return node if node.attributes.get_int("axis", 0) == 1 else None
         value = next((v for v in node.inputs if v is not None and constant(v) is None), None)
-    return False
+    return None
+
+
+def _index_rank(gather: ir.Node) -> int:
+    index = constant(gather.inputs[1])
+    return 0 if index is None else index.ndim

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from leanbert.bundle import Bundle, Golden, ModelConfig
+from leanbert.bundle import Bundle, Golden
 from leanbert.engines import load_engine
-from leanbert.numerics import Floats, apply_function, mean_pool
-from leanbert.pipelines.encoder import MAX_TOKENS
+from leanbert.numerics import Floats
 from leanbert.scheduling import plan_batches
-from leanbert.tokenization import ModelInputs, Tokenizer
-from leanbert.verification import golden_answer, golden_values
+from leanbert.tokenization import TextInput, Tokenizer
+from leanbert.verification import golden_answer, golden_values, task_output
+from leanbert_export.answers import Answers, first_text
 from leanbert_export.errors import ProofError
+from leanbert_export.heads import HEADS
 from leanbert_export.reference import TorchReference
 
 FP32_ATOL = 1e-4
@@ -25,6 +25,8 @@ INT8_MEAN_DIFFERENCE = 0.05
 """Largest mean |difference of probability| (or 1 - cosine) of a bundle that is worth having."""
 
 _GOLDEN_TEXTS = 24
+_GOLDEN_POSITIONS = 8  # of a text, for heads that answer every token
+_GOLDEN_COLUMNS = 32  # of a vocabulary: half the likeliest, half spread over all
 # Measured on the embedded model: a change of 1e-7 in LayerNorm's weights, as another CPU's order of
 # summation makes it, moves one int8 logit by up to 0.34, since the scale of a whole tensor moves;
 # the mean over the golden texts stays within 8%. Weights cut to 5 bits raise it by 60%.
@@ -40,11 +42,11 @@ class Agreement:
     max_output_difference: float
     """Largest absolute difference of a logit or hidden value."""
     mean_difference: float
-    """Mean |difference of probability|; for embeddings mean of 1 - cosine."""
+    """Mean |difference of probability|; for embeddings mean of 1 - cosine: ``answers.py``."""
     max_difference: float
     """The largest of the same."""
     agreement: float | None
-    """Share of texts with the same label; ``None`` where there are no labels."""
+    """Share of the same labels, spans or words; ``None`` where there are none."""
 
 
 @dataclass(frozen=True)
@@ -57,36 +59,43 @@ class GoldenBounds:
     """The mean absolute difference over all of them."""
 
 
-def compare(
-    bundle: Bundle, reference: TorchReference, texts: Sequence[str], output: str
-) -> Agreement:
+def compare(bundle: Bundle, reference: TorchReference, texts: Sequence[TextInput]) -> Agreement:
     """Run ``texts`` through both and measure the distance.
 
     Raises:
         ProofError: names or shapes differ.
     """
-    engine = load_engine(bundle, engine="onnxruntime")
-    tokenizer = Tokenizer.of(bundle)
-    if output not in engine.output_names:
+    engine, head = load_engine(bundle, engine="onnxruntime"), HEADS[reference.task]
+    tokenizer, answers = Tokenizer.of(bundle), Answers(reference.task, bundle)
+    if not set(head.outputs) <= set(engine.output_names):
         raise ProofError(
-            f"names: the graph gives {', '.join(engine.output_names)}, PyTorch {output}"
+            f"names: the graph gives {', '.join(engine.output_names)}, PyTorch "
+            f"{', '.join(head.outputs)}"
         )
-    encodings = tokenizer.encode(list(texts), truncation=True)
+    encodings = tokenizer.encode(answers.prepare(texts), truncation=True)
     largest = 0.0
     ours: list[Floats] = []
     theirs: list[Floats] = []
-    for batch in plan_batches(encodings.lengths, MAX_TOKENS["latency"]):
+    for batch in plan_batches(encodings.lengths, head.batch_tokens):
         inputs = encodings.collate(batch)
-        wanted, got = reference.run(inputs), engine.run(inputs)[output]
+        wanted, got = reference.run(inputs), task_output(engine.run(inputs))
         if wanted.shape != got.shape:
-            raise ProofError(f"shapes: {output} is {got.shape}, in PyTorch {wanted.shape}")
+            names = " and ".join(head.outputs)
+            raise ProofError(f"shapes: {names} is {got.shape}, in PyTorch {wanted.shape}")
         real = inputs["attention_mask"].astype(bool)
         difference = np.abs(wanted - got)
         worst = (difference[real] if got.ndim == 3 else difference).max()
         largest = float(np.maximum(largest, worst))  # NaN stays, which max() would drop
-        ours.append(answers_of(got, inputs, bundle.config))
-        theirs.append(answers_of(wanted, inputs, bundle.config))
-    return _agreement(np.concatenate(ours), np.concatenate(theirs), largest, output)
+        ours += answers.read(got, inputs)
+        theirs += answers.read(wanted, inputs)
+    differences = answers.differences(ours, theirs)
+    return Agreement(
+        rows=len(ours),
+        max_output_difference=largest,
+        mean_difference=float(differences.mean()),
+        max_difference=float(differences.max()),
+        agreement=answers.agreement(ours, theirs),
+    )
 
 
 def check_values(found: Agreement, *, quantized: bool) -> None:
@@ -104,7 +113,7 @@ def check_values(found: Agreement, *, quantized: bool) -> None:
 
 
 def make_golden(
-    bundle: Bundle, reference: TorchReference, texts: Sequence[str]
+    bundle: Bundle, reference: TorchReference, texts: Sequence[TextInput]
 ) -> tuple[list[Golden], GoldenBounds]:
     """PyTorch's answers to texts alone, and the bounds that ``leanbert verify`` holds them to.
 
@@ -112,13 +121,16 @@ def make_golden(
     fp32's.
     """
     engine, tokenizer = load_engine(bundle, engine="onnxruntime"), Tokenizer.of(bundle)
+    texts = Answers(reference.task, bundle).prepare(texts)
     golden: list[Golden] = []
     differences: list[Floats] = []
     for text, pair in _golden_texts(texts):
         encoded = tokenizer.encode([text if pair is None else (text, pair)], truncation=True)
         inputs = encoded.collate([0])
-        answer = golden_values(reference.run(inputs), inputs)
-        item = Golden(text, pair, [float(f"{value:.7g}") for value in answer.tolist()])
+        output = reference.run(inputs)
+        kept = _kept(reference.task, output)
+        answer = golden_values(output, inputs, *kept)
+        item = Golden(text, pair, [float(f"{value:.7g}") for value in answer.tolist()], *kept)
         differences.append(np.abs(golden_answer(engine, tokenizer, item) - answer))
         golden.append(item)
 
@@ -126,39 +138,34 @@ def make_golden(
         return max(FP32_ATOL, float(f"{margin * measured:.3g}"))
 
     return golden, GoldenBounds(
-        atol=bound(float(np.max(differences)), _MARGIN),
-        mean_atol=bound(float(np.mean(differences)), _MEAN_MARGIN),
+        atol=bound(max(float(found.max()) for found in differences), _MARGIN),
+        mean_atol=bound(float(np.mean([found.mean() for found in differences])), _MEAN_MARGIN),
     )
 
 
-def _golden_texts(texts: Sequence[str]) -> list[tuple[str, str | None]]:
+def _kept(task: str, output: Floats) -> tuple[list[int] | None, list[int] | None]:
+    """Positions and columns of one text's output that its golden reference keeps."""
+    if output.ndim == 2 or task == "feature-extraction":
+        return None, None
+    length, width = output.shape[1:]
+    positions = sorted({int(i) for i in np.linspace(0, length - 1, _GOLDEN_POSITIONS)})
+    if width <= 4 * _GOLDEN_COLUMNS:
+        return positions, None
+    middle = positions[len(positions) // 2 :][:1]
+    likeliest = np.argsort(-output[0, middle[0]], kind="stable")[: _GOLDEN_COLUMNS // 2]
+    spread = np.linspace(0, width - 1, _GOLDEN_COLUMNS // 2)
+    return middle, sorted({int(i) for i in (*likeliest, *spread)})
+
+
+def _golden_texts(texts: Sequence[TextInput]) -> list[tuple[str, str | None]]:
     """A spread of the texts, short to long, and one pair."""
-    ordered = sorted(texts, key=len)
+    ordered = sorted(texts, key=_characters)
     step = max(1, len(ordered) // _GOLDEN_TEXTS)
-    chosen: list[tuple[str, str | None]] = [(text, None) for text in ordered[::step]]
-    return [*chosen[:_GOLDEN_TEXTS], (ordered[-1], ordered[len(ordered) // 2])]
+    spread = ordered[::step][:_GOLDEN_TEXTS]
+    chosen = [(text, None) if isinstance(text, str) else text for text in spread]
+    longest, middle = (ordered[i] for i in (-1, len(ordered) // 2))
+    return [*chosen, (first_text(longest), first_text(middle))]
 
 
-def answers_of(output: Floats, inputs: ModelInputs, config: ModelConfig) -> Floats:
-    """What a user would get: probabilities, or one pooled vector a text."""
-    if output.ndim == 3:
-        return mean_pool(output, inputs["attention_mask"])
-    return apply_function(config.default_function, output)
-
-
-def _agreement(ours: Floats, theirs: Floats, largest: float, output: str) -> Agreement:
-    labels: npt.NDArray[np.bool_] | None = None
-    if output == "logits":
-        differences = np.abs(ours - theirs)
-        if ours.shape[1] > 1:
-            labels = ours.argmax(axis=1) == theirs.argmax(axis=1)
-    else:
-        norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
-        differences = 1.0 - (ours * theirs).sum(axis=1) / norms
-    return Agreement(
-        rows=len(ours),
-        max_output_difference=largest,
-        mean_difference=float(differences.mean()),
-        max_difference=float(differences.max()),
-        agreement=None if labels is None else float(labels.mean()),
-    )
+def _characters(text: TextInput) -> int:
+    return len(text) if isinstance(text, str) else len(text[0]) + len(text[1])

@@ -25,6 +25,7 @@ from leanbert_export.rewriting import MICROSOFT
 from leanbert_export.rounding import quantize_columns
 
 WEIGHTS_FILE = "model.onnx.data"
+_MOST_LABELS = 1024
 _MIN_ROWS = 64  # smaller tables (token types) save nothing
 _OUTSIDE = frozenset({ir.DataType.FLOAT, ir.DataType.INT8})
 
@@ -73,9 +74,14 @@ def quantize(model: ir.Model, plans: Mapping[str, Plan], settings: Int8Settings)
 
 
 def is_classifier(product: Product) -> bool:
-    """Whether the product gives the graph's output itself."""
-    end = product.add or product.node
-    return bool(end.outputs[0].is_graph_output())
+    """Whether the product gives the answer itself, to few labels: a vocabulary is no classifier."""
+    if product.weight.shape[1] > _MOST_LABELS:
+        return False
+    ends = [(product.add or product.node).outputs[0]]
+    for step in ("Split", "Squeeze"):  # starts and ends of answers
+        users = [use.node for value in ends for use in value.uses()]
+        ends += [output for node in users if node.op_type == step for output in node.outputs]
+    return any(value.is_graph_output() for value in ends)
 
 
 def check_products(products: int, graph: ir.Graph) -> None:
@@ -165,8 +171,7 @@ class _Writer:
 
     def _zero_point(self, product: Product, chosen: ActivationRange, scale: ir.Value) -> ir.Value:
         """The zero point once a row, which is how QuantizeLinear wants it."""
-        rank = 2 if product.name.startswith("head.") and product.first_token else 3
-        key = chosen.zero_point, product.first_token, rank
+        key = chosen.zero_point, product.first_token, product.rank
         if key not in self._zero_points:
             one = np.array([chosen.zero_point], np.uint8)
             self._zero_points[key] = add_node(

@@ -22,6 +22,9 @@ from leanbert_export.rounding import Floats, Int8, quantize_columns, quantize_co
 _SMOOTHED = ("qkv", "query", "key_value", "ffn_up", "dense")
 """Products that read a LayerNorm, whose outlier channels are what hurts."""
 
+_WIDE = 8192
+"""Columns that are rounded at once: of a vocabulary all of them would take gigabytes."""
+
 
 @dataclass(frozen=True)
 class Int8Settings:
@@ -108,17 +111,23 @@ def _plan(
         start = ActivationRange(AFTER_GELU if product.after_gelu else SYMMETRIC)
         return Plan(levels, scale, start, None, unchanged)
     smoothing = beside.smoothing if beside is not None else None
-    if beside is None and product.name.rsplit(".", 1)[-1] in _SMOOTHED:
-        smoothing = choose_smoothing(sample, weight, limit)
+    few = weight[:, :: -(-weight.shape[1] // _WIDE)]  # choices need no whole vocabulary
+    if beside is None and (product.after_norm or product.name.rsplit(".", 1)[-1] in _SMOOTHED):
+        smoothing = choose_smoothing(sample, few, limit)
     if smoothing is not None:
         weight = weight * smoothing[:, None]
+        few = few * smoothing[:, None]
         sample = Sample((sample.rows / smoothing).astype(np.float16), sample.first)
-    chosen = choose_range(sample, weight)
+    chosen = choose_range(sample, few)
     rows = sample.rows.astype(np.float32)
     rounded = chosen.round_trip(rows)
     gram = rounded.T.astype(np.float64) @ rounded
-    levels, scale = quantize_compensated(weight, gram, limit)
+    parts = [
+        quantize_compensated(weight[:, i : i + _WIDE], gram, limit)
+        for i in range(0, weight.shape[1], _WIDE)
+    ]
+    levels, scale = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
     # The error's mean is linear in the rows' means.
     lost = rows.mean(axis=0, dtype=np.float64) @ weight
-    kept = rounded.mean(axis=0, dtype=np.float64) @ (levels * scale.astype(np.float64))
+    kept = (rounded.mean(axis=0, dtype=np.float64) @ levels) * scale
     return Plan(levels, scale, chosen, smoothing, (lost - kept).astype(np.float32))

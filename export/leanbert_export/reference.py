@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from transformers import AutoModel, AutoModelForSequenceClassification
+import transformers
 
 from leanbert.tokenization import ModelInputs
+from leanbert.verification import task_output
 from leanbert_export.checkpoint import Checkpoint
 from leanbert_export.errors import CheckpointError, first_line
 from leanbert_export.fp32 import quiet
-
-OUTPUT = {"text-classification": "logits", "feature-extraction": "last_hidden_state"}
-"""The output that a task's answers are decoded from."""
+from leanbert_export.heads import HEADS
 
 
 class TorchReference:
@@ -28,13 +27,10 @@ class TorchReference:
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        kinds = {
-            "text-classification": AutoModelForSequenceClassification,
-            "feature-extraction": AutoModel,
-        }
+        head = HEADS[checkpoint.task]
         with quiet():
             try:
-                self._model = kinds[checkpoint.task].from_pretrained(
+                self._model = getattr(transformers, head.auto_model).from_pretrained(
                     checkpoint.path, dtype=torch.float32, trust_remote_code=False
                 )
             except (OSError, ValueError, RuntimeError, ImportError) as error:
@@ -43,10 +39,10 @@ class TorchReference:
                 ) from error
         self._model.eval()
         self.task = checkpoint.task
-        self._output = OUTPUT[checkpoint.task]
+        self._outputs = head.outputs
 
     def run(self, inputs: ModelInputs) -> npt.NDArray[np.float32]:
-        """The task's output for one padded batch.
+        """The task's output for one padded batch, as :func:`leanbert.verification.task_output`.
 
         *Shape:* ``(batch_size, seq_len)`` -> ``(batch_size, labels)`` or
         ``(batch_size, seq_len, width)``.
@@ -57,8 +53,8 @@ class TorchReference:
             if name != "token_type_ids" or getattr(self._model.config, "type_vocab_size", 0) > 1
         }
         with torch.inference_mode():
-            output: npt.NDArray[np.float32] = getattr(self._model(**tensors), self._output).numpy()
-        return output
+            found = self._model(**tensors)
+        return task_output({name: getattr(found, name).numpy() for name in self._outputs})
 
 
 def sample_texts() -> Sequence[str]:

@@ -100,6 +100,9 @@ class _FirstToken:
             inputs: list[ir.Value | None] = list(node.inputs)
             inputs[0] = self.of(inputs[0]) if inputs[0] is not None else None
             needed = [inputs[0]]
+            if len(inputs) > 5 and inputs[5] is not None:  # a bias a score: the first row's
+                zero = initializer(self._graph, "first_token", np.zeros(1, np.int64))
+                inputs[5] = add_node(self._graph, "Gather", [inputs[5], zero], axis=2)
         elif node.op_type in _POINTWISE | _BINARY | {NORMALIZATION} or weight_of(node) is not None:
             inputs = [
                 v if v is None or constant(v) is not None else self.of(v) for v in node.inputs

@@ -114,11 +114,17 @@ def manifest_content(
         "max_length": max_length,
         "optimized": True,
         "operators": dict(operators),
-        "golden": {**asdict(bounds), "texts": [asdict(item) for item in golden]},
+        "golden": {**asdict(bounds), "texts": [_golden(item) for item in golden]},
         "evidence": list(evidence),
         "card": {},
         "versions": {"leanbert": __version__, **{p: metadata.version(p) for p in packages}},
     }
+
+
+def _golden(item: Golden) -> dict[str, Any]:
+    """Without the keys that an output a text does not need."""
+    unneeded = {"positions", "columns"}
+    return {k: v for k, v in asdict(item).items() if v is not None or k not in unneeded}
 
 
 def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:

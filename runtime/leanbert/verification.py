@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,12 +10,12 @@ import numpy as np
 
 from leanbert.bundle import Bundle, Golden
 from leanbert.cpu import cpu_name
-from leanbert.engines import Engine, load_engine
+from leanbert.engines import Engine, ModelOutputs, load_engine
 from leanbert.errors import BundleError, VerificationError
 from leanbert.numerics import Floats, mean_pool
 from leanbert.tokenization import ModelInputs, Tokenizer
 
-__all__ = ["Verification", "golden_answer", "golden_values", "verify"]
+__all__ = ["Verification", "golden_answer", "golden_values", "task_output", "verify"]
 
 
 @dataclass(frozen=True)
@@ -108,22 +109,48 @@ def verify(path: str | Path, threads: int | None = None, engine: str = "auto") -
 
 
 def golden_answer(engine: Engine, tokenizer: Tokenizer, golden: Golden) -> Floats:
-    """What a graph answers to a golden text alone: its logits, or the mean-pooled hidden state.
+    """What a graph answers to a golden text alone, the part that its reference keeps.
 
-    *Shape:* ``(labels,)`` or ``(width,)`` float32.
+    *Shape:* as :func:`golden_values`.
     """
     text = golden.text if golden.text_pair is None else (golden.text, golden.text_pair)
     inputs = tokenizer.encode([text], truncation=True).collate([0])
-    outputs = engine.run(inputs)
-    output = outputs["logits"] if "logits" in outputs else outputs["last_hidden_state"]
-    return golden_values(output, inputs)
+    output = task_output(engine.run(inputs))
+    return golden_values(output, inputs, golden.positions, golden.columns)
 
 
-def golden_values(output: Floats, inputs: ModelInputs) -> Floats:
+def task_output(outputs: ModelOutputs) -> Floats:
+    """The one array that a task's answers are decoded from.
+
+    *Shape:* ``logits`` or ``last_hidden_state`` as they are; ``start_logits`` and ``end_logits``,
+    each ``(batch_size, seq_len)``, as the two columns of ``(batch_size, seq_len, 2)``.
+    """
+    if "start_logits" in outputs:
+        both: Floats = np.stack([outputs["start_logits"], outputs["end_logits"]], axis=-1)
+        return both
+    return outputs["logits"] if "logits" in outputs else outputs["last_hidden_state"]
+
+
+def golden_values(
+    output: Floats,
+    inputs: ModelInputs,
+    positions: Sequence[int] | None = None,
+    columns: Sequence[int] | None = None,
+) -> Floats:
     """The part of one text's output that a golden reference keeps.
 
-    *Shape:* ``(1, labels)`` -> ``(labels,)``, or ``(1, seq_len, width)`` -> ``(width,)``, the mean.
+    Positions and columns that are not there are left out, so that the size tells of them.
+
+    *Shape:* ``(1, labels)`` -> ``(labels,)``; ``(1, seq_len, width)`` -> ``(width,)``, the mean, or
+    with positions ``(positions * width,)``; columns narrow ``labels`` and ``width``.
     """
-    pooled = output if output.ndim == 2 else mean_pool(output, inputs["attention_mask"])
-    values: Floats = pooled[0]
+    if output.ndim == 2:
+        rows = output
+    elif positions is None:
+        rows = mean_pool(output, inputs["attention_mask"])
+    else:
+        rows = output[0, [i for i in positions if i < output.shape[1]]]
+    if columns is not None:
+        rows = rows[:, [i for i in columns if i < rows.shape[1]]]
+    values: Floats = rows.reshape(-1)
     return values

@@ -83,7 +83,11 @@ def test_manifest(workshop: Workshop, recipe: str) -> None:
         assert evidence == {"dataset": "sample texts of the export", **asdict(report.final)}
         assert evidence["rows"] == 200
         no = "no, it computes the recipe int8 only, this is fp32"
-        assert manifest["card"] == {"native engine": no}
+        assert manifest["card"] == {
+            "labels": "0 positive, 1 negative, 2 neutral",
+            "fused": "2 of 2 MultiHeadAttention, 5 of 5 LayerNormalization, 2 of 2 Gelu",
+            "native engine": no,
+        }
     else:  # of our 200 texts, a third is held back
         source = "LeanBERT's own sample"
         dataset = f"{source}, held back from calibration"

@@ -180,13 +180,15 @@ def test_truncated_weights(checkpoint_copy: Path, tmp_path: Path, nothing_left: 
 
 
 def test_a_head_of_another_task(workshop: Workshop, tmp_path: Path, nothing_left: Check) -> None:
-    message = error_of(CheckpointError, str(workshop.tiny("tokens")), tmp_path / "out")
-    assert "architecture BertForTokenClassification" in message
+    copy = Path(shutil.copytree(workshop.tiny(), tmp_path.parent / f"{tmp_path.name}-choice"))
+    edit_config(copy, architectures=["BertForMultipleChoice"])
+    message = error_of(CheckpointError, str(copy), tmp_path / "out")
+    assert "architecture BertForMultipleChoice" in message
     assert "--task" in message
     nothing_left()
 
 
-@pytest.mark.parametrize("architectures", [[], None, ["BertForMaskedLM"], ["T5Stack"]])
+@pytest.mark.parametrize("architectures", [[], None, ["BertForMultipleChoice"], ["T5Stack"]])
 def test_architectures_without_a_task(checkpoint_copy: Path, architectures: Any) -> None:
     edit_config(checkpoint_copy, architectures=architectures)
     with pytest.raises(CheckpointError, match="LeanBERT exports heads for text-classification"):
@@ -287,7 +289,7 @@ def test_a_graph_that_does_not_fuse(
 
     monkeypatch.setattr("leanbert_export.fusion.optimizer.optimize_model", pass_through)
     message = error_of(FusionError, str(workshop.tiny()), tmp_path / "out")
-    assert message.startswith("classifier: 0 of 2 MultiHeadAttention fused")
+    assert message.startswith("classifier: 0 of 2 Gelu fused")
     nothing_left()
 
 
@@ -297,8 +299,13 @@ def test_a_graph_that_does_not_fuse(
 class Lying(TorchReference):
     """PyTorch's answers, changed by ``change``."""
 
-    def __init__(self, honest: TorchReference, change: Callable[[Any], Any]) -> None:
-        self._honest, self._change = honest, change
+    def __init__(
+        self,
+        honest: TorchReference,
+        change: Callable[[Any], Any],
+        task: str = "text-classification",
+    ) -> None:
+        self._honest, self._change, self.task = honest, change, task
 
     def run(self, inputs: ModelInputs) -> Any:
         return self._change(self._honest.run(inputs).copy())
@@ -316,15 +323,16 @@ def honest(workshop: Workshop) -> TorchReference:
 
 @pytest.mark.slow
 def test_names(bundle: Bundle, honest: TorchReference) -> None:
+    other = Lying(honest, lambda logits: logits, "feature-extraction")
     with pytest.raises(ProofError, match=r"^names: the graph gives logits, PyTorch last_hidden"):
-        compare(bundle, honest, TEXTS, "last_hidden_state")
+        compare(bundle, other, TEXTS)
 
 
 @pytest.mark.slow
 def test_shapes(bundle: Bundle, honest: TorchReference) -> None:
     lying = Lying(honest, lambda logits: logits[:, :2])
     with pytest.raises(ProofError, match=r"^shapes: logits is \(3, 3\), in PyTorch \(3, 2\)$"):
-        compare(bundle, lying, TEXTS, "logits")
+        compare(bundle, lying, TEXTS)
 
 
 def _spoil(logits: Any, by: float) -> Any:
@@ -336,8 +344,8 @@ def _spoil(logits: Any, by: float) -> Any:
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # inf - inf
 @pytest.mark.parametrize("by", [2e-4, -0.5, np.inf, np.nan])
 def test_values(bundle: Bundle, honest: TorchReference, by: float) -> None:
-    check_values(compare(bundle, honest, TEXTS, "logits"), quantized=False)
-    found = compare(bundle, Lying(honest, lambda logits: _spoil(logits, by)), TEXTS, "logits")
+    check_values(compare(bundle, honest, TEXTS), quantized=False)
+    found = compare(bundle, Lying(honest, lambda logits: _spoil(logits, by)), TEXTS)
     if abs(by) < 1:
         assert found.max_output_difference == pytest.approx(abs(by), abs=1e-5)
     with pytest.raises(ProofError, match=r"^values: an fp32 output is .* the graph computes"):
@@ -346,12 +354,12 @@ def test_values(bundle: Bundle, honest: TorchReference, by: float) -> None:
 
 @pytest.mark.slow
 def test_agreement_is_measured(bundle: Bundle, honest: TorchReference) -> None:
-    found = compare(bundle, honest, TEXTS, "logits")
+    found = compare(bundle, honest, TEXTS)
     assert found.rows == 3
     assert found.agreement == 1.0
     assert 0 <= found.mean_difference <= found.max_difference < 1e-5
     rolled = Lying(honest, lambda logits: np.roll(logits, 1, axis=1))
-    wrong = compare(bundle, rolled, TEXTS, "logits")
+    wrong = compare(bundle, rolled, TEXTS)
     assert wrong.agreement == 0.0
     assert wrong.max_difference > wrong.mean_difference > 0.01
 

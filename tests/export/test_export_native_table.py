@@ -19,15 +19,17 @@ from leanbert.bundle import MANIFEST, Bundle
 from leanbert.engines import choose_engine, load_engine
 from leanbert.engines.binding import why_no_library
 from leanbert.tokenization import Tokenizer
+from leanbert.verification import task_output
 from leanbert_export import tabling, writing
+from leanbert_export.answers import Answers
 from leanbert_export.checkpoint import find_checkpoint
 from leanbert_export.exporting import _replace_graph
 from leanbert_export.fusion import fuse
+from leanbert_export.heads import HEADS
 from leanbert_export.products import find_products
-from leanbert_export.proof import answers_of
 from leanbert_export.quantization import is_classifier, quantize
 from leanbert_export.recipe import Int8Settings, make_plan
-from leanbert_export.reference import OUTPUT, TorchReference, sample_texts
+from leanbert_export.reference import TorchReference, sample_texts
 from leanbert_export.rewriting import rewrite
 from leanbert_export.table import NoTableError, find_roles, make_table
 
@@ -54,15 +56,19 @@ def graph_of(bundle: Path) -> ir.Graph:
 
 
 def answers(bundle: Path, engine: str, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-    """Probabilities or mean-pooled vectors, all texts in one padded batch."""
+    """The task's answers, all texts in one padded batch."""
     opened = Bundle.open(bundle)
-    inputs = Tokenizer.of(opened).encode(list(texts), truncation=True).collate(range(len(texts)))
     running = load_engine(opened, 2, engine)
     assert running.name == engine
-    output: npt.NDArray[np.float32] = answers_of(
-        running.run(inputs)[running.output_names[0]], inputs, opened.config
-    )
-    return output
+    return read(opened, texts, lambda inputs: task_output(running.run(inputs)))
+
+
+def read(bundle: Bundle, texts: Sequence[str], run: Any) -> npt.NDArray[np.float32]:
+    task = str(bundle.task)
+    prepared = Answers(task, bundle).prepare(texts)
+    inputs = Tokenizer.of(bundle).encode(prepared, truncation=True).collate(range(len(texts)))
+    found: npt.NDArray[np.float32] = np.concatenate(Answers(task, bundle).read(run(inputs), inputs))
+    return found
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -121,14 +127,13 @@ def test_both_engines_answer_as_pytorch(workshop: Workshop, kind: str) -> None:
     bundle = workshop.bundle(kind, "int8")
     reference = TorchReference(find_checkpoint(str(workshop.tiny(kind)), revision=None, task=None))
     opened, texts = Bundle.open(bundle), list(sample_texts()[:60])
-    inputs = Tokenizer.of(opened).encode(texts, truncation=True).collate(range(len(texts)))
-    wanted = answers_of(reference.run(inputs), inputs, opened.config)
+    wanted = read(opened, texts, reference.run)
     native, other = (answers(bundle, name, texts) for name in ("native", "onnxruntime"))
     distances = [float(np.abs(found - wanted).mean()) for found in (native, other)]
     assert max(distances) < 0.02
     # Own scales at both ends of a row: never clearly worse than the graph's one zero point.
     assert distances[0] < 1.3 * distances[1]
-    assert OUTPUT[reference.task] == load_engine(opened, 1, "native").output_names[0]
+    assert HEADS[reference.task].outputs == load_engine(opened, 1, "native").output_names
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -55,6 +55,29 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
         "head_norm": True,
         "labels": 33,
     },
+    "masked words": {
+        "head": "every_token",
+        "head_dense": True,
+        "head_activation": "gelu",
+        "head_norm": True,
+        "vocabulary_head": True,
+        "smoothing": True,
+        "labels": 77,  # neither a panel nor half of one
+    },
+    "masked words, narrow embeddings": {
+        "embedding": 32,
+        "head": "every_token",
+        "head_dense": True,
+        "head_activation": "gelu_tanh",
+        "head_norm": True,
+        "vocabulary_head": True,
+        "labels": 100,
+    },
+    "words without a dense layer": {
+        "head": "every_token",
+        "vocabulary_head": True,
+        "labels": 3,
+    },
     "one layer": {"layers": 1, "head": "first_token"},
     "smoothing": {"smoothing": True, "embedding": 32, "head": "every_token", "head_dense": True},
     "query apart": {"query": True},
@@ -110,7 +133,8 @@ def test_answers_as_numpy_does(isa: str, name: str, int8: bool) -> None:
         got = np.concatenate([answer.ravel() for answer in encoder.run(texts, types)])
         error = np.abs(got - expected)
         # In f32 only rounding and the polynomials are left.
-        assert error.max() < (8e-2 if int8 else 5e-4)
+        step = 0.16 if "words" in name else 0.08  # int8 words round once more
+        assert error.max() < (step if int8 else 5e-4)
         if not int8:
             assert error.mean() < 5e-5
             continue

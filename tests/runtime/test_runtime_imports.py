@@ -37,6 +37,7 @@ LAYERS = [
     {"leanbert.pipelines", "leanbert.verification"},
     {
         "leanbert.tokenization",
+        "leanbert.segments",
         "leanbert.scheduling",
         "leanbert.engines",
         "leanbert.numerics",
@@ -45,7 +46,10 @@ LAYERS = [
     {"leanbert.bundle", "leanbert.arguments"},
     {"leanbert.errors", "leanbert.cpu", "leanbert.files"},
 ]
-BESIDE = {("leanbert.engines", "leanbert.tokenization")}  # the type of its inputs
+BESIDE = {
+    ("leanbert.engines", "leanbert.tokenization"),  # the type of its inputs
+    ("leanbert.segments", "leanbert.tokenization"),
+}
 ALLOWED_ROOT_NAMES = {"__version__"}
 
 

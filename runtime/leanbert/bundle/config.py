@@ -12,6 +12,15 @@ from leanbert.errors import BundleCorruptError
 
 PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
 
+# The part of an architecture's name that tells its head (transformers' naming of classes).
+_TASK_OF_HEAD = {
+    "ForSequenceClassification": "text-classification",
+    "ForTokenClassification": "token-classification",
+    "ForQuestionAnswering": "question-answering",
+    "ForMaskedLM": "fill-mask",
+    "Model": "feature-extraction",
+}
+
 # These families number positions from pad_token_id + 1 (transformers, modeling_roberta.py,
 # create_position_ids_from_input_ids), so that many rows of the table hold no token.
 _OFFSET_POSITIONS = frozenset(
@@ -51,6 +60,15 @@ class ModelConfig:
         if self.problem_type == "single_label_classification" or self.num_labels > 1:
             return "softmax"
         return self.function_to_apply or "none"
+
+    @property
+    def head_task(self) -> str | None:
+        """The task of the checkpoint's head by ``architectures``; ``None`` for an unknown one."""
+        for architecture in map(str, self.raw.get("architectures") or []):
+            for suffix, task in _TASK_OF_HEAD.items():
+                if architecture.endswith(suffix):
+                    return task
+        return None
 
     @property
     def num_labels(self) -> int:

@@ -42,6 +42,10 @@ class Golden:
     text_pair: str | None
     reference: Sequence[float]
     """Logits, or the mean-pooled ``last_hidden_state`` of a feature-extraction model."""
+    positions: Sequence[int] | None = None
+    """Of an output a token: the tokens that ``reference`` keeps, row by row; ``None``: pooled."""
+    columns: Sequence[int] | None = None
+    """The values of each row that it keeps, where a vocabulary has too many; ``None``: all."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,21 @@ def _golden(item: Mapping[str, Any]) -> Golden:
     pair = item.get("text_pair")
     if not isinstance(item["text"], str) or not (pair is None or isinstance(pair, str)):
         raise TypeError("a golden text is not a string")
-    return Golden(item["text"], pair, [float(value) for value in item["reference"]])
+    return Golden(
+        item["text"],
+        pair,
+        [float(value) for value in item["reference"]],
+        _indices(item.get("positions")),
+        _indices(item.get("columns")),
+    )
+
+
+def _indices(values: Sequence[Any] | None) -> list[int] | None:
+    if values is None:
+        return None
+    if not all(type(value) is int and value >= 0 for value in values):
+        raise ValueError("a golden text keeps positions or columns that are no whole numbers")
+    return list(values)
 
 
 def _max_length(value: object) -> int:

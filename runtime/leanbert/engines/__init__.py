@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -30,6 +31,8 @@ class Engine(Protocol):
     """How the graph's matrix products are computed on this CPU, in words."""
     input_names: frozenset[str]
     output_names: tuple[str, ...]
+    output_ranks: Mapping[str, int | None]
+    """Axes of each output: 2 for one row a text, 3 for one a token; ``None`` if not declared."""
 
     def run(self, inputs: ModelInputs) -> ModelOutputs:
         """Compute one padded batch.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import weakref
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,7 @@ __all__ = ["NativeEngine", "why_not_native"]
 
 _MOST_THREADS = 64  # of one call, leanbert_native.h
 _MESSAGE = 256  # bytes
+_SPAN = ("start_logits", "end_logits")
 
 
 def why_not_native(bundle: Bundle) -> str | None:
@@ -72,8 +74,9 @@ class NativeEngine:
             bundle.check_num_labels(table.num_labels)
         self._width = table.num_labels if table.head != "none" else table.hidden_size
         self._a_text = table.head == "first_token"
-        self._output = "last_hidden_state" if table.head == "none" else "logits"
-        self.output_names: tuple[str, ...] = (self._output,)
+        self.output_names = _output_names(bundle, table)
+        rank = 2 if self._a_text or len(self.output_names) > 1 else 3
+        self.output_ranks: Mapping[str, int | None] = dict.fromkeys(self.output_names, rank)
         types = {"token_type_ids"} if table.token_type_ids else set()
         self.input_names = frozenset({"input_ids", "attention_mask"} | types)
         path = os.fsencode(bundle.path / table.file)
@@ -94,7 +97,8 @@ class NativeEngine:
     def run(self, inputs: ModelInputs) -> ModelOutputs:
         """Compute one padded batch; see :class:`leanbert.engines.Engine`.
 
-        Padded places of ``(batch_size, seq_len, …)`` outputs are 0.
+        Padded places of ``(batch_size, seq_len, …)`` outputs are 0. The head of question answering
+        has two columns, which are given apart: ``start_logits`` and ``end_logits``, as in ONNX.
 
         Raises:
             EngineError: a mask is not 1 for a text and 0 behind it, an id is outside the
@@ -130,13 +134,16 @@ class NativeEngine:
         )
         if status:
             raise EngineError(f"{self._path}: failed to run ({_line(message)})")
-        if self._a_text:
-            return {self._output: out}
-        if tokens == rows * longest:
-            return {self._output: out.reshape(rows, longest, self._width)}
-        padded = np.zeros((rows, longest, self._width), np.float32)
-        padded[mask] = out
-        return {self._output: padded}
+        if not self._a_text:
+            if tokens == rows * longest:
+                out = out.reshape(rows, longest, self._width)
+            else:
+                padded = np.zeros((rows, longest, self._width), np.float32)
+                padded[mask] = out
+                out = padded
+        if len(self.output_names) == 1:
+            return {self.output_names[0]: out}
+        return {name: out[..., i] for i, name in enumerate(self.output_names)}
 
     def _packed(
         self, values: npt.NDArray[np.int64], mask: npt.NDArray[np.bool_], most: int, what: str
@@ -147,6 +154,19 @@ class NativeEngine:
             wrong = kept[(kept < 0) | (kept >= most)][0]
             raise EngineError(f"{self._path}: {what} {wrong} is outside 0 to {most - 1}")
         return kept.astype(np.int32)
+
+
+def _output_names(bundle: Bundle, table: Table) -> tuple[str, ...]:
+    if table.head == "none":
+        return ("last_hidden_state",)
+    if bundle.task == "question-answering" and table.head == "every_token":
+        if table.num_labels != len(_SPAN):
+            raise EngineError(
+                f"{bundle.path}: its table has {table.num_labels} columns for question-answering, "
+                f"not one each for {' and '.join(_SPAN)}"
+            )
+        return _SPAN
+    return ("logits",)
 
 
 def _table(bundle: Bundle) -> Table:

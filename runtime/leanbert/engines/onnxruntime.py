@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -59,7 +60,11 @@ class OnnxRuntimeEngine:
             for node in self._session.get_inputs()
         }
         self.input_names = frozenset(self._dtypes)
-        self.output_names = tuple(node.name for node in self._session.get_outputs())
+        outputs = self._session.get_outputs()
+        self.output_names = tuple(node.name for node in outputs)
+        self.output_ranks: Mapping[str, int | None] = {
+            node.name: len(node.shape) or None for node in outputs
+        }
         unknown = sorted(self.input_names - _KNOWN_INPUTS)
         if unknown:
             raise EngineError(
@@ -86,7 +91,8 @@ class OnnxRuntimeEngine:
         """Where the graph declares the width of its logits, it must equal the labels' number."""
         for node in self._session.get_outputs():
             width = node.shape[-1] if node.shape else None
-            if node.name == "logits" and len(node.shape) == 2 and isinstance(width, int):
+            labelled = len(node.shape) == 2 or bundle.task == "token-classification"
+            if node.name == "logits" and labelled and isinstance(width, int):
                 bundle.check_num_labels(width)
 
     def run(self, inputs: ModelInputs) -> ModelOutputs:

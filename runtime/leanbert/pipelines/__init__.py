@@ -9,14 +9,20 @@ from leanbert.bundle import Bundle
 from leanbert.errors import InputError, TaskError
 from leanbert.pipelines.base import Pipeline
 from leanbert.pipelines.feature_extraction import FeatureExtractionPipeline
+from leanbert.pipelines.question_answering import QuestionAnsweringPipeline
 from leanbert.pipelines.text_classification import TextClassificationPipeline
+from leanbert.pipelines.token_classification import TokenClassificationPipeline
 
 __all__ = ["TASKS", "Pipeline", "embedded_bundle", "pipeline"]
 
-TASKS: dict[str, type[Pipeline]] = {
-    kind.task: kind for kind in (TextClassificationPipeline, FeatureExtractionPipeline)
-}
-_ALIASES = {"sentiment-analysis": "text-classification"}
+_KINDS: tuple[type[Pipeline], ...] = (
+    TextClassificationPipeline,
+    TokenClassificationPipeline,
+    QuestionAnsweringPipeline,
+    FeatureExtractionPipeline,
+)
+TASKS: dict[str, type[Pipeline]] = {kind.task: kind for kind in _KINDS}
+_ALIASES = {alias: kind.task for kind in _KINDS for alias in kind.aliases}
 
 
 def pipeline(
@@ -31,8 +37,8 @@ def pipeline(
     """Open a model for a task; a drop-in for ``transformers.pipeline``.
 
     Args:
-        task: ``"text-classification"`` (or ``"sentiment-analysis"``) or ``"feature-extraction"``;
-            ``None`` takes the task that the bundle was exported for.
+        task: one of :data:`TASKS`, or transformers' other names ``"sentiment-analysis"`` and
+            ``"ner"``; ``None`` takes the task that the bundle was exported for.
         model: a bundle directory, or an opened :class:`~leanbert.bundle.Bundle`; ``None`` for the
             embedded financial-sentiment model.
         mode: ``"latency"`` computes one batch at a time on all cores, soonest done for one text

@@ -11,8 +11,11 @@ from leanbert.bundle import Bundle
 from leanbert.engines import ModelOutputs
 from leanbert.errors import InputError, TaskError
 from leanbert.pipelines.encoder import WINDOW, Encoder
-from leanbert.tokenization import ModelInputs
+from leanbert.tokenization import Encodings, ModelInputs
 
+E = TypeVar("E", bound=Encodings)
+T = TypeVar("T")
+Row = TypeVar("Row")
 R = TypeVar("R")
 
 
@@ -28,6 +31,8 @@ NOT_GIVEN: Final = NotGiven.TOKEN
 # Arguments of every call, and those that transformers takes and that change nothing here.
 _SHARED = frozenset({"truncation", "max_length", "batch_size"})
 _IGNORED = frozenset({"padding", "num_workers"})
+
+_HEADS = frozenset({"text-classification", "token-classification", "fill-mask"})
 
 
 class Pipeline(ABC):
@@ -47,8 +52,13 @@ class Pipeline(ABC):
     """
 
     task: ClassVar[str]
-    required_output: ClassVar[str]
-    """The graph's output that the task decodes."""
+    aliases: ClassVar[tuple[str, ...]] = ()
+    """transformers' other names of the task."""
+    required_outputs: ClassVar[Mapping[str, int]]
+    """The graph's outputs that the task decodes, with the number of their axes: 2 for one row a
+    text (or one number a token), 3 for one row a token."""
+    export_task: ClassVar[str | None] = None
+    """The task whose exports it decodes, where that is another."""
     arguments: ClassVar[frozenset[str]]
     """The task's own arguments of a call, beyond those of all tasks."""
 
@@ -68,13 +78,10 @@ class Pipeline(ABC):
         self.defaults = defaults
         self._merged({})  # a wrong default is reported here, not at the first call
         self.encoder = Encoder(bundle, threads, mode, engine)
-        have = self.encoder.engine.output_names
-        if self.required_output not in have:
-            made_for = f" (it was exported for {bundle.task})" if bundle.task else ""
-            raise TaskError(
-                f"{bundle.path}: {self.task} needs the output {self.required_output}, the model "
-                f"gives {', '.join(have)}{made_for}; export the checkpoint for this task"
-            )
+        self._check_head()
+        labels = bundle.config.id2label
+        self.labels = [labels[i] for i in range(len(labels))]
+        """Name of each logit, where the head gives one row of them."""
 
     @abstractmethod
     def __call__(self, inputs: object, **kwargs: Any) -> Any:
@@ -87,6 +94,29 @@ class Pipeline(ABC):
         """
         answers: Iterator[Any] = self(iter(inputs), **kwargs)
         return answers
+
+    def _check_head(self) -> None:
+        """Refuse a model that has another head than the task decodes."""
+        engine, bundle = self.encoder.engine, self.bundle
+        head = bundle.config.head_task
+        made_for = bundle.task or head
+        wanted = self.export_task or self.task
+        fits = all(
+            name in engine.output_names and engine.output_ranks.get(name) in (rank, None)
+            for name, rank in self.required_outputs.items()
+        )
+        # Several heads call what they give logits.
+        if fits and ("logits" not in self.required_outputs or made_for not in _HEADS - {wanted}):
+            return
+        said = [f"it was exported for {bundle.task}"] if bundle.task else []
+        said += [f"the checkpoint's head is for {head}"] if head else []
+        each = "each token" if 3 in self.required_outputs.values() else "each text"
+        raise TaskError(
+            f"{bundle.path}: {self.task} needs the output {', '.join(self.required_outputs)} of "
+            f"{each}, the model gives {', '.join(map(_describe, engine.output_ranks.items()))}"
+            f"{' (' + '; '.join(said) + ')' if said else ''}; "
+            f"export a checkpoint with a head for {wanted}"
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as a recipe: another process opens the bundle itself, no weights travel."""
@@ -118,6 +148,21 @@ class Pipeline(ABC):
         shared = {name: value for name, value in options.items() if name in _SHARED}
         return self.encoder.map(items, decode, window=window, **shared)
 
+    def _map_rows(
+        self,
+        items: Iterable[T],
+        encode: Callable[[Sequence[T], int], tuple[E, Sequence[int]]],
+        reduce: Callable[[ModelOutputs, ModelInputs], Sequence[Row]],
+        answer: Callable[[T, E, range, Sequence[Row]], R],
+        options: dict[str, Any],
+        window: int = WINDOW,
+    ) -> Iterator[R]:
+        """See :meth:`leanbert.pipelines.encoder.Encoder.map_rows`."""
+        batch_size = options.get("batch_size")
+        return self.encoder.map_rows(
+            items, encode, reduce, answer, batch_size=batch_size, window=window
+        )
+
     def _dispatch(
         self, inputs: object, answers: Callable[[Iterable[object]], Iterator[Any]]
     ) -> Any:
@@ -136,6 +181,11 @@ class Pipeline(ABC):
     def _is_one(inputs: object) -> bool:
         """Whether ``inputs`` is a single text or pair."""
         return isinstance(inputs, (str, Mapping))
+
+
+def _describe(output: tuple[str, int | None]) -> str:
+    name, rank = output
+    return name + {2: " of each text", 3: " of each token"}.get(rank or 0, "")
 
 
 def _reopen(

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from leanbert.arguments import check_count
 from leanbert.bundle import Bundle
@@ -18,13 +20,21 @@ from leanbert.cpu import allowed_cores
 from leanbert.engines import ModelOutputs, load_engine
 from leanbert.errors import InputError, LeanBertWarning
 from leanbert.scheduling import plan_batches, windows
-from leanbert.tokenization import Encodings, ModelInputs, Tokenizer, text_input
+from leanbert.tokenization import Encodings, ModelInputs, Tokenizer, join, text_input
 from leanbert.workers import in_order
 
+E = TypeVar("E", bound=Encodings)
+T = TypeVar("T")
+Row = TypeVar("Row")
 R = TypeVar("R")
 
 WINDOW = 2048
 """Texts that are ordered together: enough to batch like with like, little enough to stream."""
+
+GROUP_TOKENS = 1 << 18
+"""Tokens that are ordered together where one item may be many rows, documents for example."""
+
+_CHUNK = 64  # items that are encoded between two looks at GROUP_TOKENS
 
 MAX_TOKENS = {"latency": 1024, "throughput": 512}
 """Padded tokens of one batch in each mode; more makes no product faster and leaves the caches.
@@ -34,6 +44,16 @@ faster by more than the noise of a shared machine.
 """
 
 MODES = tuple(MAX_TOKENS)
+
+
+@dataclass
+class _Group(Generic[T, E]):
+    """Items that are ordered together, and their rows."""
+
+    items: list[T]
+    encodings: E
+    counts: list[int]
+    """Rows of each item; they stand one after the other."""
 
 
 class Encoder:
@@ -125,6 +145,58 @@ class Encoder:
                 for i in range(len(answers)):
                     yield answers.pop(i)
 
+    def map_rows(
+        self,
+        items: Iterable[T],
+        encode: Callable[[Sequence[T], int], tuple[E, Sequence[int]]],
+        reduce: Callable[[ModelOutputs, ModelInputs], Sequence[Row]],
+        answer: Callable[[T, E, range, Sequence[Row]], R],
+        *,
+        batch_size: int | None = None,
+        window: int = WINDOW,
+    ) -> Iterator[R]:
+        """Answer each item, which may be any number of rows, lazily and in order.
+
+        Rows are the windows of a long text, or the pairs that a question makes with its
+        candidates; those of many items are ordered by length together. At most two groups of
+        ``window`` items, or of about :data:`GROUP_TOKENS` tokens, are held: see :meth:`map`.
+
+        Args:
+            items: what ``encode`` takes, drawn on the caller's thread.
+            encode: turns some items, the first of which has the given index, into encodings and
+                the number of rows of each; on the caller's thread.
+            reduce: turns one batch's outputs and inputs into what is kept of each row; called
+                from several threads. Views keep the whole batch alive: copy what is kept.
+            answer: turns an item, its group's encodings, which of them are the item's, and what
+                was kept of these into the answer; on the caller's thread.
+            batch_size: largest number of rows of a batch; ``None`` leaves it to the token budget.
+            window: how many items are ordered together at most.
+
+        Raises:
+            InputError: what ``items`` or ``encode`` raised; the answers of the groups before it
+                are yielded first.
+            EngineError: the engine failed; likewise.
+        """
+        check_count("batch_size", batch_size)
+        waiting: deque[_Group[T, E]] = deque()
+
+        def jobs() -> Iterator[list[Callable[[], list[tuple[int, Row]]]]]:
+            for group in _groups(items, encode, window):
+                waiting.append(group)
+                encodings = group.encodings
+                batches = plan_batches(encodings.lengths, self.max_tokens, batch_size)
+                yield [partial(self._answer, encodings, batch, reduce) for batch in batches]
+
+        with closing(in_order(jobs(), self.workers)) as computed:
+            for found in computed:
+                group = waiting.popleft()
+                rows = dict(chain.from_iterable(found))
+                start = 0
+                for item, count in zip(group.items, group.counts, strict=True):
+                    own = range(start, start + count)
+                    yield answer(item, group.encodings, own, [rows.pop(i) for i in own])
+                    start += count
+
     def _answer(
         self,
         encodings: Encodings,
@@ -135,3 +207,25 @@ class Encoder:
         inputs = encodings.collate(batch)
         rows = decode(self.engine.run(inputs), inputs)
         return list(zip(batch, rows, strict=True))
+
+
+def _groups(
+    items: Iterable[T], encode: Callable[[Sequence[T], int], tuple[E, Sequence[int]]], window: int
+) -> Iterator[_Group[T, E]]:
+    """Up to ``window`` items, or as many as have ``GROUP_TOKENS`` tokens, encoded."""
+    start = tokens = 0
+    held: list[T] = []
+    parts: list[E] = []
+    counts: list[int] = []
+    for chunk in windows(items, min(_CHUNK, window)):
+        encodings, rows = encode(chunk, start)
+        start += len(chunk)
+        tokens += sum(encodings.lengths)
+        held += chunk
+        parts.append(encodings)
+        counts += rows
+        if len(held) >= window or tokens >= GROUP_TOKENS:
+            yield _Group(held, join(parts), counts)
+            held, parts, counts, tokens = [], [], [], 0
+    if held:
+        yield _Group(held, join(parts), counts)

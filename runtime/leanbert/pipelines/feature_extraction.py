@@ -36,7 +36,7 @@ class FeatureExtractionPipeline(Pipeline):
     """
 
     task = "feature-extraction"
-    required_output = "last_hidden_state"
+    required_outputs = {"last_hidden_state": 3}  # noqa: RUF012 - read-only by its type
     arguments = frozenset({"pooling", "normalize", "return_tensors"})
 
     def __call__(

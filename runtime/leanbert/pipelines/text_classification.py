@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from leanbert.bundle import Bundle
 from leanbert.engines import ModelOutputs
 from leanbert.errors import InputError
 from leanbert.numerics import Floats, apply_function
@@ -35,21 +34,9 @@ class TextClassificationPipeline(Pipeline):
     """
 
     task = "text-classification"
-    required_output = "logits"
+    aliases = ("sentiment-analysis",)
+    required_outputs = {"logits": 2}  # noqa: RUF012 - read-only by its type
     arguments = frozenset({"top_k", "function_to_apply"})
-
-    def __init__(
-        self,
-        bundle: Bundle,
-        *,
-        mode: str = "latency",
-        threads: int | None = None,
-        engine: str = "auto",
-        **defaults: Any,
-    ) -> None:
-        super().__init__(bundle, mode=mode, threads=threads, engine=engine, **defaults)
-        labels = bundle.config.id2label
-        self._labels = [labels[i] for i in range(len(labels))]
 
     def __call__(
         self,
@@ -122,8 +109,8 @@ class TextClassificationPipeline(Pipeline):
 
     def _best(self, scores: Floats) -> dict[str, Any]:
         best = int(scores.argmax())
-        return {"label": self._labels[best], "score": float(scores[best])}
+        return {"label": self.labels[best], "score": float(scores[best])}
 
     def _ranked(self, scores: Floats, top_k: int | None) -> list[dict[str, Any]]:
         order = np.argsort(-scores, kind="stable")[:top_k]
-        return [{"label": self._labels[i], "score": float(scores[i])} for i in order]
+        return [{"label": self.labels[i], "score": float(scores[i])} for i in order]

@@ -143,9 +143,9 @@ typedef struct lb_model_desc {
 
   uint32_t head;            /* LB_HEAD_… */
   uint32_t head_activation; /* after head_dense: LB_IDENTITY, LB_TANH, LB_GELU, LB_GELU_TANH, LB_RELU */
-  lb_product head_dense;    /* [H, H] or absent */
+  lb_product head_dense;    /* [H, S] or absent; S, the head's size, is H or embedding_size */
   lb_norm head_norm;        /* every-token heads only, after the activation, or absent */
-  lb_product classifier;    /* f32 [H, labels] */
+  lb_product classifier;    /* [S, labels]: few labels, or a vocabulary in int8; without head_dense S is H */
 
   uint32_t num_layers;    /* 1 to 256 */
   const lb_layer* layers; /* num_layers of them; not kept */

@@ -95,7 +95,7 @@ class ModelBuilder {
       if (p.smoothing) p.kept_smoothing = m.weights_.take<float>(p.product->k);
     }
     keep(m.embedding_norm, m.embedding);
-    keep(m.head_norm, m.hidden);
+    keep(m.head_norm, m.head_size);
     for (size_t i = 0; i < m.layer_count; i++) {
       keep(m.layers[i].attention_norm, m.hidden);
       keep(m.layers[i].ffn_norm, m.hidden);

@@ -54,6 +54,7 @@ class Model {
   uint32_t head = LB_HEAD_NONE;
   Table words, positions;
   const float* token_types = nullptr;
+  size_t head_size = 0;  // inputs of the classifier
   Norm embedding_norm, head_norm;
   Product projection, head_dense, classifier;
   Layer* layers = nullptr;

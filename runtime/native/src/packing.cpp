@@ -11,6 +11,8 @@
 
 #include <emmintrin.h>
 
+#include <cstring>
+
 namespace leanbert {
 namespace {
 
@@ -33,6 +35,13 @@ inline void add_columns(const __m128i* rows, size_t count, int32_t* sums) {
   }
 }
 
+// Columns behind the last whole sixteen; what is beyond them is 0.
+inline __m128i row_end(const int8_t* p, size_t columns) {
+  int8_t copy[16] = {};
+  std::memcpy(copy, p, columns);
+  return row16(copy);
+}
+
 }  // namespace
 
 void pack_int8(const int8_t* weight, size_t k, size_t n, size_t panel, size_t group, int8_t* packed,
@@ -42,7 +51,10 @@ void pack_int8(const int8_t* weight, size_t k, size_t n, size_t panel, size_t gr
   for (size_t i = 0; i < k; i += group) {
     for (size_t c = 0; c < n; c += 16) {
       __m128i rows[4];
-      for (size_t g = 0; g < group; g++) rows[g] = row16(weight + (i + g) * n + c);
+      for (size_t g = 0; g < group; g++) {
+        const int8_t* row = weight + (i + g) * n + c;
+        rows[g] = n - c >= 16 ? row16(row) : row_end(row, n - c);
+      }
       add_columns(rows, group, column_sum + c);
       int8_t* to = packed + c / panel * panel_bytes + i * panel + c % panel * group;
       const __m128i ab_low = _mm_unpacklo_epi8(rows[0], rows[1]), ab_high = _mm_unpackhi_epi8(rows[0], rows[1]);

@@ -270,20 +270,25 @@ class Pass {
               Store::plain, nullptr, nullptr);
       if (by_columns) me_.wait();
       for (size_t r = from; r < to; r++) {
-        k_.activate(context(r), m_.hidden, m_.head_activation);
-        if (m_.head_norm.present()) k_.layer_norm(context(r), m_.hidden, m_.head_norm.gamma, m_.head_norm.beta, m_.eps);
+        k_.activate(context(r), m_.head_size, m_.head_activation);
+        if (m_.head_norm.present())
+          k_.layer_norm(context(r), m_.head_size, m_.head_norm.gamma, m_.head_norm.beta, m_.eps);
       }
       features = s_.context;
       stride = context_stride();
     }
+    const bool int8 = m_.classifier.is_int8();  // a vocabulary
+    for (size_t r = from; int8 && r < to; r++)
+      k_.quantize(features + r * stride, m_.head_size, m_.classifier.smoothing, s_.c, r);
     const size_t logits_stride = m_.classifier.columns + pad_floats;
     size_t sequence = 0, start = 0;
     for (size_t row = from; row < to; row++) {
       const float* result = features + row * stride;
       if (m_.head != LB_HEAD_NONE) {
         if ((row - from) % head_rows == 0)
-          product(m_.classifier, {}, result, stride, to - row < head_rows ? to - row : head_rows, 0,
-                  panels(m_.classifier), own_.logits, logits_stride, Store::plain, nullptr, nullptr);
+          product(m_.classifier, int8 ? s_.c.from(row) : QuantizedRows{}, result, stride,
+                  to - row < head_rows ? to - row : head_rows, 0, panels(m_.classifier), own_.logits, logits_stride,
+                  Store::plain, nullptr, nullptr);
         result = own_.logits + (row - from) % head_rows * logits_stride;
       }
       uint64_t place = 0;

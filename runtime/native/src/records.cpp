@@ -7,7 +7,7 @@
 namespace leanbert {
 namespace {
 
-constexpr uint32_t max_hidden = 4096, max_intermediate = 16384, max_layers = 256, max_threads = 64, max_labels = 65536;
+constexpr uint32_t max_hidden = 4096, max_intermediate = 16384, max_layers = 256, max_threads = 64, max_labels = 1u << 20;
 constexpr uint32_t max_vocabulary = 1u << 22, max_positions = 1u << 16;
 
 bool same(const lb_tensor& a, const lb_tensor& b) {
@@ -152,9 +152,6 @@ int Records::product(const lb_product& record, uint64_t k, uint64_t n, const cha
   if (int status = view(record.weight, int8 ? LB_INT8 : LB_FLOAT32, k, n, part_, &p.weight)) return status;
   name_part(name, ".scale");
   if (int8) {
-    if (n % 32)
-      return error_.fail(LB_UNSUPPORTED, "%s%s has %llu columns: int8 weights need multiples of 32", where_, name,
-                         static_cast<unsigned long long>(n));
     if (int status = vector(record.scale, n, part_, &p.scale)) return status;
   } else if (record.scale.dtype != LB_ABSENT) {
     return error_.fail(LB_INVALID_MODEL, "%s%s belongs to a float32 weight", where_, part_);
@@ -238,17 +235,23 @@ int Records::check_head() {
   Model& m = model_;
   const uint64_t h = m.hidden;
   if (m.head == LB_HEAD_NONE) return LB_OK;
-  if (d.head_dense.weight.dtype != LB_ABSENT)
-    if (int status = product(d.head_dense, h, h, "head dense", &m.head_dense)) return status;
+  m.head_size = m.hidden;
+  if (d.head_dense.weight.dtype != LB_ABSENT) {
+    // A masked-word head may return to the embeddings' width.
+    m.head_size = d.classifier.weight.rows;
+    if (m.head_size != m.hidden && m.head_size != m.embedding)
+      return error_.fail(LB_UNSUPPORTED, "classifier has %zu inputs, neither hidden_size nor embedding_size",
+                         m.head_size);
+    if (int status = product(d.head_dense, h, m.head_size, "head dense", &m.head_dense)) return status;
+  }
   if (d.head_norm.gamma.dtype != LB_ABSENT) {
     if (m.head != LB_HEAD_EVERY_TOKEN) return error_.fail(LB_UNSUPPORTED, "a norm in a first-token head");
-    if (int status = norm(d.head_norm, h, "head norm", &m.head_norm)) return status;
+    if (int status = norm(d.head_norm, m.head_size, "head norm", &m.head_norm)) return status;
   }
   m.labels = d.classifier.weight.cols;
   if (m.labels < 1 || m.labels > max_labels)
-    return error_.fail(LB_INVALID_MODEL, "classifier has %zu labels, must be 1 to 65536", m.labels);
-  if (d.classifier.weight.dtype == LB_INT8) return error_.fail(LB_UNSUPPORTED, "classifier must be float32");
-  return product(d.classifier, h, m.labels, "classifier", &m.classifier);
+    return error_.fail(LB_INVALID_MODEL, "classifier has %zu labels, must be 1 to 1048576", m.labels);
+  return product(d.classifier, m.head_size, m.labels, "classifier", &m.classifier);
 }
 
 int Records::check_records(const char* data, uint64_t size) {

@@ -1,0 +1,201 @@
+"""Texts to token ids with where each token stands, long texts as windows that overlap.
+
+transformers' meaning of the words: windows have up to ``max_length`` tokens, special tokens
+included, and share ``stride`` (``doc_stride``) tokens of text with the one before. Of a pair only
+one part is cut; the other stands whole in every window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from leanbert.errors import InputError
+from leanbert.tokenization import (
+    Encodings,
+    TextInput,
+    TokenIds,
+    Tokenizer,
+    encode_rows,
+    report_cut,
+    truncation_flag,
+)
+
+__all__ = ["STRATEGIES", "Segments", "Words", "segment"]
+
+Words: TypeAlias = "list[str]"
+"""A text that the caller has split into words."""
+
+STRATEGIES = ("longest_first", "only_first", "only_second")
+"""Which part of a pair is cut."""
+
+# Encodings with their windows exist for few texts at once; see leanbert.tokenization.
+_CHUNK = 64  # texts
+_CHUNK_CHARACTERS = 1 << 16
+
+
+@dataclass(frozen=True)
+class Segments(Encodings):
+    """Encodings of windows, which know their texts; a text that fits is one window.
+
+    *Shape:* for window i of n tokens ``offsets[i]`` ``(n, 2)`` int32, the others ``(n,)``.
+    """
+
+    offsets: Sequence[npt.NDArray[np.int32]]
+    """First character and the one after the last, in the token's part of the pair, or in its own
+    word where the text came as words; ``(0, 0)`` for special tokens."""
+    word_ids: Sequence[npt.NDArray[np.int32]]
+    """Which word of its part a token belongs to, by the tokenizer's splitting; -1 for none."""
+    sequence_ids: Sequence[npt.NDArray[np.int8]]
+    """0 for the text, 1 for its pair, -1 for special tokens."""
+    special_tokens_mask: Sequence[npt.NDArray[np.bool_]]
+    """Whether the tokenizer added the token; false where the text itself says ``[SEP]``."""
+    counts: Sequence[int]
+    """How many windows each text has, at least 1; they stand one after the other."""
+
+
+def segment(
+    tokenizer: Tokenizer,
+    texts: Sequence[TextInput | Words],
+    *,
+    stride: int | None = None,
+    max_length: int | None = None,
+    strategy: str = "longest_first",
+    truncation: bool | str | None = None,
+    is_split_into_words: bool = False,
+    first_index: int = 0,
+) -> Segments:
+    """Encode texts or pairs, special tokens added, into windows or cut to one.
+
+    Args:
+        tokenizer: the bundle's.
+        texts: the texts or pairs, or lists of words under ``is_split_into_words``.
+        stride: tokens that two windows of a text share; ``None`` cuts the text to its first.
+        max_length: longest window, special tokens included; ``None`` and more than the model's
+            own limit mean that.
+        strategy: one of :data:`STRATEGIES`.
+        truncation: without ``stride``, see :meth:`leanbert.tokenization.Tokenizer.encode`.
+        is_split_into_words: texts are lists of words, and offsets count from a word's start.
+        first_index: what to call the first text in messages.
+
+    Raises:
+        InputError: a text is of another type, or too long under ``truncation=False``; a stride
+            or the part that is not cut leaves no room to go on.
+    """
+    if strategy not in STRATEGIES:
+        raise InputError(f"strategy is {strategy!r}; expected one of {', '.join(STRATEGIES)}")
+    truncation = truncation_flag(truncation)
+    if stride is not None and not is_split_into_words:
+        _check_room(tokenizer, texts, stride, max_length, strategy, first_index)
+    cutting = tokenizer.cut_to(max_length, stride or 0, strategy)
+
+    def encode(part: list[Any]) -> list[Any]:
+        rows: list[Any] = cutting.encode_batch(part, is_pretokenized=is_split_into_words)
+        return rows
+
+    windows: list[_Window] = []
+    counts: list[int] = []
+    cut: list[int] = []
+    for start, end in _chunks(texts):
+        if is_split_into_words:
+            _check_words(texts[start:end], first_index + start)
+        rows = encode_rows(encode, texts[start:end], first_index + start)
+        for i, row in enumerate(rows, first_index + start):
+            more = row.overflowing
+            if stride is None:
+                cut += [i] * bool(more)
+                more = []
+            windows += [_Window(encoding) for encoding in (row, *more)]
+            counts.append(1 + len(more))
+    if cut and truncation is not True:
+        report_cut(cut, truncation, cutting.truncation["max_length"])
+    return Segments(
+        ids=[window.ids for window in windows],
+        type_ids=[window.type_ids for window in windows],
+        pad_token_id=tokenizer.pad_token_id,
+        offsets=[window.offsets for window in windows],
+        word_ids=[window.word_ids for window in windows],
+        sequence_ids=[window.sequence_ids for window in windows],
+        special_tokens_mask=[window.special for window in windows],
+        counts=counts,
+    )
+
+
+class _Window:
+    """The arrays of one ``tokenizers.Encoding``, without its text."""
+
+    __slots__ = ("ids", "offsets", "sequence_ids", "special", "type_ids", "word_ids")
+
+    def __init__(self, encoding: Any) -> None:
+        self.ids: TokenIds = np.array(encoding.ids, dtype=np.int32)
+        self.type_ids: TokenIds = np.array(encoding.type_ids, dtype=np.int32)
+        self.offsets = np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2)
+        self.word_ids = _or_minus_one(encoding.word_ids, np.int32)
+        self.sequence_ids = _or_minus_one(encoding.sequence_ids, np.int8)
+        self.special = np.array(encoding.special_tokens_mask, dtype=np.bool_)
+
+
+def _or_minus_one(values: list[int | None], dtype: Any) -> npt.NDArray[Any]:
+    return np.array([-1 if value is None else value for value in values], dtype=dtype)
+
+
+def _chunks(texts: Sequence[Any]) -> Iterator[tuple[int, int]]:
+    """Ranges of up to ``_CHUNK`` texts or ``_CHUNK_CHARACTERS``, but one text at least."""
+    start = characters = 0
+    for i, text in enumerate(texts):
+        size = len(text) if isinstance(text, str) else _size(text)
+        if i > start and (i - start == _CHUNK or characters + size > _CHUNK_CHARACTERS):
+            yield start, i
+            start, characters = i, 0
+        characters += size
+    if start < len(texts):
+        yield start, len(texts)
+
+
+def _size(text: Any) -> int:
+    parts = text if isinstance(text, (tuple, list)) else ()
+    return sum(len(part) for part in parts if isinstance(part, str))
+
+
+def _check_words(texts: Sequence[Any], first_index: int) -> None:
+    for i, text in enumerate(texts, first_index):
+        if not isinstance(text, list) or not all(isinstance(word, str) for word in text):
+            raise InputError(f"text {i}: expected a list of words, got {type(text).__name__}")
+
+
+def _check_room(
+    tokenizer: Tokenizer,
+    texts: Sequence[Any],
+    stride: int,
+    max_length: int | None,
+    strategy: str,
+    first_index: int,
+) -> None:
+    """Refuse pairs that the tokenizers library would abort on: it checks no single pair's room."""
+    length = min(max_length or tokenizer.max_length, tokenizer.max_length)
+    room = length - tokenizer.special_tokens(pair=True)
+    keep = 0 if strategy == "only_second" else 1
+    pairs = {
+        i: (text[keep], text[1 - keep])
+        for i, text in enumerate(texts)
+        if isinstance(text, tuple) and len(text) == 2 and all(isinstance(t, str) for t in text)
+    }
+    if pairs and strategy == "longest_first":
+        raise InputError(
+            f"text {first_index + next(iter(pairs))}: windows of pairs are cut by the strategy "
+            "only_first or only_second"
+        )
+    kept = sorted({whole for whole, _ in pairs.values()})
+    tokens = dict(zip(kept, tokenizer.count_tokens(kept), strict=True))
+    for i, (whole, other) in pairs.items():
+        left = room - tokens[whole]
+        if left <= stride and tokenizer.count_tokens([other])[0] > max(left, 0):
+            raise InputError(
+                f"text {first_index + i}: the part that is not cut has {tokens[whole]} of "
+                f"{length} tokens, which leaves no room for windows that overlap by {stride}; "
+                "shorten it, or choose a smaller stride"
+            )

@@ -1,0 +1,371 @@
+"""Seeded tiny checkpoints of every family and head, with the family's own kind of tokenizer.
+
+With the real tokenizer's files a family splits text as its published checkpoints do; without them
+a tokenizer of the same kind is trained in memory from our own sample texts, in a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import tokenizers
+import torch
+import transformers
+from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+from leanbert_export.reference import sample_texts
+
+torch.set_num_threads(1)  # tiny models: threads would only wait for each other
+SEED = 20
+HIDDEN = 32
+MAX_LENGTH = 128
+"""Longest input in tokens: less than a real model's, so that long texts are cheap."""
+ENTITIES = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "LOC", "MISC")
+SENTIMENT = ("positive", "negative", "neutral")
+HEADS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "text-classification": (
+        "AutoModelForSequenceClassification",
+        {"id2label": dict(enumerate(SENTIMENT))},
+    ),
+    "token-classification": (
+        "AutoModelForTokenClassification",
+        {"id2label": dict(enumerate(ENTITIES))},
+    ),
+    "question-answering": ("AutoModelForQuestionAnswering", {}),
+    "fill-mask": ("AutoModelForMaskedLM", {}),
+    "feature-extraction": ("AutoModel", {}),
+}
+"""Each task's class in transformers, and what its config says besides the sizes."""
+
+_BERT_NAMES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_ROBERTA_NAMES = ("<pad>", "<unk>", "<s>", "</s>", "<mask>")
+_MPNET_NAMES = ("<pad>", "[UNK]", "<s>", "</s>", "<mask>")
+_NAMES = {
+    "roberta": _ROBERTA_NAMES,
+    "xlm-roberta": _ROBERTA_NAMES,
+    "mpnet": _MPNET_NAMES,
+}
+_KINDS = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
+
+
+@dataclass(frozen=True)
+class Family:
+    """How a family's tokenizer and config are made."""
+
+    tokenizer_class: str
+    kind: str
+    """``wordpiece``, ``bpe`` (of bytes) or ``unigram``."""
+    real: str
+    """The real tokenizer's file below the test data, or the file that it is converted from."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """Sizes under the family's own names."""
+
+
+def _sizes(**more: Any) -> dict[str, Any]:
+    return {
+        "hidden_size": HIDDEN,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+        "max_position_embeddings": 160,
+        "initializer_range": 0.2,
+        **more,
+    }
+
+
+_UNCASED = "bert-base-uncased/tokenizer.json"
+FAMILIES: Mapping[str, Family] = {
+    "bert": Family("BertTokenizerFast", "wordpiece", _UNCASED, _sizes()),
+    "bert-cased": Family("BertTokenizerFast", "wordpiece", "bert-base-cased/vocab.txt", _sizes()),
+    "roberta": Family(
+        "RobertaTokenizerFast", "bpe", "roberta-base/tokenizer.json", _sizes(type_vocab_size=1)
+    ),
+    "distilbert": Family(
+        "DistilBertTokenizerFast",
+        "wordpiece",
+        "distilbert-sst2/vocab.txt",
+        {
+            "dim": HIDDEN,
+            "n_layers": 2,
+            "n_heads": 2,
+            "hidden_dim": 64,
+            "max_position_embeddings": 160,
+            "initializer_range": 0.2,
+        },
+    ),
+    "electra": Family("ElectraTokenizerFast", "wordpiece", _UNCASED, _sizes(embedding_size=16)),
+    "albert": Family(
+        "AlbertTokenizerFast", "unigram", "albert/spiece.model", _sizes(embedding_size=16)
+    ),
+    "xlm-roberta": Family(
+        "XLMRobertaTokenizerFast", "unigram", "albert/spiece.model", _sizes(type_vocab_size=1)
+    ),
+    "mpnet": Family(
+        "MPNetTokenizerFast", "wordpiece", "bert_reference_ids/bert-vocab.txt", _sizes()
+    ),
+    "deberta-v2": Family(
+        "DebertaV2TokenizerFast",
+        "unigram",
+        "albert/spiece.model",
+        _sizes(
+            relative_attention=True,
+            position_buckets=32,
+            norm_rel_ebd="layer_norm",
+            share_att_key=True,
+            pos_att_type=["p2c", "c2p"],
+            position_biased_input=False,
+            type_vocab_size=0,
+        ),
+    ),
+    "modernbert": Family(
+        "PreTrainedTokenizerFast",
+        "bpe",
+        "modernbert/tokenizer.json",
+        _sizes(
+            local_attention=16,
+            global_attn_every_n_layers=2,
+            reference_compile=False,
+            initializer_cutoff_factor=3.0,
+        ),
+    ),
+}
+"""By the name of the config's ``model_type``; ``bert-cased`` is another ``bert``.
+
+No real XLM-RoBERTa or DeBERTa-v2 vocabulary is at hand: they convert ALBERT's, each as it converts
+its own, with its own normalizer, splitting and special tokens.
+"""
+
+
+def model_type(family: str) -> str:
+    """The family's name in a config."""
+    return "bert" if family == "bert-cased" else family
+
+
+def tokenizer(family: str, data: Path | None = None) -> Any:
+    """The family's transformers tokenizer.
+
+    Args:
+        family: one of :data:`FAMILIES`.
+        data: the directory of real data; without it the tokenizer is trained.
+    """
+    this = FAMILIES[family]
+    names = _NAMES.get(family, _BERT_NAMES)
+    made = _trained(this.kind, names) if data is None else _real(family, data / "tokenizers")
+    options: dict[str, Any] = {"model_max_length": MAX_LENGTH}
+    if family == "modernbert" or data is None:
+        options |= dict(zip(_KINDS, names, strict=True))
+        if "<s>" in names:
+            options |= {"bos_token": names[2], "eos_token": names[3]}
+    if family == "bert-cased":
+        options |= {"do_lower_case": False}
+    if family == "deberta-v2":
+        options |= {"vocab_type": "spm"}
+    if family == "modernbert":
+        options |= {"model_input_names": ["input_ids", "attention_mask"]}
+    return getattr(transformers, this.tokenizer_class)(tokenizer_object=made, **options)
+
+
+def _real(family: str, folder: Path) -> tokenizers.Tokenizer:
+    """The published tokenizer, by transformers' converter where its file is of an older kind."""
+    this = FAMILIES[family]
+    path = folder / this.real
+    if path.name == "tokenizer.json":
+        return tokenizers.Tokenizer.from_file(str(path))
+    if path.name == "vocab.txt":
+        lines = path.read_text(encoding="utf-8").split("\n")
+        vocabulary = [line for line in lines if line]
+        if family == "mpnet":  # its published vocabulary is BERT's with other special tokens
+            vocabulary = ["<s>", "<pad>", "</s>", *vocabulary, "<mask>"]
+        return _wordpiece(
+            {token: i for i, token in enumerate(vocabulary)},
+            _NAMES.get(family, _BERT_NAMES),
+            lowercase=family != "bert-cased",
+            pair=family == "mpnet",
+        )
+    # The converters read the model file themselves; they ask the slow tokenizer, which would need
+    # the sentencepiece package, for these settings only.
+    slow = SimpleNamespace(
+        vocab_file=str(path),
+        do_lower_case=family == "albert",
+        keep_accents=False,
+        split_by_punct=False,
+    )
+    slow.convert_tokens_to_ids = lambda token: {"[CLS]": 2, "[SEP]": 3, "<s>": 0, "</s>": 2}[token]
+    kinds = {"albert": "Albert", "xlm-roberta": "XLMRoberta", "deberta-v2": "DebertaV2"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        converters = importlib.import_module("transformers.convert_slow_tokenizer")
+        converter = getattr(converters, f"{kinds[family]}Converter")(slow)
+        return converter.converted()
+
+
+def _trained(kind: str, names: tuple[str, ...]) -> tokenizers.Tokenizer:
+    """A small tokenizer of one kind, from our sample texts."""
+    texts = [*sample_texts()]
+    pad, unknown, cls, sep, mask = names
+    special: list[Any] = [*names[:4], tokenizers.AddedToken(mask, lstrip="<s>" in names)]
+    if kind == "wordpiece":
+        made = _wordpiece({unknown: 0}, names, lowercase=True, pair=pad == "<pad>")
+        trainer: Any = trainers.WordPieceTrainer(
+            vocab_size=600, special_tokens=special, show_progress=False
+        )
+        made.train_from_iterator(texts, trainer)
+        return _wordpiece(made.get_vocab(), names, lowercase=True, pair=pad == "<pad>")
+    if kind == "bpe":
+        made = tokenizers.Tokenizer(models.BPE())
+        made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        made.decoder = decoders.ByteLevel()
+        trainer = trainers.BpeTrainer(
+            vocab_size=700,
+            special_tokens=special,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        )
+    else:
+        made = tokenizers.Tokenizer(models.Unigram())
+        made.normalizer = normalizers.NFKC()
+        made.pre_tokenizer = pre_tokenizers.Metaspace()
+        made.decoder = decoders.Metaspace()
+        trainer = trainers.UnigramTrainer(
+            vocab_size=600, special_tokens=special, unk_token=unknown, show_progress=False
+        )
+    made.train_from_iterator(texts, trainer)
+    ends = {name: (name, made.token_to_id(name)) for name in (sep, cls)}
+    if kind == "bpe" and "<s>" in names:
+        made.post_processor = processors.RobertaProcessing(
+            ends[sep], ends[cls], trim_offsets=True, add_prefix_space=False
+        )
+    else:
+        made.post_processor = _template(names, ends, pair="<s>" in names)
+    return made
+
+
+def _wordpiece(
+    vocabulary: Mapping[str, int], names: tuple[str, ...], *, lowercase: bool, pair: bool
+) -> tokenizers.Tokenizer:
+    made = tokenizers.Tokenizer(models.WordPiece(dict(vocabulary), unk_token=names[1]))
+    made.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    made.decoder = decoders.WordPiece()
+    if names[2] in vocabulary:
+        made.add_special_tokens([*names])
+        ends = {name: (name, vocabulary[name]) for name in names[2:4]}
+        made.post_processor = _template(names, ends, pair=pair)
+    return made
+
+
+def _template(names: tuple[str, ...], ends: Mapping[str, tuple[str, int]], *, pair: bool) -> Any:
+    cls, sep = names[2], names[3]
+    second = f"{sep}:0 $B:0 {sep}:0" if pair else f"$B:1 {sep}:1"
+    return processors.TemplateProcessing(
+        single=f"{cls}:0 $A:0 {sep}:0",
+        pair=f"{cls}:0 $A:0 {sep}:0 {second}",
+        special_tokens=list(ends.values()),
+    )
+
+
+def checkpoint(family: str, task: str, folder: Path, data: Path | None = None) -> Path:
+    """Write the family's checkpoint with the task's head into ``folder``; its answers vary."""
+    made = tokenizer(family, data)
+    kind, options = HEADS[task]
+    ids = {
+        name: getattr(made, name)
+        for name in ("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id")
+    }
+    with quiet():
+        config = transformers.AutoConfig.for_model(
+            model_type(family),
+            vocab_size=len(made),
+            **{name: value for name, value in ids.items() if value is not None},
+            **{**FAMILIES[family].config, **options},
+        )
+        torch.manual_seed(SEED)
+        model = getattr(transformers, kind).from_config(config).eval()
+        _spread(model, made)
+        model.save_pretrained(folder)
+        made.save_pretrained(folder)
+    return folder
+
+
+def _spread(model: Any, made: Any) -> None:
+    """Let logits differ from token to token and label to label, so that nothing is nearly a tie."""
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            if name.endswith("bias"):
+                value.normal_(0.0, 0.1)  # zeros would hide a bias that gets lost
+            if "word_embeddings" in name or "tok_embeddings" in name:
+                value.mul_(3.0)  # over the position's and the type's
+        linear = [module for module in model.modules() if isinstance(module, torch.nn.Linear)]
+        if not hasattr(model, "num_labels") or linear[-1].out_features > 16:
+            return
+        batch = made(list(sample_texts()[:24]), padding=True, truncation=True, return_tensors="pt")
+        real = batch["attention_mask"].bool()
+        seen: list[torch.Tensor] = []
+        hook = linear[-1].register_forward_hook(lambda _, __, output: seen.append(output))
+        model(**{name: batch[name] for name in made.model_input_names})
+        hook.remove()
+        logits = seen[0][real] if seen[0].ndim == 3 else seen[0]
+        scale = 3.0 / logits.std(dim=0)
+        linear[-1].weight.mul_(scale[:, None])
+        linear[-1].bias.copy_((linear[-1].bias - logits.mean(dim=0)) * scale)
+
+
+def plain_export(source: Path, folder: Path, task: str) -> Path:
+    """Optimum's own export of a checkpoint, without our manifest."""
+    from optimum.exporters.onnx import main_export
+
+    with quiet():
+        main_export(str(source), folder, task=task, opset=18, do_validation=False)
+    return folder
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers' and Optimum's chatter out of the tests' output."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+@dataclass
+class Workshop:
+    """Makes each checkpoint, and Optimum's export of it, at most once: copy it to change it."""
+
+    root: Path
+    data: Path | None = None
+    """Real data; ``None`` for trained tokenizers."""
+
+    def checkpoint(self, family: str, task: str) -> Path:
+        """A tiny seeded checkpoint."""
+        folder = self.root / "checkpoints" / f"{family}-{task}"
+        return folder if folder.exists() else checkpoint(family, task, folder, self.data)
+
+    def plain(self, family: str, task: str) -> Path:
+        """Its ONNX graph by Optimum, which LeanBERT opens as it is."""
+        folder = self.root / "plain" / f"{family}-{task}"
+        if folder.exists():
+            return folder
+        return plain_export(self.checkpoint(family, task), folder, task)
+
+    def reference(self, family: str, task: str) -> Any:
+        """transformers' pipeline of the checkpoint."""
+        with quiet():
+            return transformers.pipeline(task, str(self.checkpoint(family, task)), framework="pt")
