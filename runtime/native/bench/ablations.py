@@ -1,8 +1,9 @@
 """Builds the native benchmark with one trick turned off at a time and prints what each is worth.
 
     python runtime/native/bench/ablations.py --threads 2
+    python runtime/native/bench/ablations.py --build-only   # the compiling, before the machine is quiet
 
-Every variant (CMake's LEANBERT_NATIVE_ABLATE, or an option of native_bench) runs in turn,
+Takes rounds x variants x shapes x seconds, about a minute and a half as it is. Every variant (CMake's LEANBERT_NATIVE_ABLATE, or an option of native_bench) runs in turn,
 `--rounds` times over, so that a slow phase of the machine falls on all; the least time counts.
 """
 
@@ -13,6 +14,7 @@ import platform
 import re
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[1]
@@ -41,17 +43,22 @@ def build(folder: Path, trick: str) -> Path:
     where = folder / (tricks or "shipped")
     configure = ["cmake", "-S", str(SOURCE), "-B", str(where), f"-DLEANBERT_NATIVE_ABLATE={tricks}"]
     for command in (configure, ["cmake", "--build", str(where), "--target", "native_bench", "-j2"]):
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"ablations: {' '.join(command)}\n{done.stdout[-2000:]}{done.stderr}")
     return where / "native_bench"
 
 
 def measure(bench: Path, options: list[str]) -> dict[str, float]:
     """Median milliseconds by shape."""
-    output = subprocess.run(
-        [bench, "encoder", *options], check=True, capture_output=True, text=True
+    done = subprocess.run(
+        [bench, "encoder", *options], capture_output=True, text=True, check=False
     )
-    rows = (ROW.match(line) for line in output.stdout.splitlines())
-    return {f"{r[1]}x{r[2]}": float(r[3]) for r in rows if r}
+    rows = (ROW.match(line) for line in done.stdout.splitlines())
+    found = {f"{r[1]}x{r[2]}": float(r[3]) for r in rows if r}
+    if done.returncode or not found:
+        raise SystemExit(f"ablations: {bench} {' '.join(options)}: {done.stdout}{done.stderr}")
+    return found
 
 
 def main() -> int:
@@ -59,12 +66,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--build", type=Path, default=Path("build/ablations"))
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=0.5, help="a shape and round")
+    parser.add_argument("--seconds", type=float, default=0.5, help="a shape and round (0.5)")
+    parser.add_argument("--build-only", action="store_true", help="compile, and measure nothing")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--isa", default="avx512_vnni")
     parser.add_argument("--shapes", default="1x8,1x32,1x128,8x128,1x512")
     arguments = parser.parse_args()
     benches = {trick: build(arguments.build, trick) for trick in VARIANTS}
+    if arguments.build_only:
+        return 0
     shapes = arguments.shapes.split(",")
     fixed = ["--isa", arguments.isa, "--threads", str(arguments.threads), "--models", "BERT-base"]
     fixed += ["--seconds", str(arguments.seconds), "--shapes", arguments.shapes]
@@ -73,7 +83,7 @@ def main() -> int:
         for trick, options in VARIANTS.items():
             for shape, time in measure(benches[trick], fixed + options).items():
                 best[trick][shape] = min(time, best[trick].get(shape, time))
-    print(f"{cpu_name()}, {arguments.threads} threads, {arguments.isa}, BERT-base, ms a call\n")
+    print(f"{date.today()}, {cpu_name()}, {arguments.threads} threads, {arguments.isa}, BERT-base, ms a call\n")
     print("| turned off | " + " | ".join(shapes) + " |\n|---|" + "---|" * len(shapes))
     for trick, times in best.items():
         cells = [

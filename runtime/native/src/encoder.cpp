@@ -1,8 +1,9 @@
 // A call from its check to its answers: a slot of memory, a plan, the team or the caller alone.
 //
 // A call computes nothing before every number that it was given is checked. It allocates nothing once a slot has grown to
-// what calls need (a first text of 512 tokens: 5 MB on two threads), and takes no lock: a busy team or slot is passed by.
-// Overhead of a call (no layers counted): 0.3 us for the checks of 8 tokens, 0.2 us to hand a job to a spinning team.
+// what its calls need (BERT-base, two threads: 6.6 MB for a text of 512 tokens), and takes no lock: a busy team or slot
+// is passed by. A call of 8 tokens to a model of one layer of 32 takes 1.6 us on one thread and 2.4 us on two (Zen 4),
+// all of this included.
 #include "encoder.h"
 
 #include <xmmintrin.h>

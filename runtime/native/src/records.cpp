@@ -1,4 +1,4 @@
-// Checking a description; records.h says what comes out. Costs 30 us for BERT-base's 200 records.
+// Checking a description; records.h says what comes out. 14 us for BERT-base (Zen 4).
 #include "records.h"
 
 #include <cstdlib>
