@@ -397,7 +397,7 @@ class Run:
         if not self.plan.quick or turn == 0:
             self.measure_roof(turn)
         for part in parts_of(self.plan):
-            if part.shape and not self._has_grid:
+            if part.shape and not self.has_grid:
                 continue
             if turn and self.plan.seconds is not None and self._cost(part) > self._left():
                 self._warn(f"--quick's time was spent in turn {turn + 1}, before {part.name}")
@@ -421,7 +421,8 @@ class Run:
         return True
 
     @property
-    def _has_grid(self) -> bool:
+    def has_grid(self) -> bool:
+        """Whether the task's graph is called with token ids, by every back end."""
         return self.subject.task in {"text-classification", "feature-extraction"}
 
     def _measure(self, row: Row, part: Part, turn: int) -> Any:
@@ -489,7 +490,7 @@ class Run:
     @property
     def reference(self) -> str:
         """The back end that all others are compared with."""
-        return REFERENCE if self._has_grid else PIPELINE
+        return REFERENCE if self.has_grid else PIPELINE
 
     def server_bound_ms(self) -> float:
         """The bound of the Server scenario, the same for all back ends and turns."""

@@ -56,6 +56,7 @@ def make_document(run: Run, about: About) -> Json:
     subject, plan, workload = run.subject, run.plan, run.workload
     lengths = sorted(run.journal.get(RUN, "lengths") or [])
     labels = list(subject.config.id2label.values())
+    grid = plan.grid if run.has_grid else ()
     with_labels = subject.task in {"text-classification", "token-classification"}
     return {
         "schema_version": SCHEMA_VERSION,
@@ -79,7 +80,7 @@ def make_document(run: Run, about: About) -> Json:
             "threads": run.threads,
             "turns": plan.turns,
             "warmup": plan.warmup,
-            "grid": [list(shape) for shape in plan.grid],
+            "grid": [list(shape) for shape in grid],
             "time_limit_s": plan.time_limit_s,
             "quick": plan.quick,
             "seed": _SEED,
@@ -98,7 +99,7 @@ def make_document(run: Run, about: About) -> Json:
         "roof": _roof(run),
         "operations": {
             f"{rows}x{length}": found
-            for rows, length in plan.grid
+            for rows, length in grid
             if (found := operations(subject.config.raw, rows, length)) is not None
         },
         "backends": [_backend(run, row, about) for row in run.rows],
@@ -188,7 +189,9 @@ def _scenarios(run: Run, id_: str) -> Json:
     if offline:
         found[OFFLINE] = {
             "texts_per_s": [turn["texts"] / turn["seconds"] for turn in offline],
-            "tokenization_s": [turn["tokenization_s"] for turn in offline],
+            "tokenization_s": [
+                turn["tokenization_s"] for turn in offline if turn["tokenization_s"] is not None
+            ],
             "texts": offline[0]["texts"],
         }
     if server:
