@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from leanbert_bench.journal import Journal
-from leanbert_bench.measuring import Run, Spec, Subject
+from leanbert_bench.measuring import Run
 from leanbert_bench.plan import FULL, Plan
+from leanbert_bench.rows import Spec, Subject
 from leanbert_bench.scenarios import SCENARIOS
 from leanbert_bench.workload import Workload
 

@@ -24,26 +24,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leanbert.errors import InputError, LeanBertError
+from leanbert_bench.ticker import Ticker, duration, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from leanbert_bench.measuring import Run, Spec, Subject
+    from leanbert_bench.measuring import Run
     from leanbert_bench.plan import Plan
     from leanbert_bench.results import About
-    from leanbert_bench.workload import Workload
 
 __all__ = ["add_arguments", "run"]
 
 _TASKS = (
     "text-classification", "feature-extraction", "token-classification", "question-answering",
 )  # fmt: skip
-_TOKENIZERS = (
-    "tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model",
-)  # fmt: skip
 _RESULTS = "results.json"
-_EVERY = 5.0  # seconds between lines where no terminal shows them
-_ENOUGH_LABELS = frozenset({"positive", "negative", "neutral"})
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -125,15 +120,16 @@ def run(args: argparse.Namespace) -> int:
     from leanbert_bench.measuring import Run
     from leanbert_bench.preparing import default_cache
     from leanbert_bench.results import About
+    from leanbert_bench.subjects import choose_specs, choose_subject, choose_workload
 
     begin = time.monotonic()
     plan = _plan(args)
     cache = (args.cache_dir or default_cache()).absolute()
     output, results = _outputs(args.output)
     threads = args.threads or allowed_cores()
-    subject = _subject(args, cache, threads)
-    workload = _workload(args, subject)
-    specs = _specs(args, subject)
+    subject = choose_subject(args, cache, threads)
+    workload = choose_workload(args, subject)
+    specs = choose_specs(args, subject)
     about = About(
         command=shlex.join(["leanbert", "bench", "run", *_given()]),
         machine=machine.describe(),
@@ -153,8 +149,8 @@ def run(args: argparse.Namespace) -> int:
         },
     )
     if journal.resumed:
-        _say(f"going on from the finished steps in {output / 'partial'}")
-    ticker = _Ticker(begin, plan.seconds)
+        say(f"going on from the finished steps in {output / 'partial'}")
+    ticker = Ticker(begin, plan.seconds)
     run_ = Run(
         plan, specs, subject, workload,
         threads=threads, cache=cache, journal=journal, begin=begin, say=ticker.say,
@@ -165,7 +161,7 @@ def run(args: argparse.Namespace) -> int:
         for row in run_.rows:
             if row.status == "skipped":
                 hint = f"; to have it: {row.install}" if row.install else ""
-                _say(f"{row.spec.name} is left out: {row.reason}{hint}")
+                say(f"{row.spec.name} is left out: {row.reason}{hint}")
         if not any(row.status == "ok" for row in run_.rows):
             raise InputError("no back end can run here; the lines above say why")
         _estimate(run_, ticker)
@@ -173,7 +169,7 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         _write(run_, replace(about, seconds=time.monotonic() - begin), results)
         journal.close()
-        _say(f"interrupted; the same command goes on from here ({output / 'partial'})")
+        say(f"interrupted; the same command goes on from here ({output / 'partial'})")
         raise
     document = _write(
         run_, replace(about, seconds=time.monotonic() - begin, complete=True), results
@@ -182,7 +178,7 @@ def run(args: argparse.Namespace) -> int:
     _report(document, output, results)
     failed = [row for row in run_.rows if row.status in {"failed", "timed_out"}]
     for row in failed:
-        _say(f"{row.spec.name} gave no result: {row.reason}")
+        say(f"{row.spec.name} gave no result: {row.reason}")
     return 1 if failed else 0
 
 
@@ -219,154 +215,7 @@ def _outputs(given: Path) -> tuple[Path, Path]:
     return folder, results
 
 
-def _subject(args: argparse.Namespace, cache: Path, threads: int) -> Subject:
-    from leanbert_bench.measuring import Subject
-
-    checkpoint, shape = args.checkpoint, args.random_weights
-    if shape:
-        from leanbert_bench.random_weights import random_checkpoint
-
-        _say(f"{shape}: a checkpoint with random weights; what it answers means nothing")
-        checkpoint = random_checkpoint(shape, cache, threads)
-    if checkpoint is None:
-        return _bundle_subject(args)
-    from leanbert.bundle import Bundle
-    from leanbert.bundle.config import parse_config, read_json
-    from leanbert_bench.preparing import weights_of
-
-    checkpoint = checkpoint.expanduser().absolute()
-    path = checkpoint / "config.json"
-    if not path.is_file():
-        raise InputError(f"{checkpoint}: has no config.json; give a checkpoint's directory")
-    config = parse_config(read_json(path), path)
-    if not any((checkpoint / name).is_file() for name in _TOKENIZERS):
-        raise InputError(f"{checkpoint}: has no tokenizer.json; save the fast tokenizer there")
-    digest, total = weights_of(checkpoint)
-    subject = Subject(
-        name=shape or checkpoint.resolve().name,
-        task=args.task or _task_of(config.raw, path),
-        config=config,
-        checkpoint=checkpoint,
-        weights_sha256=digest,
-        bytes=total,
-        random_weights=shape,
-    )
-    for bundle in args.bundle:
-        if set(Bundle.open(bundle).config.id2label.values()) != set(config.id2label.values()):
-            raise InputError(f"{bundle}: its labels are not those of {checkpoint}")
-    return subject
-
-
-def _bundle_subject(args: argparse.Namespace) -> Subject:
-    from leanbert.bundle import Bundle
-    from leanbert_bench.measuring import Subject
-
-    if not args.bundle:
-        raise InputError(
-            "which model? pass --checkpoint DIR (a Hugging Face checkpoint), "
-            "--random-weights bert-base (FinBERT's size, speed only), or --bundle DIR"
-        )
-    bundle = Bundle.open(args.bundle[0])
-    source = bundle.manifest.source if bundle.manifest else {}
-    return Subject(
-        name=bundle.path.resolve().name,
-        task=args.task or bundle.task or "text-classification",
-        config=bundle.config,
-        checkpoint=None,
-        weights_sha256=source.get("weights_sha256"),
-        bytes=bundle.size,
-    )
-
-
-def _task_of(config: dict[str, Any] | Any, where: Path) -> str:
-    heads = {
-        "ForSequenceClassification": "text-classification",
-        "ForTokenClassification": "token-classification",
-        "ForQuestionAnswering": "question-answering",
-        "Model": "feature-extraction",
-    }
-    names = [str(name) for name in config.get("architectures") or ()]
-    for name in names:
-        for head, task in heads.items():
-            if name.endswith(head):
-                return task
-    raise InputError(f"{where}: cannot tell the task of {', '.join(names) or 'it'}; pass --task")
-
-
-def _workload(args: argparse.Namespace, subject: Subject) -> Workload:
-    from leanbert_bench import workload as reading
-
-    labels = list(subject.config.id2label.values())
-    if args.input is None:
-        if args.labels or args.pair_column:
-            raise InputError("--labels and --pair-column name columns of --input")
-        found = reading.bundled_workload(args.limit)
-        named = {label.lower() for label in labels}
-        if subject.task == "question-answering":
-            raise InputError("question-answering needs questions: pass --input SQUAD.json")
-        fits = subject.task == "text-classification" and named == _ENOUGH_LABELS
-        if not fits or subject.random_weights:
-            found = replace(found, labels=None)
-        return found
-    if subject.task == "question-answering":
-        return reading.read_squad(args.input, args.limit)
-    if subject.task == "token-classification" and args.input.suffix.lower() != ".csv":
-        return reading.read_conll(args.input, args.limit)
-    found = reading.read_workload(
-        args.input,
-        text_column=args.text_column,
-        label_column=args.labels,
-        limit=args.limit,
-        pair_column=args.pair_column,
-    )
-    if subject.task == "text-classification":
-        reading.match_labels(found, labels, args.input)
-    elif found.labels is not None:
-        _check_numbers(found.labels, args.input)
-    return found
-
-
-def _check_numbers(labels: Sequence[str], where: Path) -> None:
-    try:
-        for label in labels:
-            float(label)
-    except ValueError as error:
-        raise InputError(f"{where}: a similarity is not a number: {error}") from None
-
-
-def _specs(args: argparse.Namespace, subject: Subject) -> list[Spec]:
-    from leanbert_bench.backends import BUNDLE, REGISTRY, backend_class
-    from leanbert_bench.measuring import Spec
-
-    wanted = [name.strip() for name in args.backends.split(",")] if args.backends else None
-    strange = sorted(set(wanted or ()) - set(REGISTRY))
-    if strange:
-        raise InputError(f"no back end {strange[0]!r}; there are {', '.join(REGISTRY)}")
-    specs = [
-        Spec(id_, kind.name, factory, kind.precision)
-        for id_, factory in REGISTRY.items()
-        if (wanted is None or id_ in wanted)
-        and (subject.checkpoint is not None)
-        and (kind := backend_class(factory))
-    ]
-    for bundle in args.bundle:
-        path = bundle.expanduser().resolve()
-        taken = {spec.id for spec in specs}
-        id_ = f"leanbert:{path.name}"
-        while id_ in taken:
-            id_ += "'"
-        specs.append(Spec(id_, f"LeanBERT, {path.name}", BUNDLE, _precision(path), path))
-    return specs
-
-
-def _precision(bundle: Path) -> str:
-    from leanbert.bundle import Bundle
-
-    manifest = Bundle.open(bundle).manifest
-    return "fp32" if manifest and manifest.recipe.get("name") == "fp32" else "int8"
-
-
-def _estimate(run_: Run, ticker: _Ticker) -> None:
+def _estimate(run_: Run, ticker: Ticker) -> None:
     """Say how long it will take, from the machine's speed and the model's operations."""
     from leanbert_bench.plan import estimate_seconds
 
@@ -389,8 +238,8 @@ def _estimate(run_: Run, ticker: _Ticker) -> None:
         peaks=peaks,
     )
     alive = sum(row.status == "ok" for row in run_.rows)
-    _say(
-        f"{alive} back end(s), {run_.plan.turns} turn(s): about {_duration(seconds)}; it may be "
+    say(
+        f"{alive} back end(s), {run_.plan.turns} turn(s): about {duration(seconds)}; it may be "
         "interrupted (Ctrl-C), the same command goes on"
     )
     ticker.expect(seconds)
@@ -398,44 +247,6 @@ def _estimate(run_: Run, ticker: _Ticker) -> None:
 
 def _median(values: Sequence[int]) -> float:
     return float(sorted(values)[len(values) // 2])
-
-
-class _Ticker:
-    """Says what is done now: on a terminal in one line that is overwritten, else a line each."""
-
-    def __init__(self, begin: float, budget: float | None) -> None:
-        self._begin = begin
-        self._expected = budget
-        self._tty = sys.stderr.isatty()
-        self._said = -_EVERY
-
-    def expect(self, seconds: float) -> None:
-        """How long the whole is thought to take."""
-        self._expected = seconds
-
-    def say(self, line: str) -> None:
-        elapsed = time.monotonic() - self._begin
-        left = ""
-        if self._expected and elapsed < self._expected:
-            left = f", about {_duration(self._expected - elapsed)} left"
-        clock = f"[{_duration(elapsed)}{left}]"
-        lasting = line.startswith("warning:") or "failed:" in line or "timed out:" in line
-        if not self._tty and not lasting and elapsed - self._said < _EVERY:
-            return
-        self._said = elapsed
-        if self._tty:
-            end = "\n" if lasting else ""
-            sys.stderr.write(f"\r\x1b[K{clock} {line}{end}")
-        else:
-            sys.stderr.write(f"{clock} {line}\n")
-        sys.stderr.flush()
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes >= 60:
-        return f"{minutes // 60} h {minutes % 60:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 def _after_turn(run_: Run, about: About, results: Path, begin: float, turn: int) -> None:
@@ -474,14 +285,8 @@ def _report(document: dict[str, Any], output: Path, results: Path) -> None:
     try:
         write_reports(document, output)
     except LeanBertError as error:
-        _say(f"no report was drawn: {error}")
-    _say(f"wrote {results} and the reports in {output}")
-
-
-def _say(line: str) -> None:
-    clear = "\r\x1b[K" if sys.stderr.isatty() else ""
-    sys.stderr.write(f"{clear}leanbert: bench: {line}\n")
-    sys.stderr.flush()
+        say(f"no report was drawn: {error}")
+    say(f"wrote {results} and the reports in {output}")
 
 
 def _given() -> list[str]:

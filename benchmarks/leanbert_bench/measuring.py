@@ -10,113 +10,35 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from random import Random
 from typing import TYPE_CHECKING, Any
 
-from leanbert_bench.backends import REFERENCE, backend_class, missing_packages
-from leanbert_bench.backends.base import sorted_batches
+from leanbert_bench.answering import collect_answers
+from leanbert_bench.backends import REFERENCE, backend_class
 from leanbert_bench.cold import cold_start
 from leanbert_bench.machine import BusyClock
+from leanbert_bench.memory import measure_memory
 from leanbert_bench.plan import Part, Plan, parts_of
 from leanbert_bench.roof import MODULE as ROOF
+from leanbert_bench.rows import RUN, Bench, Row, Spec, Subject, ask_to_load, screen
 from leanbert_bench.runner import WorkerError, WorkerProcess, WorkerTimeoutError
-from leanbert_bench.scenarios import (
-    OFFLINE,
-    SAMPLES_PER_QUERY,
-    SERVER,
-    SINGLE_STREAM,
-    Attempt,
-    RateSearch,
-)
+from leanbert_bench.turns import measure_part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from leanbert.bundle import ModelConfig
-    from leanbert_bench.backends import Backend
     from leanbert_bench.journal import Journal
     from leanbert_bench.workload import Workload
 
-__all__ = [
-    "PIPELINE",
-    "RUN",
-    "Row",
-    "Run",
-    "Spec",
-    "Subject",
-    "answer_rows",
-]
+__all__ = ["Run"]
 
-RUN = "run"
-"""The journal's name for what belongs to no back end."""
-
-PIPELINE = "transformers-pipeline"
-"""The reference of tasks whose decoding is more than a softmax."""
-
-_BOUND_OVER_REFERENCE = 4.0
-"""The Server scenario's bound: so many times the reference's median latency of one text."""
-
-_FALLBACK_BOUND_MS = 100.0
-_CHUNK = 100  # texts of one command, so that a time limit means a hang and not a large file
-_MIXED_CHUNK = 50
 _FEW_ROWS = 16  # to calibrate random weights on
-_FEW_WORDS = 100  # any vocabulary has as many, where the config does not tell its size
-_LEAST_QUERIES, _MOST_QUERIES = 60, 2000  # of one attempt in Server
 _BUSY = 0.15  # cores
 _QUICK_PREPARE, _QUICK_LOAD = 0.45, 0.6  # shares of the budget until which these may begin
 _ORDER_OF_QUICK = (
     REFERENCE, "leanbert-int8-native", "leanbert-int8-onnxruntime", "optimum-int8",
     "openvino-int8", "ctranslate2-int8", "pytorch-dynamic-int8", "transformers-pipeline",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Spec:
-    """A back end to be measured."""
-
-    id: str
-    name: str
-    factory: str
-    """``module:Class`` of a :class:`~leanbert_bench.backends.Backend`."""
-    precision: str
-    bundle: Path | None = None
-    """The bundle that the user named, if it measures one."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """The model that all back ends run."""
-
-    name: str
-    task: str
-    config: ModelConfig
-    checkpoint: Path | None
-    """``None`` where only given bundles are measured."""
-    weights_sha256: str | None
-    bytes: int
-    random_weights: str | None = None
-
-
-@dataclass
-class Row:
-    """A back end in a run."""
-
-    spec: Spec
-    kind: type[Backend]
-    status: str = "ok"
-    reason: str | None = None
-    install: str | None = None
-    model: Path | None = None
-    worker: WorkerProcess | None = field(default=None, repr=False)
-
-    def drop(self, status: str, reason: str, install: str | None = None) -> None:
-        """End it: its row says why, and has no numbers."""
-        self.status, self.reason, self.install = status, reason, install
-        if self.worker is not None:
-            self.worker.close(at_once=True)
-            self.worker = None
 
 
 class Run:
@@ -149,12 +71,10 @@ class Run:
         say: Callable[[str], None] = lambda _: None,
         on_turn: Callable[[int], None] = lambda _: None,
     ) -> None:
-        self.plan = plan
-        self.subject = subject
-        self.workload = workload
-        self.threads = threads
-        self.journal = journal
-        self.warnings: list[str] = []
+        self.bench = Bench(plan, subject, workload, threads, journal)
+        self.plan, self.subject, self.workload = plan, subject, workload
+        self.threads, self.journal = threads, journal
+        self.warnings: list[str] = list(journal.get(RUN, "warnings") or [])
         self.rows = [Row(spec, backend_class(spec.factory)) for spec in specs]
         self._cache = cache
         self._say = say
@@ -172,24 +92,8 @@ class Run:
             failed = self.journal.get(row.spec.id, "failed")
             if failed:
                 row.drop(**failed)
-                continue
-            kind = row.kind
-            made_here = row.spec.bundle is None
-            if made_here and self.subject.checkpoint is None:
-                row.drop("skipped", "needs a checkpoint, and only bundles were given")
-                continue
-            if self.subject.task not in kind.tasks:
-                row.drop("skipped", f"this back end does no {self.subject.task}")
-                continue
-            needed = [*kind.requires, *(kind.makes_with if made_here else ())]
-            absent = missing_packages(name for name in needed if name != "leanbert")
-            if absent:
-                what = "'leanbert[export]'" if kind.family == "leanbert" else " ".join(absent)
-                row.drop("skipped", f"{', '.join(absent)} not installed", f"pip install {what}")
-                continue
-            reason = kind.why_not(self.subject.config) or _no_pipeline(kind, self.subject.task)
-            if reason:
-                row.drop("skipped", reason)
+            else:
+                screen(row, self.subject)
 
     def measure_roof(self, turn: int) -> dict[str, Any] | None:
         """One sample of the machine's limit, as :mod:`leanbert_bench.roof` finds it."""
@@ -285,7 +189,7 @@ class Run:
             late = self.plan.seconds is not None and (
                 self._elapsed() + row.kind.seconds_to_load > _QUICK_LOAD * self.plan.seconds
             )
-            if late and row.spec.id != self.reference:
+            if late and row.spec.id != self.bench.reference:
                 row.drop("skipped", "left out by --quick, whose time is spent; run without --quick")
                 continue
             self._say(f"load {row.spec.name}")
@@ -297,76 +201,15 @@ class Run:
     def _load(self, row: Row) -> None:
         id_ = row.spec.id
         row.worker = WorkerProcess(row.spec.factory, self.threads)
-        _read_into_page_cache(self._model(row))
-        reply = self._ask_to_load(row, row.worker)
+        _read_into_page_cache(row.prepared)
+        reply = ask_to_load(self.bench, row, row.worker, self._limit)
         if self.journal.get(id_, "load") is None:
             self.journal.put(id_, "load", reply)
         if self.journal.get(RUN, "lengths") is None and self.workload.questions is None:
             texts = self.workload.texts[:2000]
             found = row.worker.ask("lengths", self._limit, texts=texts)
             self.journal.put(RUN, "lengths", found["lengths"])
-        if self.subject.random_weights:
-            return
-        if self.subject.task in {"token-classification", "question-answering"}:
-            self._predict(row, row.worker)
-        else:
-            self._score(row, row.worker)
-
-    def _ask_to_load(self, row: Row, worker: WorkerProcess) -> dict[str, Any]:
-        checkpoint = self.subject.checkpoint
-        return worker.ask(
-            "load",
-            self._limit,
-            model=str(self._model(row)),
-            checkpoint=str(checkpoint) if checkpoint else None,
-            task=self.subject.task,
-            threads=self.threads,
-            items=self.workload.items[:1],
-        )
-
-    def _predict(self, row: Row, worker: WorkerProcess) -> None:
-        items = [self.workload.items[i] for i in answer_rows(self.workload, self.plan)]
-        if self.journal.get(row.spec.id, "answers") is not None:
-            return
-        answers: list[Any] = []
-        for i in range(0, len(items), _CHUNK // 4):
-            part = items[i : i + _CHUNK // 4]
-            answers += worker.ask("predict", self._limit, items=part)["answers"]
-        self.journal.put(row.spec.id, "answers", answers)
-
-    def _score(self, row: Row, worker: WorkerProcess) -> None:
-        rows = answer_rows(self.workload, self.plan)
-        for step, texts in self._columns(rows):
-            if self.journal.get(row.spec.id, step) is None:
-                scores = self._in_chunks(worker, texts)
-                self.journal.put(row.spec.id, step, scores)
-        few = [self.workload.texts[i] for i in rows[: self.plan.invariance_rows]]
-        lengths = worker.ask("lengths", self._limit, texts=few)["lengths"]
-        shuffled = list(range(len(few)))
-        Random(0).shuffle(shuffled)  # noqa: S311 - an order, not a secret
-        ways = {
-            "sorted": sorted_batches(lengths, 32),
-            "shuffled": [shuffled[i : i + 32] for i in range(0, len(few), 32)],
-        }
-        for way, batches in ways.items():
-            if self.journal.get(row.spec.id, f"scores {way}") is None:
-                found = worker.ask("scores", self._limit, texts=few, batches=batches)["scores"]
-                self.journal.put(row.spec.id, f"scores {way}", found)
-
-    def _columns(self, rows: Sequence[int]) -> list[tuple[str, list[str]]]:
-        texts = self.workload.texts
-        found = [("scores alone", [texts[i] for i in rows])]
-        if self.workload.pairs is not None:
-            found.append(("scores of pairs", [self.workload.pairs[i] for i in rows]))
-        return found
-
-    def _in_chunks(self, worker: WorkerProcess, texts: Sequence[str]) -> list[list[float]]:
-        scores: list[list[float]] = []
-        for i in range(0, len(texts), _CHUNK):
-            part = list(texts[i : i + _CHUNK])
-            alone = [[k] for k in range(len(part))]
-            scores += worker.ask("scores", self._limit, texts=part, batches=alone)["scores"]
-        return scores
+        collect_answers(self.bench, id_, row.worker, self._limit)
 
     def _cold_all(self) -> None:
         for i in range(self.plan.cold_starts):
@@ -379,7 +222,7 @@ class Run:
                 try:
                     found = cold_start(
                         row.spec.factory,
-                        self._model(row),
+                        row.prepared,
                         self.subject.checkpoint,
                         self.subject.task,
                         self.threads,
@@ -397,7 +240,7 @@ class Run:
         if not self.plan.quick or turn == 0:
             self.measure_roof(turn)
         for part in parts_of(self.plan):
-            if part.shape and not self._has_grid:
+            if part.shape and not self.bench.has_grid:
                 continue
             if turn and self.plan.seconds is not None and self._cost(part) > self._left():
                 self._warn(f"--quick's time was spent in turn {turn + 1}, before {part.name}")
@@ -412,94 +255,15 @@ class Run:
                 self._say(f"turn {turn + 1}, {part.name}: {row.spec.name}")
                 start = time.monotonic()
                 try:
-                    found = self._measure(row, part, turn)
+                    found = measure_part(
+                        self.bench, row.spec.id, row.running, part, turn, self._limit
+                    )
                 except WorkerError as error:
                     self._fail(row, error)
                     continue
                 self._spent[row.spec.id, part.name] = time.monotonic() - start
                 self.journal.put(row.spec.id, step, found)
         return True
-
-    @property
-    def _has_grid(self) -> bool:
-        return self.subject.task in {"text-classification", "feature-extraction"}
-
-    def _measure(self, row: Row, part: Part, turn: int) -> Any:
-        plan, worker = self.plan, row.worker
-        if worker is None:
-            raise WorkerError("is not running")
-        if part.shape:
-            return worker.ask(
-                "grid",
-                self._limit,
-                rows=part.shape[0],
-                length=part.shape[1],
-                vocabulary=int(self.subject.config.raw.get("vocab_size", _FEW_WORDS)),
-                warmup=plan.warmup,
-                seconds=plan.grid_seconds,
-                most=1000,
-            )["ms"]
-        if part.name == SERVER:
-            return self._serve(row, worker, turn)
-        if part.name == OFFLINE:
-            items = self.workload.drawn(turn, plan.offline)
-            warm = min(len(items), 32 * plan.warmup)
-            found = worker.ask("offline", self._limit, items=items, warmup=warm)
-            return {**found, "texts": len(items)}
-        single = part.name == SINGLE_STREAM
-        size, queries = (1, plan.single) if single else (SAMPLES_PER_QUERY, plan.multi)
-        return worker.ask(
-            "latency",
-            self._limit,
-            items=self.workload.drawn(turn, size * queries),
-            size=size,
-            warmup=min(plan.warmup, queries),
-            seconds=plan.scenario_seconds,
-        )["ms"]
-
-    def _serve(self, row: Row, worker: WorkerProcess, turn: int) -> dict[str, Any]:
-        bound = self.server_bound_ms()
-        first, later = self.plan.server_attempts
-        attempts = later if turn else first
-        before = self.journal.get(row.spec.id, f"turn {turn - 1}: {SERVER}")
-        if before and before["qps"]:
-            search = RateSearch(before["qps"], attempts)
-        else:
-            single = self.journal.get(row.spec.id, f"turn {turn}: {SINGLE_STREAM}")
-            mean = sum(single) / len(single) if single else bound / _BOUND_OVER_REFERENCE
-            search = RateSearch.from_service_time(mean, attempts)
-        items = self.workload.drawn(turn, 256)
-        made = []
-        while (qps := search.next_qps) is not None:
-            queries = round(qps * self.plan.server_seconds)
-            found = worker.ask(
-                "server",
-                self._limit,
-                items=items,
-                qps=qps,
-                queries=max(_LEAST_QUERIES, min(queries, _MOST_QUERIES)),
-                bound_ms=bound,
-                seed=turn,
-            )
-            attempt = Attempt(qps, found["p99_ms"], found["held"])
-            search.tell(attempt)
-            made.append({"qps": qps, "p99_ms": attempt.p99_ms, "held": attempt.held})
-        return {"attempts": made, "qps": search.best_qps or 0.0}
-
-    @property
-    def reference(self) -> str:
-        """The back end that all others are compared with."""
-        return REFERENCE if self._has_grid else PIPELINE
-
-    def server_bound_ms(self) -> float:
-        """The bound of the Server scenario, the same for all back ends and turns."""
-        kept = self.journal.get(RUN, "server bound")
-        if kept is None:
-            single = self.journal.get(self.reference, f"turn 0: {SINGLE_STREAM}")
-            middle = sorted(single)[len(single) // 2] if single else None
-            bound = _BOUND_OVER_REFERENCE * middle if middle else _FALLBACK_BOUND_MS
-            kept = self.journal.put(RUN, "server bound", bound)
-        return float(kept)
 
     def _peaks(self) -> None:
         """Of the processes that took turns: what stands if no fresh one is measured."""
@@ -518,42 +282,11 @@ class Run:
                 continue
             self._say(f"memory: {row.spec.name}")
             try:
-                found = self._memory(row)
+                found = measure_memory(self.bench, row, self._limit, self._warn)
             except (WorkerError, OSError) as error:
                 self._warn(f"{row.spec.name}: memory not measured: {error}")
                 continue
             self.journal.put(row.spec.id, "memory", found)
-
-    def _memory(self, row: Row) -> dict[str, Any]:
-        begin = time.monotonic()
-        sizes: dict[str, float] = {}
-        with WorkerProcess(row.spec.factory, self.threads) as worker:
-            self._ask_to_load(row, worker)
-            done = 0
-            for count in self.plan.memory_counts:
-                while done < count:
-                    left = self.plan.memory_seconds - (time.monotonic() - begin)
-                    if left <= 0:
-                        self._warn(
-                            f"{row.spec.name}: {self.plan.memory_seconds:.0f} s were over before "
-                            f"{count:,} texts of mixed lengths"
-                        )
-                        break
-                    found = worker.ask(
-                        "mixed",
-                        self._limit,
-                        first=done,
-                        count=min(500, count - done),
-                        chunk=_MIXED_CHUNK,
-                        seconds=left,
-                    )
-                    done += found["done"]
-                if done < count:
-                    break
-                if found["rss_mib"] is not None:
-                    sizes[str(count)] = found["rss_mib"]
-            peak = worker.ask("memory", self._limit)["peak_mib"]
-        return {"peak_rss_mib": peak, "rss_mib_after": sizes}
 
     # --- helpers
 
@@ -587,12 +320,6 @@ class Run:
         rest.sort(key=lambda row: place.get(row.spec.id, len(place)))
         return [*rest[:1], *given, *rest[1:]]
 
-    @staticmethod
-    def _model(row: Row) -> Path:
-        if row.model is None:
-            raise WorkerError("is not prepared")
-        return row.model
-
     def _fail(self, row: Row, error: Exception) -> None:
         status = "timed_out" if isinstance(error, WorkerTimeoutError) else "failed"
         row.drop(status, " ".join(str(error).split()))
@@ -601,6 +328,7 @@ class Run:
 
     def _warn(self, line: str) -> None:
         self.warnings.append(line)
+        self.journal.put(RUN, "warnings", self.warnings)
         self._say(f"warning: {line}")
 
     def _note_busy(self, turn: int) -> None:
@@ -619,22 +347,6 @@ class Run:
         if self._roof is not None:
             self._roof.close(at_once=at_once)
             self._roof = None
-
-
-def answer_rows(workload: Workload, plan: Plan) -> list[int]:
-    """The rows that answers are compared on: all, or a seeded sample where there are many."""
-    rows = list(range(len(workload.texts)))
-    if len(rows) > plan.accuracy_rows:
-        rows = sorted(Random(0).sample(rows, plan.accuracy_rows))  # noqa: S311 - not a secret
-    return rows
-
-
-def _no_pipeline(kind: type[Backend], task: str) -> str | None:
-    if kind.family != "leanbert":
-        return None
-    from leanbert.pipelines import TASKS
-
-    return None if task in TASKS else f"this LeanBERT does no {task}"
 
 
 def _read_into_page_cache(folder: Path) -> None:

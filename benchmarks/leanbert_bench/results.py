@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from leanbert import __version__
 from leanbert.bundle import MANIFEST, file_sha256
-from leanbert_bench import metrics
 from leanbert_bench.installed import installed_bytes
-from leanbert_bench.measuring import RUN, answer_rows
+from leanbert_bench.judging import accuracy, batch_invariance
 from leanbert_bench.operations import operations
 from leanbert_bench.plan import parts_of
+from leanbert_bench.rows import RUN
 from leanbert_bench.runner import VARIABLES
 from leanbert_bench.scenarios import (
     MULTI_STREAM,
@@ -22,11 +22,13 @@ from leanbert_bench.scenarios import (
     SERVER,
     SINGLE_STREAM,
 )
+from leanbert_bench.turns import server_bound_ms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from leanbert_bench.measuring import Row, Run
+    from leanbert_bench.measuring import Run
+    from leanbert_bench.rows import Row
     from leanbert_bench.workload import Workload
 
 __all__ = ["SCHEMA_VERSION", "About", "make_document"]
@@ -56,6 +58,7 @@ def make_document(run: Run, about: About) -> Json:
     subject, plan, workload = run.subject, run.plan, run.workload
     lengths = sorted(run.journal.get(RUN, "lengths") or [])
     labels = list(subject.config.id2label.values())
+    grid = plan.grid if run.bench.has_grid else ()
     with_labels = subject.task in {"text-classification", "token-classification"}
     return {
         "schema_version": SCHEMA_VERSION,
@@ -79,11 +82,11 @@ def make_document(run: Run, about: About) -> Json:
             "threads": run.threads,
             "turns": plan.turns,
             "warmup": plan.warmup,
-            "grid": [list(shape) for shape in plan.grid],
+            "grid": [list(shape) for shape in grid],
             "time_limit_s": plan.time_limit_s,
             "quick": plan.quick,
             "seed": _SEED,
-            "reference": run.reference,
+            "reference": run.bench.reference,
             "scenarios": list(plan.scenarios),
         },
         "data": {
@@ -98,7 +101,7 @@ def make_document(run: Run, about: About) -> Json:
         "roof": _roof(run),
         "operations": {
             f"{rows}x{length}": found
-            for rows, length in plan.grid
+            for rows, length in grid
             if (found := operations(subject.config.raw, rows, length)) is not None
         },
         "backends": [_backend(run, row, about) for row in run.rows],
@@ -166,8 +169,8 @@ def _backend(run: Run, row: Row, about: About) -> Json:
             "peak_rss_mib": memory.get("peak_rss_mib") or journal.get(id_, "peak"),
             "rss_mib_after": memory.get("rss_mib_after", {}),
         },
-        "accuracy": _accuracy(run, id_),
-        "batch_invariance": _batch_invariance(run, id_),
+        "accuracy": accuracy(run.bench, id_),
+        "batch_invariance": batch_invariance(run.bench, id_),
     }
 
 
@@ -188,12 +191,14 @@ def _scenarios(run: Run, id_: str) -> Json:
     if offline:
         found[OFFLINE] = {
             "texts_per_s": [turn["texts"] / turn["seconds"] for turn in offline],
-            "tokenization_s": [turn["tokenization_s"] for turn in offline],
+            "tokenization_s": [
+                turn["tokenization_s"] for turn in offline if turn["tokenization_s"] is not None
+            ],
             "texts": offline[0]["texts"],
         }
     if server:
         found[SERVER] = {
-            "bound_ms": run.server_bound_ms(),
+            "bound_ms": server_bound_ms(run.bench),
             "attempts": [
                 {"turn": i, **attempt}
                 for i, turn in enumerate(server)
@@ -216,120 +221,9 @@ def _bundle(row: Row, about: Json) -> Json | None:
     return {"manifest_sha256": digest, "recipe": recipe, **about}
 
 
-def _batch_invariance(run: Run, id_: str) -> Json | None:
-    import numpy as np
-
-    ways = [run.journal.get(id_, f"scores {way}") for way in ("alone", "sorted", "shuffled")]
-    if any(way is None for way in ways):
-        return None
-    alone, ordered, shuffled = (np.array(way) for way in ways)
-    rows = len(ordered)
-    return {"rows": rows, **metrics.batch_changes(alone[:rows], ordered, shuffled)}
-
-
-def _accuracy(run: Run, id_: str) -> Json | None:
-    task = run.subject.task
-    if task == "token-classification":
-        return _tag_accuracy(run, id_)
-    if task == "question-answering":
-        return _answer_accuracy(run, id_)
-    return _score_accuracy(run, id_)
-
-
-def _score_accuracy(run: Run, id_: str) -> Json | None:
-    import numpy as np
-
-    from leanbert_bench.workload import match_labels
-
-    kept, base = (run.journal.get(name, "scores alone") for name in (id_, run.reference))
-    if kept is None:
-        return None
-    workload, rows = run.workload, answer_rows(run.workload, run.plan)
-    scores = np.array(kept)
-    found: Json = {"rows": len(rows)}
-    classifies = run.subject.task == "text-classification" and scores.shape[1] > 1
-    labels = list(run.subject.config.id2label.values())
-    if classifies and workload.labels is not None:
-        truth = np.array(match_labels(workload, labels, workload.name))[rows]
-        found |= {
-            "accuracy": metrics.accuracy(scores, truth),
-            "macro_f1": metrics.macro_f1(scores, truth),
-            "ece": metrics.calibration_error(scores, truth),
-        }
-    if id_ != run.reference and base is not None:
-        reference = np.array(base)
-        found |= metrics.nearness(scores, reference)
-        if classifies:
-            texts = [workload.texts[i] for i in rows]
-            count, listed = metrics.flips(scores, reference, texts, labels)
-            found |= {
-                "agreement": 1 - count / len(rows),
-                "flips": listed,
-                "flips_count": count,
-            }
-    others = run.journal.get(id_, "scores of pairs")
-    if others is not None and workload.labels is not None:
-        pairs = np.array(others)
-        lengths = np.linalg.norm(scores, axis=1) * np.linalg.norm(pairs, axis=1)
-        cosines = (scores * pairs).sum(axis=1) / np.maximum(lengths, 1e-12)
-        expected = [float(workload.labels[i]) for i in rows]
-        found["spearman"] = metrics.spearman(cosines.tolist(), expected)
-    return found
-
-
-def _tag_accuracy(run: Run, id_: str) -> Json | None:
-    answers = run.journal.get(id_, "answers")
-    workload, rows = run.workload, answer_rows(run.workload, run.plan)
-    if answers is None or workload.words is None:
-        return None
-    ours = [tags_of(found, workload.words[i]) for i, found in zip(rows, answers, strict=True)]
-    result: Json = {"rows": len(rows)}
-    if workload.tags is not None:
-        result["entity_f1"] = metrics.entity_f1(ours, [workload.tags[i] for i in rows])
-    base = run.journal.get(run.reference, "answers")
-    if base is not None and id_ != run.reference:
-        theirs = [tags_of(found, workload.words[i]) for i, found in zip(rows, base, strict=True)]
-        result["agreement"] = sum(a == b for a, b in zip(ours, theirs, strict=True)) / len(rows)
-    return result
-
-
-def _answer_accuracy(run: Run, id_: str) -> Json | None:
-    answers = run.journal.get(id_, "answers")
-    workload, rows = run.workload, answer_rows(run.workload, run.plan)
-    if answers is None:
-        return None
-    ours = [str(found["answer"]) for found in answers]
-    result: Json = {"rows": len(rows)}
-    if workload.truths is not None:
-        truths = [workload.truths[i] for i in rows]
-        both = list(zip(ours, truths, strict=True))
-        result["exact_match"] = sum(metrics.exact_match(a, t) for a, t in both) / len(rows)
-        result["f1"] = sum(metrics.token_f1(a, t) for a, t in both) / len(rows)
-    base = run.journal.get(run.reference, "answers")
-    if base is not None and id_ != run.reference:
-        same = sum(a == str(b["answer"]) for a, b in zip(ours, base, strict=True))
-        result["agreement"] = same / len(rows)
-    return result
-
-
-def tags_of(found: Sequence[Json], words: Sequence[str]) -> list[str]:
-    """Grouped entities, placed by character, as a tag for each word of a joined sentence."""
-    tags = ["O"] * len(words)
-    begin = 0
-    spans = []
-    for word in words:
-        spans.append((begin, begin + len(word)))
-        begin += len(word) + 1
-    for entity in found:
-        inside = [i for i, (a, b) in enumerate(spans) if a < entity["end"] and entity["start"] < b]
-        for k, i in enumerate(inside):
-            tags[i] = f"{'I' if k else 'B'}-{entity['entity_group']}"
-    return tags
-
-
 def _drift(run: Run) -> list[str]:
     """A warning if the reference itself ran at different speeds from turn to turn."""
-    turns = _turns(run, run.reference, SINGLE_STREAM)
+    turns = _turns(run, run.bench.reference, SINGLE_STREAM)
     middles = [sorted(samples)[len(samples) // 2] for samples in turns if samples]
     if len(middles) < 2 or max(middles) < _DRIFT * min(middles):
         return []

@@ -12,11 +12,13 @@ import pytest
 
 from bench_models import LABELS, SMALL, checkpoint, new_run, subject, workload
 from leanbert_bench import measuring
+from leanbert_bench.answering import answer_rows
 from leanbert_bench.backends import REFERENCE
 from leanbert_bench.document import check_document
 from leanbert_bench.journal import Journal
-from leanbert_bench.measuring import Run, answer_rows
-from leanbert_bench.results import About, make_document, tags_of
+from leanbert_bench.judging import tags_of
+from leanbert_bench.measuring import Run
+from leanbert_bench.results import About, make_document
 
 ABOUT = About("leanbert bench run", {"cpu": "A CPU"}, {"numpy": "2"}, None, 1.0, True)
 TROUBLED = (

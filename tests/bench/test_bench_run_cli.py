@@ -73,6 +73,27 @@ def test_a_run_writes_results_and_reports_and_names_who_failed(
     assert not (out / "partial").exists()
 
 
+def test_ctrl_c_keeps_what_is_done(
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fakes(monkeypatch, "Fake")
+
+    def interrupted(run: measuring.Run) -> None:
+        run.journal.put(backends.REFERENCE, "cold 0", {"seconds": 1.0})
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(measuring.Run, "execute", interrupted)
+        assert main(["bench", "run", *words, *FEW]) == 130
+    assert "the same command goes on from here" in capsys.readouterr().err
+    assert not read_document(tmp_path / "out")["complete"]
+    steps = (tmp_path / "out" / "partial" / "steps.jsonl").read_text().splitlines()
+    assert [json.loads(step)[:2] for step in steps][-1] == [backends.REFERENCE, "cold 0"]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -1,0 +1,62 @@
+"""Says what a run does now: on a terminal in one line that is overwritten, else a line at times."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+__all__ = ["Ticker", "duration", "say"]
+
+_EVERY = 5.0  # seconds between lines where no terminal shows them
+
+
+class Ticker:
+    """The clock of a run.
+
+    Args:
+        begin: :func:`time.monotonic` of its beginning.
+        expected: seconds that it is thought to take; ``None`` if nobody knows yet.
+    """
+
+    def __init__(self, begin: float, expected: float | None) -> None:
+        self._begin = begin
+        self._expected = expected
+        self._tty = sys.stderr.isatty()
+        self._said = -_EVERY
+
+    def expect(self, seconds: float) -> None:
+        """How long the whole is thought to take."""
+        self._expected = seconds
+
+    def say(self, line: str) -> None:
+        """Show the step that begins now; warnings and failures stay to be read."""
+        elapsed = time.monotonic() - self._begin
+        left = ""
+        if self._expected and elapsed < self._expected:
+            left = f", about {duration(self._expected - elapsed)} left"
+        clock = f"[{duration(elapsed)}{left}]"
+        lasting = line.startswith("warning:") or "failed:" in line or "timed out:" in line
+        if not self._tty and not lasting and elapsed - self._said < _EVERY:
+            return
+        self._said = elapsed
+        if self._tty:
+            end = "\n" if lasting else ""
+            sys.stderr.write(f"\r\x1b[K{clock} {line}{end}")
+        else:
+            sys.stderr.write(f"{clock} {line}\n")
+        sys.stderr.flush()
+
+
+def duration(seconds: float) -> str:
+    """For people: ``1 h 05 min``, ``4 min 10 s``."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def say(line: str) -> None:
+    """A line that stays, beside whatever shows the progress."""
+    clear = "\r\x1b[K" if sys.stderr.isatty() else ""
+    sys.stderr.write(f"{clear}leanbert: bench: {line}\n")
+    sys.stderr.flush()
