@@ -70,6 +70,13 @@ def engines_of(name: str, bundle: Path, isa: str | None = None) -> list[Contesta
     ]
 
 
+def in_throughput_mode(name: str, bundle: Path) -> Contestant:
+    """A bundle on ONNX Runtime as ``mode="throughput"`` computes a batch of several texts."""
+    return Contestant(
+        f"LeanBERT onnxruntime in throughput mode, {name}", "leanbert-workers", bundle.absolute()
+    )
+
+
 def prepare(
     kind: str, checkpoint: Path, folder: Path, output: str, calibration: Path | None = None
 ) -> Path:

@@ -121,7 +121,8 @@ def table(results: Json) -> str:
         for row in found["times"]["rows"]:
             for engine in ("onnxruntime", "native"):
                 graph = row["graphs"].get(f"LeanBERT {engine}, int8")
-                cells.append(f"{1 / graph['ratio']['median']:.1f}" if graph else "")
+                ratio = next(iter(graph["ratios"].values()))["median"] if graph else None
+                cells.append(f"{1 / ratio:.1f}" if ratio else "")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -11,6 +11,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -86,6 +87,22 @@ class LeanBertOnnxRuntime(LeanBert):
     """A bundle's graph on ONNX Runtime."""
 
     engine = "onnxruntime"
+
+
+class LeanBertWorkers(Graph):
+    """ONNX Runtime in throughput mode: one session of one thread, a share of the rows a worker."""
+
+    def __init__(self, model: Path, threads: int, output: str) -> None:
+        super().__init__(model, threads, output)
+        self._graph = LeanBertOnnxRuntime(model, 1, output)
+        self._workers = ThreadPoolExecutor(threads)
+
+    def run(self, inputs: ModelInputs) -> Floats:
+        """See :meth:`Graph.run`."""
+        rows = np.arange(len(inputs["input_ids"]))
+        shares = [share for share in np.array_split(rows, self.threads) if len(share)]
+        parts = [{name: array[share] for name, array in inputs.items()} for share in shares]
+        return np.concatenate(list(self._workers.map(self._graph.run, parts)))
 
 
 class LeanBertNative(LeanBert):
@@ -207,6 +224,7 @@ class Torch(Graph):
 KINDS: dict[str, type[Graph]] = {
     "leanbert-onnxruntime": LeanBertOnnxRuntime,
     "leanbert-native": LeanBertNative,
+    "leanbert-workers": LeanBertWorkers,
     "optimum": Optimum,
     "openvino": OpenVino,
     "torch": Torch,

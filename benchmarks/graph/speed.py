@@ -1,10 +1,11 @@
 r"""Time bundles and their peers, each in a process of its own, taking turns.
 
-By default the graphs alone: what a batch takes, and its ratio to Optimum's int8 preset for this
-CPU, or with --openvino to OpenVINO. A turn repeats a run for some time; ratios are paired by turn,
-so that what slows a whole turn cancels out. --end-to-end times whole pipelines instead, --load the
-way to the first answer and the memory then; give --shapes beside them to have the graphs too.
---isa holds the native engine, and nobody else, to other kernels than the CPU's best.
+By default the graphs alone: what a batch takes, and its share of the time of Optimum's int8 preset
+for this CPU, with --openvino of OpenVINO's too. A turn repeats a run for some time; ratios are
+paired by turn, so that what slows a whole turn cancels out. --end-to-end times whole pipelines
+instead, --load the way to the first answer and the memory then; give --shapes beside them to have
+the graphs too. --isa holds the native engine, and nobody else, to other kernels
+than the CPU's best.
 
 examples:
   python benchmarks/graph/speed.py --checkpoint finbert --bundle int8=build/finbert -o speed.json
@@ -40,6 +41,7 @@ from contestants import (
     Shape,
     all_closed,
     engines_of,
+    in_throughput_mode,
     interval,
     missing_openvino,
     named_bundle,
@@ -70,8 +72,9 @@ def time_graphs(
     threads: int,
     turns: int,
     seconds: float,
+    peers: int = 1,
 ) -> Json:
-    """Milliseconds of each graph at each shape, and the ratios to the first contestant.
+    """Milliseconds of each graph at each shape, and the ratios to the first ``peers`` contestants.
 
     Raises:
         WorkerError: a back end failed.
@@ -94,39 +97,46 @@ def time_graphs(
                         seconds=seconds,
                     )  # fmt: skip
                     found[name].append(median(reply["ms"]))
-            rows.append({"shape": f"{batch_size}x{length}", "graphs": summary(found)})
-    return {"reference": names[0], "rows": rows}
+            rows.append(
+                {"shape": f"{batch_size}x{length}", "graphs": summary(found, names[:peers])}
+            )
+    return {"peers": names[:peers], "rows": rows}
 
 
-def summary(found: dict[str, list[float]]) -> Json:
-    """Medians over turns, and the ratios to the first, with their 95% intervals.
+def summary(found: dict[str, list[float]], peers: Sequence[str]) -> Json:
+    """Medians over turns, and the ratios to each of the peers, with their 95% intervals.
 
     Args:
         found: one value a turn by the name of the back end.
+        peers: names among them.
     """
-    reference = next(iter(found.values()))
     return {
         name: {
             "ms": asdict(estimate(turns)),
-            "ratio": asdict(estimate(paired_ratios(turns, reference))),
+            "ratios": {
+                peer: asdict(estimate(paired_ratios(turns, found[peer])))
+                for peer in peers
+                if peer != name
+            },
         }
         for name, turns in found.items()
     }
 
 
 def markdown(graphs: Json) -> str:
-    """A line a shape: milliseconds of each back end, and the ratio to the reference."""
-    names = list(graphs["rows"][0]["graphs"])
-    head = [f"{graphs['reference']}, ms"]
-    head += [f"{name}, ms | ratio (95%)" for name in names if name != graphs["reference"]]
-    columns = 2 * len(names)
-    lines = ["| batch x tokens | " + " | ".join(head) + " |", "|---" * columns + "|"]
+    """A line a shape: milliseconds of each back end, and its share of each peer's time."""
+    peers = graphs["peers"]
+    head = ["batch x tokens", *(f"{peer}, ms" for peer in peers)]
+    for name in graphs["rows"][0]["graphs"]:
+        if name not in peers:
+            head += [f"{name}, ms", *(f"of {peer}'s time" for peer in peers)]
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for row in graphs["rows"]:
         cells = [row["shape"]]
         for name, found in row["graphs"].items():
             cells.append(f"{found['ms']['median']:.1f}")
-            if name != graphs["reference"]:
-                cells.append(interval(found["ratio"], 3))
+            if name not in peers:
+                cells += [interval(found["ratios"][peer]) for peer in peers]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -185,12 +195,15 @@ def measure(args: argparse.Namespace, work: Path) -> Json:
     }
     if args.shapes:
         document["graphs"] = time_graphs(
-            [peers[-1], *peers[:-1], *own] if args.openvino else [*peers, *own],
+            [*peers, *own, *(in_throughput_mode(*one) for one in bundles.items())]
+            if args.workers
+            else [*peers, *own],
             args.shapes,
             vocabulary=vocabulary_size(config),
             threads=args.threads,
             turns=args.turns,
             seconds=args.seconds,
+            peers=len(peers),
         )
     everyone = [*own, *peers, Contestant("transformers, PyTorch fp32", "torch", checkpoint)]
     if texts:
@@ -227,7 +240,11 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
         help="LeanBERT bundle of that checkpoint; may be repeated",
     )  # fmt: skip
     add("--optimum", type=Path, metavar="DIR", help="Optimum's int8 form, if it is made already")
-    add("--openvino", action="store_true", help="time OpenVINO, too: ratios are to its time")
+    add("--openvino", action="store_true", help="time OpenVINO, too, and give ratios to it")
+    add(
+        "--workers", action="store_true",
+        help="ONNX Runtime in throughput mode, too: the rows of a batch on a thread each",
+    )  # fmt: skip
     add("--isa", choices=("avx512_vnni", "avx2"), help="kernels of LeanBERT's native engine")
     add("--data", type=Path, metavar="DIR", help="folder of the public sets, with tokenizers")
     add("--work-dir", type=Path, metavar="DIR", help="keep and find again what is made")

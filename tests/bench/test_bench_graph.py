@@ -228,15 +228,15 @@ def test_openvino_says_how_to_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_ratios_are_paired_by_turn() -> None:
-    found = speed.summary({"peer": [10.0, 20.0, 40.0], "ours": [5.0, 12.0, 20.0]})
-    assert found["peer"]["ratio"]["turns"] == (1, 1, 1)
-    assert found["ours"]["ratio"]["turns"] == (0.5, 0.6, 0.5)
-    assert found["ours"]["ratio"]["median"] == 0.5
-    table = speed.markdown({"reference": "peer", "rows": [{"shape": "1x8", "graphs": found}]})
+    found = speed.summary({"peer": [10.0, 20.0, 40.0], "ours": [5.0, 12.0, 20.0]}, ["peer"])
+    assert found["peer"]["ratios"] == {}
+    assert found["ours"]["ratios"]["peer"]["turns"] == (0.5, 0.6, 0.5)
+    assert found["ours"]["ratios"]["peer"]["median"] == 0.5
+    table = speed.markdown({"peers": ["peer"], "rows": [{"shape": "1x8", "graphs": found}]})
     head, rule, row = table.splitlines()
-    assert head == "| batch x tokens | peer, ms | ours, ms | ratio (95%) |"
+    assert head == "| batch x tokens | peer, ms | ours, ms | of peer's time |"
     assert head.count("|") == rule.count("|") == row.count("|")
-    assert row == "| 1x8 | 20.0 | 12.0 | 0.500 (0.500–0.600) |"
+    assert row == "| 1x8 | 20.0 | 12.0 | 0.50 (0.50–0.60) |"
 
 
 def test_chunks_go_through_all_sentences_before_one_comes_again() -> None:
@@ -428,10 +428,18 @@ def test_a_model_that_cannot_be_loaded_ends_its_process(tmp_path: Path) -> None:
         )
 
 
+def test_workers_share_the_rows_of_a_batch(contestant: contestants.Contestant) -> None:
+    inputs = tokens.random_inputs(3, 5, 30)
+    alone = graphs.LeanBertOnnxRuntime(contestant.model, 1, graphs.LOGITS).run(inputs)
+    for threads in (1, 2, 4):
+        found = graphs.LeanBertWorkers(contestant.model, threads, graphs.LOGITS).run(inputs)
+        np.testing.assert_allclose(found, alone, atol=1e-6)
+
+
 def test_graphs_take_turns(contestant: contestants.Contestant) -> None:
     two = [contestant, replace(contestant, name="again")]
     found = speed.time_graphs(two, [(1, 4), (2, 8)], vocabulary=30, threads=1, turns=2, seconds=0.0)
-    assert found["reference"] == "ours"
+    assert found["peers"] == ["ours"]
     assert [row["shape"] for row in found["rows"]] == ["1x4", "2x8"]
     for row in found["rows"]:
         assert [len(row["graphs"][who]["ms"]["turns"]) for who in ("ours", "again")] == [2, 2]
