@@ -17,7 +17,7 @@ __all__ = ["check_labels", "labels_in_order"]
 _WITH_LABELS = ("text-classification", "token-classification")
 # The last product of a classification head in transformers' families: BERT, DistilBERT, ALBERT,
 # DeBERTa and ModernBERT; RoBERTa, ELECTRA and MPNet.
-_HEADS = ("classifier.weight", "classifier.out_proj.weight")
+_HEAD = re.compile(r"(.*\.)?classifier(\.out_proj)?\.weight")  # not DistilBERT's pre_classifier
 _UNNAMED = re.compile(r"LABEL_\d+")
 
 
@@ -36,7 +36,7 @@ def check_labels(checkpoint: Checkpoint) -> None:
     labels = checkpoint.config.id2label
     _check_both_ways(checkpoint)
     shapes = _shapes(checkpoint.path)
-    heads = {name: shape for name, shape in shapes.items() if name.endswith(_HEADS)}
+    heads = {name: shape for name, shape in shapes.items() if _HEAD.fullmatch(name)}
     for name, shape in heads.items():
         if shape[0] != len(labels):
             raise CheckpointError(

@@ -7,7 +7,7 @@ from typing import Any
 
 from leanbert.errors import InputError
 
-__all__ = ["check_count", "merge_tokenizer_kwargs"]
+__all__ = ["check_count", "check_text", "merge_tokenizer_kwargs"]
 
 
 def check_count(name: str, value: object, most: int = 1 << 20) -> None:
@@ -19,6 +19,17 @@ def check_count(name: str, value: object, most: int = 1 << 20) -> None:
     whole = isinstance(value, int) and not isinstance(value, bool)
     if value is not None and not (whole and 1 <= int(str(value)) <= most):
         raise InputError(f"{name} is {value!r}; it must be a whole number from 1 to {most}")
+
+
+def check_text(item: object, number: int) -> str:
+    """``item``, the input of this number, where nothing but a string will do.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if not isinstance(item, str):
+        raise InputError(f"text {number}: expected a string, got {type(item).__name__}")
+    return item
 
 
 def merge_tokenizer_kwargs(options: dict[str, Any], name: str) -> dict[str, Any]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 from transformers import AutoTokenizer, BertForSequenceClassification
 
-from conftest import Workshop
 from leanbert import pipeline
 from leanbert.cli import main
 from leanbert.errors import LeanBertWarning
@@ -22,6 +21,9 @@ from leanbert_export.errors import CheckpointError
 from leanbert_export.exporting import export
 from leanbert_export.labels import check_labels
 from leanbert_export.reference import sample_texts
+
+if TYPE_CHECKING:
+    from export.conftest import Workshop
 
 TONE = {0: "Neutral", 1: "Positive", 2: "Negative"}
 """The order of yiyanghkust/finbert-tone, which is not that of ProsusAI/finbert."""
@@ -66,6 +68,18 @@ def test_a_checkpoint_without_a_head(workshop: Workshop) -> None:
     check(workshop.tiny("features"))
     with pytest.raises(CheckpointError, match="no weights of a head for text-classification"):
         check(workshop.tiny("features"), "text-classification")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["text-classification", "token-classification"])
+def test_every_familys_head_is_found(families: Any, tmp_path: Path, task: str) -> None:
+    from families import FAMILIES
+
+    for family in FAMILIES:
+        folder = Path(shutil.copytree(families.checkpoint(family, task), tmp_path / family))
+        check(folder, task)
+        with pytest.raises(CheckpointError, match=r"id2label names 2 labels \(a, b\), but "):
+            check(relabel(folder, {0: "a", 1: "b"}), task)
 
 
 @pytest.mark.slow

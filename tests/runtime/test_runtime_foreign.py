@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,31 @@ def test_external_data_beside_the_graph(make_bundle: Callable[..., Path], place:
     assert (path.parent / data).stat().st_size > 1000
     assert Bundle.open(plain).size > (path.parent / data).stat().st_size
     assert pipeline("text-classification", plain)(TEXT, top_k=None) == wanted
+
+
+@pytest.mark.slow
+def test_an_export_as_for_transformers_js(families: Any, tmp_path: Path) -> None:
+    """Optimum's graph, quantized by ONNX Runtime's own tool, below ``onnx/``."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    whole = families.plain("bert", "text-classification")
+    texts = ["Profit rose in Berlin.", "a", "The bank said so, and the debt is bad."]
+    wanted = pipeline("text-classification", whole)(texts, top_k=None)
+    folder = Path(shutil.copytree(whole, tmp_path / "js"))
+    (folder / "onnx").mkdir()
+    (folder / "model.onnx").rename(folder / "onnx" / "source.onnx")
+    quantize_dynamic(
+        folder / "onnx" / "source.onnx",
+        folder / "onnx" / "model_quantized.onnx",
+        weight_type=QuantType.QInt8,
+        use_external_data_format=True,
+    )
+    assert Bundle.open(folder).model_path.name == "model_quantized.onnx"
+    for ours, theirs in zip(pipeline(model=folder)(texts, top_k=None), wanted, strict=True):
+        scores = {row["label"]: row["score"] for row in ours}
+        for row in theirs:
+            assert scores[row["label"]] == pytest.approx(row["score"], abs=0.15)
+    assert pipeline(model=folder)(texts, top_k=None) != wanted
 
 
 def test_a_graph_of_another_name(make_bundle: Callable[..., Path]) -> None:

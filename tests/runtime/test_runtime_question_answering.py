@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from leanbert import LeanBertWarning, pipeline
 from leanbert.errors import InputError
@@ -18,6 +21,7 @@ from real_texts import AWKWARD, LONG, questions
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::DeprecationWarning:transformers"),
+    pytest.mark.filterwarnings("ignore::FutureWarning:transformers"),
 ]
 
 TASK = "question-answering"
@@ -73,8 +77,8 @@ def check_decoding(workshop: Any, family: str, pairs: list[tuple[str, str]]) -> 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_answers_to_real_questions(real_families: Any, data_dir: Path, family: str) -> None:
-    pairs = questions(data_dir, 20, seed=FAMILIES.index(family))
-    awkward = [(pairs[0][0], text) for text in AWKWARD if text]
+    pairs = questions(data_dir, 14, seed=FAMILIES.index(family))
+    awkward = [(pairs[0][0], text) for text in AWKWARD[len(family) % 3 + 1 :: 3]]
     check_decoding(real_families, family, [*pairs, *awkward])
 
 
@@ -145,6 +149,29 @@ def test_nothing_to_find_gives_the_empty_answer(families: Any) -> None:
     check_same(got, reference(question="Who?", context=" \r\n "))
     [streamed] = answer.stream([{"question": "Who?", "context": ""}])
     assert streamed == got
+
+
+def test_a_tokenizer_that_pads_on_the_left_reads_the_context_first(
+    families: Any, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(families.plain("bert", TASK), tmp_path / "left"))
+    path = folder / "tokenizer_config.json"
+    said = {**json.loads(path.read_text("utf-8")), "padding_side": "left"}
+    path.write_text(json.dumps(said), encoding="utf-8")
+    with pytest.warns(LeanBertWarning):
+        answer = pipeline(TASK, folder, threads=1)
+    reference = families.reference("bert", TASK)
+    reference.tokenizer.padding_side = "left"
+    asked = {"question": ASKED, "context": CONTEXT}
+    outputs = []
+    for window in reference.preprocess(asked):
+        # There transformers forgets to keep answers out of the question.
+        outside = [place != 0 for place in window["encoding"].sequence_ids]
+        window["p_mask"] = torch.tensor([[False, *outside[1:]]])
+        outputs.append(reference.forward(window))
+    for options in ({}, {"top_k": 3}, {"handle_impossible_answer": True}):
+        check_same(answer(asked, **options), possible(reference.postprocess(outputs, **options)))
+    assert ours(families, "bert")(asked) != answer(asked)
 
 
 @pytest.mark.parametrize("mode", ["latency", "throughput"])

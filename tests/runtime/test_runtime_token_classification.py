@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from leanbert import LeanBertWarning, pipeline
 from leanbert.errors import InputError
-from leanbert.pipelines.token_classification import STRATEGIES
+from leanbert.pipelines.entities import STRATEGIES
 from leanbert_export.reference import sample_texts
 from parity import check_same
 from real_texts import AWKWARD, LONG, entity_texts
@@ -150,6 +151,15 @@ def test_batches_change_nothing(families: Any, mode: str) -> None:
     alone = [answer(text, **options) for text in texts]
     check_same(answer(texts, **options), alone)
     check_same(answer(texts, batch_size=4, **options), alone)
+
+
+def test_threads_may_ask_for_different_windows(families: Any) -> None:
+    answer = ours(families, "roberta", aggregation_strategy="max")
+    text = " ".join(sample_texts()[:9])
+    alone = [answer(text, stride=stride) for stride in range(0, 90, 10)]
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda i: answer(text, stride=i % 9 * 10), range(54)))
+    assert found == alone * 6
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from leanbert.arguments import check_count
+from leanbert.arguments import check_count, check_text
 from leanbert.engines import ModelOutputs
 from leanbert.errors import InputError
 from leanbert.numerics import Floats, apply_function
@@ -137,7 +137,7 @@ class TextClassificationPipeline(Pipeline):
         answers = self._by_sentences if split == "sentences" else self._by_windows
 
         def documents(items: Iterable[object]) -> Iterator[Any]:
-            texts = (_document(item, number) for number, item in enumerate(items))
+            texts = (check_text(item, number) for number, item in enumerate(items))
             return answers(texts, finish, options)
 
         return self._dispatch(inputs, documents)
@@ -237,9 +237,3 @@ class TextClassificationPipeline(Pipeline):
     def _ranked(self, scores: Floats, top_k: int | None) -> list[dict[str, Any]]:
         order = np.argsort(-scores, kind="stable")[:top_k]
         return [{"label": self.labels[i], "score": float(scores[i])} for i in order]
-
-
-def _document(item: object, number: int) -> str:
-    if not isinstance(item, str):
-        raise InputError(f"text {number}: expected a string, got {type(item).__name__}")
-    return item

@@ -1,59 +1,27 @@
 """``token-classification`` (``ner``): the label of each token, or of each entity.
 
 Arguments, defaults and the structure of results follow transformers 4.57,
-``transformers/pipelines/token_classification.py``; how labels become entities does so to the
-letter, as there is no other definition of its strategies.
+``transformers/pipelines/token_classification.py``. How labels become entities:
+:mod:`leanbert.pipelines.entities`.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from leanbert.engines import ModelOutputs
 from leanbert.errors import InputError, LeanBertWarning
 from leanbert.numerics import Floats, softmax
 from leanbert.pipelines.base import NOT_GIVEN, NotGiven, Pipeline
-from leanbert.segments import Segments, Words, segment
+from leanbert.pipelines.entities import STRATEGIES, EntityReader, SourceText
+from leanbert.segments import Segments, segment
 from leanbert.tokenization import ModelInputs
 
-__all__ = ["STRATEGIES", "TokenClassificationPipeline"]
-
-STRATEGIES = ("none", "simple", "first", "average", "max")
-"""``aggregation_strategy``: tokens as they are; runs of one entity; the same after all tokens of a
-word took the label of its first one, of their average, or of the surest one."""
-
-_OF_WORDS = ("first", "average", "max")
-
-
-@dataclass(frozen=True)
-class _Text:
-    """One of the caller's texts."""
-
-    sentence: str
-    """What offsets count in."""
-    words: Words | None = None
-    """Where the caller split it."""
-    word_starts: Sequence[int] = ()
-    """First character of each word in ``sentence``."""
-
-
-@dataclass(frozen=True)
-class _Unit:
-    """A token, or the tokens of a word."""
-
-    label: int
-    score: np.float32
-    tokens: list[str]
-    start: int
-    end: int
+__all__ = ["TokenClassificationPipeline"]
 
 
 class TokenClassificationPipeline(Pipeline):
@@ -91,7 +59,8 @@ class TokenClassificationPipeline(Pipeline):
         Args:
             inputs: a string, a list of strings, or any other iterable of them, which gives a lazy
                 iterator; lists of words instead of strings under ``is_split_into_words``.
-            aggregation_strategy: one of :data:`STRATEGIES`; by default ``"none"``.
+            aggregation_strategy: ``"none"``, the default, ``"simple"``, ``"first"``, ``"average"``
+                or ``"max"``: see :data:`leanbert.pipelines.entities.STRATEGIES`.
             ignore_labels: labels, or entities, that are left out; by default ``["O"]``.
             stride: read long texts whole, in windows that share so many tokens. Without it they
                 are cut to the model's length.
@@ -158,9 +127,14 @@ class TokenClassificationPipeline(Pipeline):
         split = options["is_split_into_words"]
         read = partial(_words, delimiter=options["delimiter"]) if split else _sentence
         texts = (read(item, i) for i, item in enumerate(items))
-        reader = _Reader(self, options["aggregation_strategy"], options["ignore_labels"])
+        reader = EntityReader(
+            self.encoder.tokenizer,
+            self.labels,
+            options["aggregation_strategy"],
+            options["ignore_labels"],
+        )
 
-        def encode(part: Sequence[_Text], start: int) -> tuple[Segments, Sequence[int]]:
+        def encode(part: Sequence[SourceText], start: int) -> tuple[Segments, Sequence[int]]:
             segments = segment(
                 self.encoder.tokenizer,
                 [text.sentence if text.words is None else text.words for text in part],
@@ -200,192 +174,14 @@ def _is_words(item: object) -> bool:
     return isinstance(item, (list, tuple)) and any(isinstance(word, str) for word in item)
 
 
-def _sentence(item: object, index: int) -> _Text:
+def _sentence(item: object, index: int) -> SourceText:
     if not isinstance(item, str):
         raise InputError(f"text {index}: expected a string, got {type(item).__name__}")
-    return _Text(item)
+    return SourceText(item)
 
 
-def _words(item: object, index: int, delimiter: str) -> _Text:
+def _words(item: object, index: int, delimiter: str) -> SourceText:
     if not isinstance(item, (list, tuple)) or not all(isinstance(word, str) for word in item):
         raise InputError(f"text {index}: expected a list of words, got {type(item).__name__}")
     lengths = [len(word) + len(delimiter) for word in item]
-    return _Text(delimiter.join(item), list(item), list(accumulate(lengths, initial=0)))
-
-
-class _Reader:
-    """Turns the scores of a text's tokens into its entities."""
-
-    def __init__(self, pipeline: Pipeline, strategy: str, ignore_labels: frozenset[str]) -> None:
-        self._tokenizer = pipeline.encoder.tokenizer
-        self._labels = pipeline.labels
-        self._strategy = strategy
-        self._ignored = ignore_labels
-        self._unknown = self._tokenizer.special_id("unk_token")
-        self._knows_words = self._tokenizer.continuing_subword_prefix is not None
-        self._tags = [_tag(label) for label in self._labels]
-        self._groups = [label.split("-", 1)[-1] for label in self._labels]
-
-    def entities(
-        self, text: _Text, segments: Segments, own: range, scores: Sequence[Floats]
-    ) -> list[dict[str, Any]]:
-        """The entities of one text from the scores of its windows."""
-        found: list[dict[str, Any]] = []
-        for i, window in zip(own, scores, strict=True):
-            found += self._window(text, segments, i, window)
-        return _without_overlaps(found) if len(own) > 1 else found
-
-    def _window(
-        self, text: _Text, segments: Segments, i: int, scores: Floats
-    ) -> list[dict[str, Any]]:
-        """*Shape:* scores ``(tokens, labels)``."""
-        indices = np.flatnonzero(~segments.special_tokens_mask[i])
-        spans = segments.offsets[i]
-        if text.words is not None:
-            spans = spans + np.take(text.word_starts, segments.word_ids[i])[:, None]
-        if self._strategy == "none":
-            return self._tokens(text.sentence, segments.ids[i], spans, indices, scores)
-        units = self._units(text.sentence, segments.ids[i], spans.tolist(), indices, scores)
-        return self._grouped(units)
-
-    def _tokens(
-        self,
-        sentence: str,
-        ids: npt.NDArray[np.int32],
-        spans: npt.NDArray[Any],
-        indices: npt.NDArray[np.intp],
-        scores: Floats,
-    ) -> list[dict[str, Any]]:
-        best = scores.argmax(axis=-1)
-        found = []
-        for index in indices.tolist():
-            label = self._labels[best[index]]
-            if label not in self._ignored:
-                start, end = spans[index].tolist()
-                found.append(
-                    {
-                        "entity": label,
-                        "score": float(scores[index, best[index]]),
-                        "index": index,
-                        "word": self._word(sentence, int(ids[index]), start, end),
-                        "start": start,
-                        "end": end,
-                    }
-                )
-        return found
-
-    def _word(self, sentence: str, token_id: int, start: int, end: int) -> str:
-        if token_id == self._unknown:
-            return sentence[start:end]
-        return self._tokenizer.id_to_token(token_id)
-
-    def _units(
-        self,
-        sentence: str,
-        ids: npt.NDArray[np.int32],
-        spans: list[list[int]],
-        indices: npt.NDArray[np.intp],
-        scores: Floats,
-    ) -> list[_Unit]:
-        """Each token, or under a strategy of words each word, with its label."""
-        groups: list[list[int]] = []
-        words = {}
-        for index in indices.tolist():
-            start, end = spans[index]
-            token_id = int(ids[index])
-            words[index] = self._word(sentence, token_id, start, end)
-            inside = self._strategy in _OF_WORDS and self._is_inside(
-                sentence, token_id, words[index], start, end
-            )
-            if inside and groups:
-                groups[-1].append(index)
-            else:
-                groups.append([index])
-        choose = _CHOICES.get(self._strategy, _first)
-        units = []
-        for group in groups:
-            label, score = choose(scores[group])
-            tokens = [words[index] for index in group]
-            if self._strategy in _OF_WORDS:
-                tokens = [self._tokenizer.tokens_to_string(tokens)]
-            units.append(_Unit(label, score, tokens, spans[group[0]][0], spans[group[-1]][1]))
-        return units
-
-    def _is_inside(self, sentence: str, token_id: int, word: str, start: int, end: int) -> bool:
-        """Whether a token goes on a word, told as transformers does for want of better."""
-        if token_id == self._unknown:
-            return False
-        if self._knows_words:
-            return len(word) != len(sentence[start:end])
-        return start > 0 and " " not in sentence[start - 1 : start + 1]
-
-    def _grouped(self, units: Sequence[_Unit]) -> list[dict[str, Any]]:
-        """Runs of one entity; ``B-`` begins another."""
-        runs: list[list[_Unit]] = []
-        for unit in units:
-            begins, tag = self._tags[unit.label]
-            if runs and not begins and tag == self._tags[runs[-1][-1].label][1]:
-                runs[-1].append(unit)
-            else:
-                runs.append([unit])
-        found = []
-        for run in runs:
-            entity = self._groups[run[0].label]
-            if entity not in self._ignored:
-                tokens = [token for unit in run for token in unit.tokens]
-                found.append(
-                    {
-                        "entity_group": entity,
-                        "score": float(np.nanmean([unit.score for unit in run])),
-                        "word": self._tokenizer.tokens_to_string(tokens),
-                        "start": run[0].start,
-                        "end": run[-1].end,
-                    }
-                )
-        return found
-
-
-def _tag(label: str) -> tuple[bool, str]:
-    """Whether the label begins an entity, and which; labels without ``B-`` or ``I-`` go on."""
-    if label.startswith(("B-", "I-")):
-        return label[0] == "B", label[2:]
-    return False, label
-
-
-def _best(scores: Floats) -> tuple[int, np.float32]:
-    label = int(scores.argmax())
-    return label, scores[label]
-
-
-def _first(scores: Floats) -> tuple[int, np.float32]:
-    return _best(scores[0])
-
-
-def _surest(scores: Floats) -> tuple[int, np.float32]:
-    return _best(scores[int(scores.max(axis=-1).argmax())])
-
-
-def _average(scores: Floats) -> tuple[int, np.float32]:
-    return _best(scores.mean(axis=0))
-
-
-_CHOICES: Mapping[str, Callable[[Floats], tuple[int, np.float32]]] = {
-    "first": _first,
-    "max": _surest,
-    "average": _average,
-}
-
-
-def _without_overlaps(entities: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One of the entities that windows found at the same place: the longest, else the surest."""
-    kept: list[dict[str, Any]] = []
-    for entity in sorted(entities, key=lambda entity: entity["start"]):
-        if not kept or not kept[-1]["start"] <= entity["start"] < kept[-1]["end"]:
-            kept.append(entity)
-        elif _size(entity) > _size(kept[-1]):
-            kept[-1] = entity
-    return kept
-
-
-def _size(entity: Mapping[str, Any]) -> tuple[int, float]:
-    return entity["end"] - entity["start"], entity["score"]
+    return SourceText(delimiter.join(item), list(item), list(accumulate(lengths, initial=0)))

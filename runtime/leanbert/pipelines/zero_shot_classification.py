@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from leanbert.arguments import check_count
+from leanbert.arguments import check_count, check_text
 from leanbert.bundle import Bundle
 from leanbert.errors import InputError, LeanBertWarning
 from leanbert.numerics import Floats, softmax
@@ -134,7 +134,7 @@ class ZeroShotClassificationPipeline(Pipeline):
                 "scores": [float(scores[i]) for i in order],
             }
 
-        texts = (_text(item, number) for number, item in enumerate(items))
+        texts = (check_text(item, number) for number, item in enumerate(items))
         return self._map_rows(texts, encode, self._logits, answer, options)
 
     def _check_room(self, hypotheses: Sequence[str], max_length: int | None) -> None:
@@ -149,12 +149,6 @@ class ZeroShotClassificationPipeline(Pipeline):
                     f"{said[:60]!r}: this hypothesis leaves no room for a text in {length} tokens; "
                     "shorten the label or the template"
                 )
-
-
-def _text(item: object, number: int) -> str:
-    if not isinstance(item, str):
-        raise InputError(f"text {number}: expected a string, got {type(item).__name__}")
-    return item
 
 
 def _entailment_id(bundle: Bundle) -> int:
