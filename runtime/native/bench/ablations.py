@@ -81,9 +81,8 @@ def main() -> int:
         for trick, options in VARIANTS.items():
             for shape, time in measure(benches[trick], fixed + options).items():
                 best[trick][shape] = min(time, best[trick].get(shape, time))
-    print(
-        f"{date.today()}, {cpu_name()}, {arguments.threads} threads, {arguments.isa}, BERT-base, ms a call\n"
-    )
+    today = datetime.now(tz=timezone.utc).date()
+    print(f"{today}, {cpu_name()}, {arguments.threads} threads, {arguments.isa}; BERT-base, ms\n")
     print("| turned off | " + " | ".join(shapes) + " |\n|---|" + "---|" * len(shapes))
     for trick, times in best.items():
         cells = [
