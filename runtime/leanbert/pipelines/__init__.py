@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -76,13 +77,15 @@ def pipeline(
         model = embedded_bundle(task)
     elif not isinstance(model, (str, Path, Bundle)):
         raise InputError(f"model must be a path or a Bundle, got {type(model).__name__}")
-    bundle = model if isinstance(model, Bundle) else Bundle.open(model)
-    if task is None:
-        task = bundle.task or bundle.config.head_task
-        if task not in TASKS:
-            said = f"is for {task}" if task else "does not say its task"
-            raise TaskError(f"{bundle.path}: the bundle {said}; LeanBERT does {', '.join(TASKS)}")
-    return TASKS[task](bundle, mode=mode, threads=threads, engine=engine, **defaults)
+    with nullcontext(model) if isinstance(model, Bundle) else Bundle.opened(model) as bundle:
+        if task is None:
+            task = bundle.task or bundle.config.head_task
+            if task not in TASKS:
+                said = f"is for {task}" if task else "does not say its task"
+                raise TaskError(
+                    f"{bundle.path}: the bundle {said}; LeanBERT does {', '.join(TASKS)}"
+                )
+        return TASKS[task](bundle, mode=mode, threads=threads, engine=engine, **defaults)
 
 
 def embedded_bundle(task: str | None = None) -> Path:

@@ -1,9 +1,9 @@
 """Builds the native benchmark with one trick turned off at a time and prints what each is worth.
 
-    python runtime/native/bench/ablations.py --threads 2
-    python runtime/native/bench/ablations.py --build-only   # the compiling, before the machine is quiet
+    python runtime/native/bench/ablations.py --build-only   # before the machine is quiet
+    python runtime/native/bench/ablations.py --threads 2    # about a minute and a half
 
-Takes rounds x variants x shapes x seconds, about a minute and a half as it is. Every variant (CMake's LEANBERT_NATIVE_ABLATE, or an option of native_bench) runs in turn,
+Every variant (CMake's LEANBERT_NATIVE_ABLATE, or an option of native_bench) runs in turn,
 `--rounds` times over, so that a slow phase of the machine falls on all; the least time counts.
 """
 
@@ -14,7 +14,7 @@ import platform
 import re
 import subprocess
 import sys
-from datetime import date
+from datetime import datetime, timezone
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[1]
@@ -51,9 +51,7 @@ def build(folder: Path, trick: str) -> Path:
 
 def measure(bench: Path, options: list[str]) -> dict[str, float]:
     """Median milliseconds by shape."""
-    done = subprocess.run(
-        [bench, "encoder", *options], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([bench, "encoder", *options], capture_output=True, text=True, check=False)
     rows = (ROW.match(line) for line in done.stdout.splitlines())
     found = {f"{r[1]}x{r[2]}": float(r[3]) for r in rows if r}
     if done.returncode or not found:
@@ -83,7 +81,8 @@ def main() -> int:
         for trick, options in VARIANTS.items():
             for shape, time in measure(benches[trick], fixed + options).items():
                 best[trick][shape] = min(time, best[trick].get(shape, time))
-    print(f"{date.today()}, {cpu_name()}, {arguments.threads} threads, {arguments.isa}, BERT-base, ms a call\n")
+    today = datetime.now(tz=timezone.utc).date()
+    print(f"{today}, {cpu_name()}, {arguments.threads} threads, {arguments.isa}; BERT-base, ms\n")
     print("| turned off | " + " | ".join(shapes) + " |\n|---|" + "---|" * len(shapes))
     for trick, times in best.items():
         cells = [

@@ -76,11 +76,13 @@ class Model {
     desc.head = (options >> 15) % 3;
     desc.head_activation = (options >> 17) % 5;
     if (desc.head != LB_HEAD_NONE) {
-      if (options >> 20 & 1) desc.head_dense = product(h, h, h, smoothing(h));
-      if (options >> 21 & 1 && desc.head == LB_HEAD_EVERY_TOKEN) desc.head_norm = norm(h);
-      int8_ = false;
-      const uint32_t labels = 1 + (options >> 22) % 40;
-      desc.classifier = product(h, labels, labels, {});
+      // a vocabulary's classifier is int8, of the embeddings' width where the dense product returns to it
+      const bool dense = options >> 20 & 1, words = options >> 23 & 1;
+      const uint32_t width = dense && options >> 24 & 1 ? e : h, labels = 1 + (options >> 22) % 40;
+      if (dense) desc.head_dense = product(h, width, width, smoothing(h));
+      if (options >> 21 & 1 && desc.head == LB_HEAD_EVERY_TOKEN) desc.head_norm = norm(width);
+      int8_ = int8_ && words;
+      desc.classifier = product(width, labels, labels, {});
     }
     // exactly as long as the description says
     data = static_cast<char*>(std::malloc(content_.size()));

@@ -7,7 +7,8 @@
 namespace leanbert {
 namespace {
 
-constexpr uint32_t max_hidden = 4096, max_intermediate = 16384, max_layers = 256, max_threads = 64, max_labels = 1u << 20;
+constexpr uint32_t max_hidden = 4096, max_intermediate = 16384, max_layers = 256, max_threads = 64,
+                   max_labels = 1u << 20;
 constexpr uint32_t max_vocabulary = 1u << 22, max_positions = 1u << 16;
 
 bool same(const lb_tensor& a, const lb_tensor& b) {

@@ -6,7 +6,8 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
-build=$1
+mkdir -p "$1"
+build=$(cd "$1" && pwd)
 shift
 [ $# -gt 0 ] || set -- address thread
 for kind in "$@"; do
@@ -20,9 +21,8 @@ for kind in "$@"; do
   (cd "$build/$kind" && ctest --output-on-failure --timeout 600)
   if [ "$kind" = address ]; then
     runtime="$(${CXX:-c++} -print-file-name=libasan.so) $(${CXX:-c++} -print-file-name=libubsan.so)"
-    library=$(cd "$build/$kind" && pwd)
     cd "$root"
-    LD_PRELOAD="$runtime" ASAN_OPTIONS=detect_leaks=0 LEANBERT_NATIVE_LIBRARY="$library/libleanbert_native.so" \
+    LD_PRELOAD="$runtime" ASAN_OPTIONS=detect_leaks=0 LEANBERT_NATIVE_LIBRARY="$build/$kind/libleanbert_native.so" \
       "${PYTHON:-python3}" -m pytest -q -p no:cacheprovider tests/native
   fi
 done
