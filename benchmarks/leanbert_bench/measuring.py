@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Run"]
 
-_FEW_ROWS = 8  # to calibrate random weights on
+_FEW_ROWS = 12  # to calibrate random weights on
 _BUSY = 0.15  # cores
 _QUICK_PREPARE, _QUICK_LOAD = 0.45, 0.6  # shares of the budget until which these may begin
 _ORDER_OF_QUICK = (

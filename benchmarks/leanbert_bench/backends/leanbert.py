@@ -109,15 +109,17 @@ class LeanBertFp32(_LeanBert):
         """See :meth:`Backend.prepare`: ``leanbert export``."""
 
         def make(folder: Path) -> None:
-            from leanbert_export import exporting
+            from leanbert_export import exporting, recipe, rounding
 
             folder.rmdir()  # the export makes it
             few = None
             if preparation.calibration_rows is not None:
-                # Random weights: what is watched would mean nothing, and the search for the best
-                # rounding takes minutes. The graph and its operators are the same without.
+                # Random weights: to make up for each rounding takes minutes and would mean nothing.
+                # It changes the levels of the weights alone, not the graph.
                 few = preparation.calibration_texts()
-                vars(exporting)["watch"] = lambda *_: {}
+                vars(recipe)["quantize_compensated"] = lambda weight, _, limit: (
+                    rounding.quantize_columns(weight, limit)
+                )
             exporting.export(
                 str(preparation.checkpoint),
                 folder,
