@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Run"]
 
-_FEW_ROWS = 16  # to calibrate random weights on
+_FEW_ROWS = 12  # to calibrate random weights on
 _BUSY = 0.15  # cores
 _QUICK_PREPARE, _QUICK_LOAD = 0.45, 0.6  # shares of the budget until which these may begin
 _ORDER_OF_QUICK = (
@@ -180,9 +180,10 @@ class Run:
 
     def expected_preparation(self, row: Row) -> float:
         """Seconds, if nothing is in the cache: by the size of the weights."""
-        if not row.kind.seconds_to_prepare:
-            return 0.0
-        return max(3.0, row.kind.seconds_to_prepare * self.subject.bytes / 440e6)
+        kind, random = row.kind, self.subject.random_weights is not None
+        seconds = kind.seconds_if_random if random else None
+        seconds = kind.seconds_to_prepare if seconds is None else seconds
+        return max(3.0, seconds * self.subject.bytes / 440e6) if seconds else 0.0
 
     def _load_all(self) -> None:
         for row in self._in_order():
@@ -246,23 +247,31 @@ class Run:
                 self._warn(f"--quick's time was spent in turn {turn + 1}, before {part.name}")
                 return False
             for row in self._alive():
-                step = f"turn {turn}: {part.name}"
-                if self.journal.get(row.spec.id, step) is not None:
-                    continue
-                if self.plan.seconds is not None and self._left() < 1.0:
+                if not self._step(row, part, turn):
                     self._warn(f"--quick's time was spent in turn {turn + 1}, in {part.name}")
                     return False
-                self._say(f"turn {turn + 1}, {part.name}: {row.spec.name}")
-                start = time.monotonic()
-                try:
-                    found = measure_part(
-                        self.bench, row.spec.id, row.running, part, turn, self._limit
-                    )
-                except WorkerError as error:
-                    self._fail(row, error)
-                    continue
-                self._spent[row.spec.id, part.name] = time.monotonic() - start
-                self.journal.put(row.spec.id, step, found)
+        return True
+
+    def _step(self, row: Row, part: Part, turn: int) -> bool:
+        """Measure one back end once, unless it is done; whether there was time for it."""
+        step = f"turn {turn}: {part.name}"
+        if self.journal.get(row.spec.id, step) is not None:
+            return True
+        if self.plan.seconds is not None and self._left() < 1.0:
+            return False
+        self._say(f"turn {turn + 1}, {part.name}: {row.spec.name}")
+        start = time.monotonic()
+        try:
+            found = measure_part(self.bench, row.spec.id, row.running, part, turn, self._limit)
+        except WorkerError as error:
+            late = isinstance(error, WorkerTimeoutError) and self._left() <= 0
+            if self.plan.seconds is not None and late:
+                row.close()  # our budget is spent; what it did before stands
+                return False
+            self._fail(row, error)
+            return True
+        self._spent[row.spec.id, part.name] = time.monotonic() - start
+        self.journal.put(row.spec.id, step, found)
         return True
 
     def _peaks(self) -> None:
@@ -341,9 +350,7 @@ class Run:
 
     def _close_workers(self, *, at_once: bool = False) -> None:
         for row in self.rows:
-            if row.worker is not None:
-                row.worker.close(at_once=at_once)
-                row.worker = None
+            row.close(at_once=at_once)
         if self._roof is not None:
             self._roof.close(at_once=at_once)
             self._roof = None

@@ -71,8 +71,12 @@ class Row:
     def drop(self, status: str, reason: str, install: str | None = None) -> None:
         """End it: its row says why, and has no numbers."""
         self.status, self.reason, self.install = status, reason, install
+        self.close(at_once=True)
+
+    def close(self, *, at_once: bool = False) -> None:
+        """End its process, if there is one; the row keeps what it has."""
         if self.worker is not None:
-            self.worker.close(at_once=True)
+            self.worker.close(at_once=at_once)
             self.worker = None
 
     @property

@@ -63,6 +63,8 @@ class Backend(ABC):
     """How :meth:`many` arranges its texts, in words."""
     seconds_to_prepare: ClassVar[float] = 0.0
     """For BERT-base, of the order of; what ``--quick`` plans with."""
+    seconds_if_random: ClassVar[float | None] = None
+    """The same for random weights, where that is less."""
     seconds_to_load: ClassVar[float] = 4.0
     """Likewise, to its first answers."""
 
