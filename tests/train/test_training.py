@@ -70,15 +70,26 @@ def rows() -> list[Row]:
     return found
 
 
-def test_it_learns_and_goes_on_where_it_stopped(tokenizer: Any, tmp_path: Path) -> None:
+def test_it_learns_and_goes_on_where_it_stopped(
+    tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = replace(SETTINGS, epochs=8)
     whole = network()
     training.train(whole, tokenizer, rows(), settings, tmp_path / "whole.pt")
     logits = training.answers(whole, tokenizer, ["news up", "news down", "news flat"])
     assert logits.argmax(axis=1).tolist() == [0, 1, 2]
 
-    state = tmp_path / "halves.pt"
-    training.train(network(), tokenizer, rows(), replace(settings, stop_after=3), state)
+    state, batches = tmp_path / "halves.pt", training.batches
+
+    def interrupted(lengths: list[int], size: int, seed: int) -> list[list[int]]:
+        if seed == 3:
+            raise KeyboardInterrupt
+        return batches(lengths, size, seed)
+
+    monkeypatch.setattr(training, "batches", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        training.train(network(), tokenizer, rows(), settings, state)
+    monkeypatch.undo()
     halves = network()
     training.train(halves, tokenizer, rows(), settings, state)
     for one, other in zip(whole.parameters(), halves.parameters(), strict=True):
