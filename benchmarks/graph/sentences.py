@@ -21,6 +21,7 @@ from contestants import Contestant, all_closed, interval
 from leanbert_bench.runner import WorkerProcess
 from leanbert_bench.statistics import estimate, median, paired_ratios
 from leanbert_bench.worker import Message, serve
+from tokens import tokenizer
 
 BATCH_SIZES = (1, 32)
 """Of transformers' pipelines, which do not choose one themselves."""
@@ -171,13 +172,12 @@ class OpenVinoStreams(Sentences):
             },
         )
         self._names = [port.get_any_name() for port in compiled.inputs]
+        self._tokenizer = tokenizer(self.model)
         self._queue = openvino.AsyncInferQueue(compiled, self.threads)
 
     def answer(self, texts: Sequence[str], batch_size: int | None) -> object:
-        """See :class:`Sentences`; the tokenizer is the checkpoint's, as in ``tokens.tokenize``."""
-        from tokens import tokenize
-
-        tokens = tokenize(self.model, list(texts))
+        """See :class:`Sentences`."""
+        tokens = self._tokenizer.encode(list(texts), truncation=True)
         order = sorted(range(len(texts)), key=lambda i: -tokens.lengths[i])
         found: dict[int, Any] = {}
 

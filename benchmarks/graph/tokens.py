@@ -38,8 +38,8 @@ def vocabulary_size(config: ModelConfig) -> int:
     return size
 
 
-def tokenize(checkpoint: Path, texts: Sequence[str]) -> Encodings:
-    """The ids of the texts by a checkpoint's own tokenizer, cut at the model's length or 512.
+def tokenizer(checkpoint: Path) -> Tokenizer:
+    """A checkpoint's own tokenizer, which cuts at the model's length or 512.
 
     Raises:
         LeanBertError: the checkpoint has no such tokenizer.
@@ -49,7 +49,16 @@ def tokenize(checkpoint: Path, texts: Sequence[str]) -> Encodings:
         raise InputError(f"{path}: missing; save the checkpoint's fast tokenizer there")
     config = read_config(checkpoint)
     longest = min(_LONGEST, config.max_tokens or _LONGEST)
-    return Tokenizer(path, longest, config.pad_token_id).encode(texts, truncation=True)
+    return Tokenizer(path, longest, config.pad_token_id)
+
+
+def tokenize(checkpoint: Path, texts: Sequence[str]) -> Encodings:
+    """The ids of the texts by :func:`tokenizer`.
+
+    Raises:
+        LeanBertError: as there.
+    """
+    return tokenizer(checkpoint).encode(texts, truncation=True)
 
 
 def write_tokens(path: Path, tokens: Encodings) -> Path:

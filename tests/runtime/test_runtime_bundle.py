@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -408,3 +409,34 @@ def test_the_embedded_model_answers_from_any_directory(
     assert answer["label"] == "negative"
     with pytest.raises(TaskError, match="no embedded model"):
         pipeline("feature-extraction")
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["changed", "unreadable"])
+def test_weights_hashed_while_they_load_are_refused(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: bool
+) -> None:
+    monkeypatch.setattr("leanbert.bundle._LARGE", 0)  # every file's hash is put off
+    path = tmp_path / "copy"
+    shutil.copytree(tiny_bundle, path)
+    assert pipeline(model=path)("a")
+    graph = path / "model.onnx"
+    content = bytearray(graph.read_bytes())
+    if cut:  # the engine refuses it, too: what is raised is the content
+        content[: len(content) // 2] = bytes(len(content) // 2)
+    else:
+        content[-1] ^= 1
+    graph.write_bytes(content)
+    with pytest.raises(BundleCorruptError, match=r"model\.onnx: content differs from its sha256"):
+        pipeline(model=path)
+    with pytest.raises(BundleCorruptError, match="content differs"), Bundle.opened(path):
+        raise ValueError("of the block")
+
+
+def test_hash_of_an_empty_file_and_of_several_windows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leanbert.bundle._WINDOW", 1 << 16)  # a multiple of the page everywhere
+    for size in (0, 1, 1 << 16, 3 * (1 << 16) + 5):
+        path = tmp_path / str(size)
+        path.write_bytes(bytes(i % 251 for i in range(size)))
+        assert file_sha256(path) == hashlib.sha256(path.read_bytes()).hexdigest()
