@@ -88,7 +88,7 @@ def flips(
 ) -> tuple[int, list[dict[str, Any]]]:
     """How many rows changed their label, and the 50 that changed most."""
     ours, theirs = scores.argmax(axis=1), reference.argmax(axis=1)
-    changed = np.flatnonzero(ours != theirs)
+    changed = [int(i) for i in np.flatnonzero(ours != theirs)]
     difference = np.abs(scores - reference).max(axis=1)
     order = sorted(changed, key=lambda i: -difference[i])[:_MOST_FLIPS]
     listed = [

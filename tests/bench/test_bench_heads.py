@@ -13,9 +13,9 @@ from leanbert.errors import InputError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks" / "heads"))
 
-import finetune
 import measure
 import sets
+import train_heads
 
 WORDS = """\
 The\tO
@@ -72,16 +72,16 @@ def test_sets(data: Path) -> None:
 @pytest.mark.slow
 def test_features(data: Path) -> None:
     made = tokenizer()
-    row = finetune.entity_features(made, sets.sentences(data, "train"))[0]
+    row = train_heads.entity_features(made, sets.sentences(data, "train"))[0]
     pieces = made.convert_ids_to_tokens(row["input_ids"])
     labels = [(p, sets.LABELS[n]) for p, n in zip(pieces, row["labels"], strict=True) if n >= 0]
     assert labels[0] == ("the", "O")
     assert labels[-1] == ("bank", "I-corporation")
     assert len(labels) == 3 < len(pieces) - 2  # a word's first piece alone
-    question = finetune.answer_features(made, sets.questions(data)[1])[0]
+    question = train_heads.answer_features(made, sets.questions(data)[1])[0]
     span = question["input_ids"][question["start_positions"] : question["end_positions"] + 1]
     assert made.decode(span) == "eur 13. 1 mn"
-    batch = finetune.collate(finetune.entity_features(made, sets.sentences(data, "train")))
+    batch = train_heads.collate(train_heads.entity_features(made, sets.sentences(data, "train")))
     assert batch["input_ids"].shape == batch["labels"].shape == batch["attention_mask"].shape
     assert batch["attention_mask"].sum(dim=1).tolist() == [len(pieces), 3]
 

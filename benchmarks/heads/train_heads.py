@@ -1,7 +1,7 @@
 """Fine-tune all-MiniLM-L6-v2 briefly, so that heads are measured with weights that mean something.
 
-    python benchmarks/heads/finetune.py entities --data DATA -o build/heads/entities
-    python benchmarks/heads/finetune.py answers  --data DATA -o build/heads/answers
+    python benchmarks/heads/train_heads.py entities --data DATA -o build/heads/entities
+    python benchmarks/heads/train_heads.py answers  --data DATA -o build/heads/answers
 
 Minutes on two cores, no state of the art: what int8 costs is asked, not how good the model is.
 """
