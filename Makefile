@@ -35,8 +35,8 @@ lint: $(DEV)/.installed
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/mypy
-	$(DEV)/bin/mypy benchmarks/emulated benchmarks/graph benchmarks/memory_growth.py \
-	    benchmarks/cold_start.py models/train tests
+	$(DEV)/bin/mypy benchmarks/emulated benchmarks/graph benchmarks/heads \
+	    benchmarks/memory_growth.py benchmarks/cold_start.py models/train tests
 	$(DEV)/bin/clang-format --dry-run --Werror $(CPP)
 
 # The native engine under ASan with UBSan (its C++ and its Python tests) and under TSan; needs cmake.

