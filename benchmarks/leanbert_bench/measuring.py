@@ -19,6 +19,7 @@ from leanbert_bench.cold import cold_start
 from leanbert_bench.machine import BusyClock
 from leanbert_bench.memory import measure_memory
 from leanbert_bench.plan import Part, Plan, Speed, guessed_peaks, parts_of, turn_seconds
+from leanbert_bench.preparing import weights_of
 from leanbert_bench.roof import MODULE as ROOF
 from leanbert_bench.rows import RUN, Bench, Row, Spec, Subject, ask_to_load, screen
 from leanbert_bench.runner import WorkerError, WorkerProcess, WorkerTimeoutError
@@ -130,6 +131,7 @@ class Run:
             self._peaks()
             self._close_workers()
             self._memory_all()
+            self._check_weights()
         finally:
             self._close_workers(at_once=True)
 
@@ -357,6 +359,11 @@ class Run:
         self.warnings.append(line)
         self.journal.put(RUN, "warnings", self.warnings)
         self._say(f"warning: {line}")
+
+    def _check_weights(self) -> None:
+        checkpoint = self.subject.checkpoint
+        if checkpoint is not None and weights_of(checkpoint)[0] != self.subject.weights_sha256:
+            self._warn(f"{checkpoint}: the weights changed during the run; measure again")
 
     def _note_busy(self, turn: int) -> None:
         cores = self._busy.cores_busy()
