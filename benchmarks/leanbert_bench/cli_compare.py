@@ -126,6 +126,8 @@ def _cells(change: Change) -> tuple[str, ...]:
     else:
         form = {"%": "+.2f", "texts": "+.0f"}.get(change.unit, "+.1e")
         told = f"{change.difference:{form}}{' points' if change.unit == '%' else ''}"
+        if change.texts and change.difference:
+            told += f", {abs(change.difference) / 100 * change.texts:.0f} of {change.texts} texts"
     return (
         f"{metric}{change.what}", shown(change.old), shown(change.new) or "–", change.unit, told,
         change.verdict,

@@ -18,6 +18,7 @@ from leanbert_bench.readings import (
     headline_accuracy,
     multi_stream_ms,
     offline_texts_per_s,
+    rss_mib_after,
     server_qps,
     shapes_in,
     single_stream_ms,
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["Change", "Comparison", "compare", "differences", "verdicts"]
 
 Backend = dict[str, Any]
+
+_AGREEMENT = "same label as the reference"
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class Change:
     """1 if more is better, -1 if less is."""
     ratio: Estimate | None = None
     """New over old; ``None`` where the difference is what counts."""
+    texts: int | None = None
+    """Of which a percentage is one, if it is."""
 
     @property
     def difference(self) -> float | None:
@@ -105,7 +110,6 @@ def _one(*keys: str, scale: float = 1.0) -> Callable[[Backend], Sequence[float]]
     return get
 
 
-_RSS_LATER = _one("memory", "rss_mib_after", "10000")
 _RATIOS = (
     _Reading("latency", "SingleStream, p90", "ms", -1, single_stream_ms),
     _Reading("latency", "MultiStream, p99", "ms", -1, multi_stream_ms),
@@ -113,9 +117,6 @@ _RATIOS = (
     _Reading("throughput", "Server", "queries/s", 1, server_qps),
     _Reading("cold_start", "process start to first answer", "s", -1, cold_start_s),
     _Reading("rss", "peak", "MiB", -1, _one("memory", "peak_rss_mib"), timed=False),
-    _Reading(
-        "rss", "after 10,000 texts", "MiB", -1, _one("memory", "rss_mib_after", "10000"), False
-    ),
     _Reading("", "model", "MB", -1, _one("model_bytes", scale=1e-6), timed=False),
     _Reading("", "installed", "MB", -1, _one("installed_bytes", scale=1e-6), timed=False),
 )
@@ -186,7 +187,14 @@ def _changes(
         "latency", f"forward pass, geometric mean of {len(common)} shapes", "ms", -1,
         lambda item: grid_ms(item, common),
     )  # fmt: skip
-    for reading in (grid, *_RATIOS):
+    counts = rss_mib_after(old).keys() & rss_mib_after(new).keys() or rss_mib_after(old).keys()
+    texts = max(counts, default=0)
+    later = _Reading(
+        "rss", f"after {texts:,} texts", "MiB", -1,
+        lambda item: [rss_mib_after(item)[texts]] if texts in rss_mib_after(item) else [],
+        timed=False,
+    )  # fmt: skip
+    for reading in (grid, *_RATIOS, later):
         yield from _ratio(reading, old, new, references)
     yield from _differences(old, new)
 
@@ -200,8 +208,10 @@ def _ratio(
     before, after = list(reading.turns(old)), list(reading.turns(new))
     unit = reading.unit
     if references is not None and reading.timed:
-        before = _over(before, reading.turns(references[0] or {}))
-        after = _over(after, reading.turns(references[1] or {}))
+        bases = [list(reading.turns(reference or {})) for reference in references]
+        if not all(base and min(base) > 0 for base in bases):
+            return  # a reference that held no rate at all is no measure
+        before, after = _over(before, bases[0]), _over(after, bases[1])
         unit = "× reference"
     if not before:
         return
@@ -230,7 +240,7 @@ def _differences(old: Backend, new: Backend) -> Iterator[Change]:
             100 * later[1] if later is not None and same else None,
         ))  # fmt: skip
     for metric, what, unit, better, keys, scale in (
-        ("agreement", "same label as the reference", "%", 1, ("accuracy", "agreement"), 100.0),
+        ("agreement", _AGREEMENT, "%", 1, ("accuracy", "agreement"), 100.0),
         ("flips", "flipped labels", "texts", -1, ("accuracy", "flips_count"), 1.0),
         ("", "change with the batch", "", -1, ("batch_invariance", "largest"), 1.0),
     ):
@@ -239,9 +249,14 @@ def _differences(old: Backend, new: Backend) -> Iterator[Change]:
         rows.append((
             metric, what, unit, better, before[0] if before else None, after[0] if after else None
         ))  # fmt: skip
+    texts = dig(old, "accuracy", "rows")
     for metric, what, unit, better, value, later_value in rows:
         if value is not None:
-            yield Change(old["id"], name_of(old), metric, what, unit, value, later_value, better)
+            counted = texts if what in ("accuracy", _AGREEMENT) else None
+            yield Change(
+                old["id"], name_of(old), metric, what, unit, value, later_value, better,
+                texts=counted if counted == dig(new, "accuracy", "rows") else None,
+            )  # fmt: skip
 
 
 def verdicts(comparison: Comparison, condition: Condition) -> list[str]:

@@ -51,16 +51,16 @@ figure svg { display: block; width: 100%; height: auto; max-width: 34rem; margin
 .legend li { display: flex; align-items: center; gap: .4rem; }
 .legend svg { width: 1.95rem; height: .9rem; margin: 0; flex: none; }
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: .5rem; }
-table { border-collapse: separate; border-spacing: 0; font-size: .85rem;
+table { border-collapse: separate; border-spacing: 0; min-width: 100%; font-size: .85rem;
   font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem .6rem; text-align: right; white-space: nowrap;
-  border-bottom: 1px solid var(--line); }
+th, td { padding: .35rem .6rem; text-align: right; white-space: nowrap; }
+tbody th, tbody td { border-top: 1px solid var(--line); }
 thead th { color: var(--muted); font-weight: 600; vertical-align: bottom; white-space: normal;
   min-width: 4.5rem; }
 tbody th { text-align: left; font-weight: 500; position: sticky; left: 0; background: var(--back);
   white-space: normal; min-width: 8.5rem; max-width: 14rem; }
-tbody tr:last-child > * { border-bottom: 0; }
-.words td { text-align: left; white-space: normal; min-width: 9rem; }
+.words td, .words thead th { text-align: left; } .words td { white-space: normal; min-width: 9rem; }
+details { margin: .5rem 0; } summary { cursor: pointer; margin-bottom: .3rem; }
 pre { overflow-x: auto; padding: .75rem; background: var(--raised); border-radius: .5rem; }
 @media (max-width: 40rem) { dl { grid-template-columns: 1fr; } dd { margin-bottom: .4rem; } }
 @media print { figure, .scroll { break-inside: avoid; } }
@@ -103,12 +103,12 @@ def _page(document: Mapping[str, Any]) -> Iterator[str]:
     for table in all_tables(document):
         yield f'<h2 id="table-{table.name}">{escape(table.title)}</h2>'
         yield f'<p class="note">{escape(table.note)}</p>'
-        yield from _table(table.columns, table.rows, words=table.name == "settings")
+        yield from _table(table.title, table.columns, table.rows, words=table.name == "settings")
     flipped = flips(document)
     if flipped:
         yield '<h2 id="flips">Flipped labels</h2>'
     for heading, listed in flipped:
-        yield f"<h3>{escape(heading)}</h3>"
+        yield f"<details>\n<summary>{escape(heading)}</summary>"
         rows = [
             [
                 *(str(flip.get(key, "")) for key in ("text", "reference", "answer")),
@@ -116,7 +116,9 @@ def _page(document: Mapping[str, Any]) -> Iterator[str]:
             ]
             for flip in listed
         ]
-        yield from _table(("text", "reference", "answer", "difference"), rows, words=True)
+        columns = ("text", "reference", "answer", "difference")
+        yield from _table(f"Flipped labels, {heading}", columns, rows, words=True)
+        yield "</details>"
     yield "<h2>Conditions</h2>\n<dl>"
     yield from (f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts(document))
     yield f"</dl>\n<h2>How to repeat it</h2>\n<pre>{escape(repeat(document))}</pre>"
@@ -154,10 +156,11 @@ def _key(key: Key) -> str:
 
 
 def _table(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], *, words: bool = False
+    label: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, words: bool = False
 ) -> Iterator[str]:
-    # A box that scrolls must be reachable by keyboard.
-    yield f'<div class="scroll{" words" if words else ""}" tabindex="0" role="group">\n<table>'
+    # A box that scrolls must be reachable by keyboard, and then says what it is.
+    kind = "scroll words" if words else "scroll"
+    yield f'<div class="{kind}" tabindex="0" role="group" aria-label="{escape(label)}">\n<table>'
     head = "".join(f'<th scope="col">{escape(column)}</th>' for column in columns)
     yield f"<thead><tr>{head}</tr></thead>\n<tbody>"
     for first, *cells in rows:

@@ -17,6 +17,7 @@ from leanbert_bench.readings import (
     forward_ms,
     headline_accuracy,
     offline_texts_per_s,
+    rss_mib_after,
     shapes_in,
 )
 from leanbert_bench.statistics import estimate, median
@@ -185,7 +186,7 @@ def _latency_at(document: Mapping[str, Any], batch: int, lengths: Sequence[int])
     best = min(lowest)
     told = (
         f"Milliseconds of a forward pass by sequence length at batch size {batch}, both axes "
-        f"logarithmic, {len(drawn)} back ends. At {lengths[-1]} tokens the fastest is {best[1]} "
+        f"logarithmic, {_count(drawn)}. At {lengths[-1]} tokens the fastest is {best[1]} "
         f"with {best[0]:.3g} ms."
     )
     told += (
@@ -196,6 +197,10 @@ def _latency_at(document: Mapping[str, Any], batch: int, lengths: Sequence[int])
     return _figure(
         canvas, f"latency-{batch}", f"Latency by length, batch size {batch}", told, legend
     )
+
+
+def _count(drawn: Sequence[Backend]) -> str:
+    return f"{len(drawn)} back end{'s' if len(drawn) != 1 else ''}"
 
 
 def _dashes(widths: str) -> tuple[int, tuple[float, ...]]:
@@ -253,7 +258,7 @@ def _throughput(document: Mapping[str, Any]) -> Iterator[Figure]:
         canvas,
         "throughput",
         f"Throughput against {'accuracy' if title_of else 'agreement'}",
-        f"Texts a second, logarithmic, against {what}, for {len(drawn)} back ends; right and up is "
+        f"Texts a second, logarithmic, against {what}, for {_count(drawn)}; right and up is "
         f"better. The fastest is {name_of(best)} with "
         f"{median(offline_texts_per_s(best)):.3g} texts a second at "
         f"{unit * heights[best['id']]:.4g}{'' if unit == 1 else '%'}.",
@@ -276,10 +281,12 @@ def _memory(document: Mapping[str, Any]) -> Iterator[Figure]:
         for item in measured(document)
         if (mib := dig(item, "memory", "peak_rss_mib")) is not None
     }
+    counts = {texts for item in measured(document) for texts in rss_mib_after(item)}
+    most = max(counts, default=0)
     later = {
-        item["id"]: float(mib)
+        item["id"]: rss_mib_after(item)[most]
         for item in measured(document)
-        if (mib := dig(item, "memory", "rss_mib_after", "10000")) is not None
+        if most in rss_mib_after(item)
     }
     drawn = [item for item in measured(document) if item["id"] in peaks]
     if not drawn:
@@ -289,7 +296,7 @@ def _memory(document: Mapping[str, Any]) -> Iterator[Figure]:
     if marked:
         axes.plot(
             *zip(*marked, strict=True), linestyle="none", marker="|", markersize=13,
-            markeredgewidth=2.4, color=COLOURS["text"], gid="after-10000",
+            markeredgewidth=2.4, color=COLOURS["text"], gid="later",
         )  # fmt: skip
     axes.set_xlabel("resident memory, MiB")
     axes.set_xlim(0, 1.18 * max([*peaks.values(), *later.values()]))
@@ -298,9 +305,9 @@ def _memory(document: Mapping[str, Any]) -> Iterator[Figure]:
         canvas,
         "memory",
         "Memory",
-        f"Peak resident memory of {len(drawn)} back ends, in MiB; the least is {name_of(least)} "
+        f"Peak resident memory of {_count(drawn)}, in MiB; the least is {name_of(least)} "
         f"with {peaks[least['id']]:,.0f} MiB."
-        + (" The strokes are the memory after 10,000 texts of mixed lengths." if marked else ""),
+        + (f" The strokes are the memory after {most:,} texts of mixed lengths." if marked else ""),
     )
 
 
@@ -322,7 +329,7 @@ def _start(document: Mapping[str, Any]) -> Iterator[Figure]:
         canvas,
         "cold-start",
         "Cold start",
-        f"Seconds from process start to the first answer of {len(drawn)} back ends: the median of "
+        f"Seconds from process start to the first answer of {_count(drawn)}: the median of "
         f"the starts as a bar, each start as a dot. The soonest is {name_of(drawn[first])} with "
         f"{middles[first]:.2f} s.",
     )

@@ -31,6 +31,7 @@ __all__ = [
     "more",
     "multi_stream_ms",
     "offline_texts_per_s",
+    "rss_mib_after",
     "server_qps",
     "shapes_in",
     "single_stream_ms",
@@ -74,6 +75,16 @@ def server_qps(backend: Mapping[str, Any]) -> list[float]:
 def cold_start_s(backend: Mapping[str, Any]) -> list[float]:
     """Process start to first answer in seconds, a value a start."""
     return _numbers(dig(backend, "cold_start_s"))
+
+
+def rss_mib_after(backend: Mapping[str, Any]) -> dict[int, float]:
+    """Resident memory in MiB after so many texts of mixed lengths, by their number."""
+    found = dig(backend, "memory", "rss_mib_after") or {}
+    return {
+        int(texts): float(found[texts])
+        for texts in sorted(found, key=int)
+        if found[texts] is not None
+    }
 
 
 def shapes_in(backend: Mapping[str, Any]) -> list[str]:

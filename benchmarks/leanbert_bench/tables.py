@@ -26,6 +26,7 @@ from leanbert_bench.readings import (
     more,
     multi_stream_ms,
     offline_texts_per_s,
+    rss_mib_after,
     server_qps,
     shapes_in,
     single_stream_ms,
@@ -221,8 +222,10 @@ def _weight(document: Mapping[str, Any]) -> Table:
     def seconds(key: str) -> Callable[[Backend], str]:
         return lambda item: number(median(item[key])) if item.get(key) else ""
 
-    def after(texts: str) -> Callable[[Backend], str]:
-        return lambda item: fixed(dig(item, "memory", "rss_mib_after", texts), 0)
+    def after(texts: int) -> Callable[[Backend], str]:
+        return lambda item: fixed(rss_mib_after(item).get(texts), 0)
+
+    counts = sorted({texts for item in measured(document) for texts in rss_mib_after(item)})
 
     def megabytes(key: str) -> Callable[[Backend], str]:
         return lambda item: number(item[key] / 1e6) if item.get(key) is not None else ""
@@ -236,8 +239,7 @@ def _weight(document: Mapping[str, Any]) -> Table:
         "Prepared: making this back end's model from the checkpoint, once.",
         {
             "peak RSS, MiB": lambda item: fixed(dig(item, "memory", "peak_rss_mib"), 0),
-            "after 1,000 texts": after("1000"),
-            "after 10,000 texts": after("10000"),
+            **{f"after {texts:,} texts": after(texts) for texts in counts},
             "model, MB": megabytes("model_bytes"),
             "installed, MB": megabytes("installed_bytes"),
             "cold start, s": lambda item: interval(estimated(cold_start_s(item))),

@@ -170,6 +170,14 @@ def test_verdicts_of_changes() -> None:
     assert single.changes[0].verdict == "worse, one value each"
 
 
+def test_memory_is_compared_after_the_most_texts_that_both_runs_had() -> None:
+    short = changed(lambda item: item["memory"].update(rss_mib_after={"1000": 171.0}))
+    found = {change.what: change for change in compare(OLD, short, backends=[LEAN]).changes}
+    assert found["after 1,000 texts"].new == 171
+    gone = changed(lambda item: item["memory"].update(rss_mib_after={"7": 1.0}))
+    assert verdicts(compare(OLD, gone), parse_condition("rss > 9x"))
+
+
 def test_a_slower_machine_cancels_out_when_relative() -> None:
     slow = copy.deepcopy(documents.make(seed=2))
     for item in slow["backends"]:
@@ -180,6 +188,19 @@ def test_a_slower_machine_cancels_out_when_relative() -> None:
     relative = compare(OLD, slow, relative=True)
     assert verdicts(relative, condition) == []
     assert documents.REFERENCE not in {change.backend for change in relative.changes}
+
+
+def test_a_rate_of_zero_is_no_measure() -> None:
+    def none_held(item: Json) -> None:
+        item["scenarios"]["Server"]["qps"] = [0.0] * 5
+
+    stuck = changed(none_held, documents.REFERENCE)
+    for old, new in ((OLD, stuck), (stuck, OLD)):
+        whats = {change.what for change in compare(old, new, relative=True).changes}
+        assert "Offline" in whats
+        assert "Server" not in whats
+    absolute = compare(stuck, OLD, backends=[documents.REFERENCE])
+    assert "Server" not in {change.what for change in absolute.changes}
 
 
 def test_what_cannot_be_compared_is_refused() -> None:
@@ -224,6 +245,9 @@ def test_the_command_shows_and_judges(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "FAIL: latency > 1.10x\n  LeanBERT int8, native: forward pass, geometric mean" in told
     assert told.endswith("ok: flips > 3\n")
     assert "PyTorch" not in told
+    worse = changed(lambda item: item["accuracy"].update(accuracy=0.845))
+    assert bench(tmp_path, worse, "--backend", LEAN) == 0
+    assert "-1.00 points, 2 of 200 texts " in capsys.readouterr().out
     others = ["--backend", "optimum-int8", "--fail-if", "latency > 1.10x"]
     assert bench(tmp_path, new, *others) == 0
 

@@ -138,6 +138,7 @@ def test_the_same_results_give_the_same_page(page: Path, tmp_path: Path) -> None
     assert write_reports(document, tmp_path)[1].read_bytes() == page.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_browser_finds_the_figures(page: Path, tmp_path: Path) -> None:
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
     if browser is None:
