@@ -9,6 +9,7 @@ from typing import Any
 from leanbert_bench.journal import Journal
 from leanbert_bench.measuring import Run
 from leanbert_bench.plan import FULL, Plan
+from leanbert_bench.preparing import weights_of
 from leanbert_bench.rows import Spec, Subject
 from leanbert_bench.scenarios import SCENARIOS
 from leanbert_bench.workload import Workload
@@ -66,7 +67,7 @@ def subject(folder: Path, **changes: Any) -> Subject:
         "task": "text-classification",
         "config": parse_config(read_json(path), path),
         "checkpoint": folder,
-        "weights_sha256": "ab" * 32,
+        "weights_sha256": weights_of(folder)[0],
         "bytes": 7,
         **changes,
     }

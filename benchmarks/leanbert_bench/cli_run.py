@@ -27,7 +27,7 @@ from leanbert.errors import InputError, LeanBertError
 from leanbert_bench.ticker import Ticker, duration, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from leanbert_bench.measuring import Run
     from leanbert_bench.plan import Plan
@@ -226,16 +226,13 @@ def _estimate(run_: Run, ticker: Ticker) -> None:
     peaks = {"int8": 1e9 * roof["int8_gops"], "fp32": 1e9 * roof["fp32_gflops"]} if roof else None
     seconds = estimate_seconds(
         run_.plan,
-        run_.subject.config.raw,
+        run_.speed(peaks),
         [
             (row.kind.family, row.spec.precision, run_.expected_preparation(row))
             for row in run_.rows
             if row.status == "ok"
         ],
-        threads=run_.threads,
-        median_tokens=1.4 * _median([len(text.split()) for text in run_.workload.texts]) + 2,
         rows=0 if run_.subject.random_weights else len(run_.workload.texts),
-        peaks=peaks,
     )
     alive = sum(row.status == "ok" for row in run_.rows)
     say(
@@ -243,10 +240,6 @@ def _estimate(run_: Run, ticker: Ticker) -> None:
         "interrupted (Ctrl-C), the same command goes on"
     )
     ticker.expect(seconds)
-
-
-def _median(values: Sequence[int]) -> float:
-    return float(sorted(values)[len(values) // 2])
 
 
 def _after_turn(run_: Run, about: About, results: Path, begin: float, turn: int) -> None:

@@ -18,14 +18,15 @@ from leanbert_bench.backends import REFERENCE, backend_class
 from leanbert_bench.cold import cold_start
 from leanbert_bench.machine import BusyClock
 from leanbert_bench.memory import measure_memory
-from leanbert_bench.plan import Part, Plan, parts_of
+from leanbert_bench.plan import Part, Plan, Speed, guessed_peaks, parts_of, turn_seconds
+from leanbert_bench.preparing import weights_of
 from leanbert_bench.roof import MODULE as ROOF
 from leanbert_bench.rows import RUN, Bench, Row, Spec, Subject, ask_to_load, screen
 from leanbert_bench.runner import WorkerError, WorkerProcess, WorkerTimeoutError
 from leanbert_bench.turns import measure_part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from leanbert_bench.journal import Journal
     from leanbert_bench.workload import Workload
@@ -34,7 +35,9 @@ __all__ = ["Run"]
 
 _FEW_ROWS = 12  # to calibrate random weights on
 _BUSY = 0.15  # cores
-_QUICK_PREPARE, _QUICK_LOAD = 0.45, 0.6  # shares of the budget until which these may begin
+_QUICK_PREPARE = 0.65  # share of the budget until which something may be prepared
+_LAST = 5.0  # seconds of --quick for the machine's limit and what else is left
+_TOKENS_OF_A_WORD = 1.4  # of English news, by BERT's vocabulary
 _ORDER_OF_QUICK = (
     REFERENCE, "leanbert-int8-native", "leanbert-int8-onnxruntime", "optimum-int8",
     "openvino-int8", "ctranslate2-int8", "pytorch-dynamic-int8", "transformers-pipeline",
@@ -128,6 +131,7 @@ class Run:
             self._peaks()
             self._close_workers()
             self._memory_all()
+            self._check_weights()
         finally:
             self._close_workers(at_once=True)
 
@@ -186,18 +190,34 @@ class Run:
         return max(3.0, seconds * self.subject.bytes / 440e6) if seconds else 0.0
 
     def _load_all(self) -> None:
+        taken: list[Row] = []
         for row in self._in_order():
-            late = self.plan.seconds is not None and (
-                self._elapsed() + row.kind.seconds_to_load > _QUICK_LOAD * self.plan.seconds
-            )
-            if late and row.spec.id != self.bench.reference:
+            if row.spec.id != self.bench.reference and self._too_late(row, taken):
                 row.drop("skipped", "left out by --quick, whose time is spent; run without --quick")
                 continue
             self._say(f"load {row.spec.name}")
+            taken.append(row)
             try:
                 self._load(row)
             except (WorkerError, OSError) as error:
                 self._fail(row, error)
+
+    def _too_late(self, row: Row, taken: Sequence[Row]) -> bool:
+        """Whether to load this one would leave no time for a turn of all that are taken."""
+        if self.plan.seconds is None:
+            return False
+        speed, all_ = self.speed(), {one.spec.id: one for one in (*taken, row)}
+        turn = sum(turn_seconds(self.plan, speed, one.spec.precision) for one in all_.values())
+        return self._elapsed() + row.kind.seconds_to_load + turn + _LAST > self.plan.seconds
+
+    def speed(self, peaks: Mapping[str, float] | None = None) -> Speed:
+        """What estimates suppose; ``peaks`` in operations a second, if measured."""
+        words = sorted(len(text.split()) for text in self.workload.texts)
+        return Speed(
+            self.subject.config.raw,
+            _TOKENS_OF_A_WORD * words[len(words) // 2] + 2,
+            peaks or guessed_peaks(self.threads),
+        )
 
     def _load(self, row: Row) -> None:
         id_ = row.spec.id
@@ -217,7 +237,7 @@ class Run:
             for row in self._in_order():
                 if self.journal.get(row.spec.id, f"cold {i}") is not None:
                     continue
-                if self.plan.seconds is not None and self._left() < 0.35 * self.plan.seconds:
+                if self._too_late(row, self._alive()):
                     return
                 self._say(f"cold start {i + 1}: {row.spec.name}")
                 try:
@@ -339,6 +359,11 @@ class Run:
         self.warnings.append(line)
         self.journal.put(RUN, "warnings", self.warnings)
         self._say(f"warning: {line}")
+
+    def _check_weights(self) -> None:
+        checkpoint = self.subject.checkpoint
+        if checkpoint is not None and weights_of(checkpoint)[0] != self.subject.weights_sha256:
+            self._warn(f"{checkpoint}: the weights changed during the run; measure again")
 
     def _note_busy(self, turn: int) -> None:
         cores = self._busy.cores_busy()

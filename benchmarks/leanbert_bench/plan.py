@@ -19,7 +19,18 @@ from leanbert_bench.scenarios import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["FULL", "GRID", "QUICK", "Part", "Plan", "estimate_seconds", "parts_of"]
+__all__ = [
+    "FULL",
+    "GRID",
+    "QUICK",
+    "Part",
+    "Plan",
+    "Speed",
+    "estimate_seconds",
+    "guessed_peaks",
+    "parts_of",
+    "turn_seconds",
+]
 
 GRID = ((1, 8), (1, 32), (1, 64), (1, 128), (8, 32), (8, 128), (1, 512))
 """Batch size and tokens."""
@@ -131,57 +142,71 @@ def parts_of(plan: Plan) -> list[Part]:
     return [*shapes, *(Part(name) for name in plan.scenarios)]
 
 
+@dataclass(frozen=True)
+class Speed:
+    """What an estimate supposes of a model and a machine.
+
+    Args:
+        config: the model's.
+        median_tokens: of the texts.
+        peaks: operations a second for ``"fp32"`` and ``"int8"``.
+    """
+
+    config: Mapping[str, Any]
+    median_tokens: float
+    peaks: Mapping[str, float]
+
+    def forward(self, precision: str, batch_size: int, tokens: float) -> float:
+        """Seconds of one pass."""
+        ops = operations(self.config, batch_size, max(1, round(tokens)))
+        total = ops["linear"] + ops["attention"] if ops else 1e9 * batch_size
+        return total / (_SHARE[precision] * self.peaks[precision])
+
+    def one(self, precision: str) -> float:
+        """Seconds of one text."""
+        return self.forward(precision, 1, self.median_tokens)
+
+
+def guessed_peaks(threads: int) -> dict[str, float]:
+    """Operations a second of a machine that was not measured."""
+    return {name: peak * threads for name, peak in _GUESSED_PEAK.items()}
+
+
+def turn_seconds(plan: Plan, speed: Speed, precision: str) -> float:
+    """How long a turn of one back end takes, roughly."""
+    one, seconds = speed.one(precision), 0.0
+    for batch_size, length in plan.grid:
+        run = speed.forward(precision, batch_size, length)
+        seconds += max((plan.warmup + 3) * run, plan.grid_seconds + plan.warmup * run)
+    several = SAMPLES_PER_QUERY * one * (plan.multi + plan.warmup)
+    each = {
+        SINGLE_STREAM: min(plan.scenario_seconds, one * (plan.single + plan.warmup)),
+        MULTI_STREAM: min(plan.scenario_seconds, several),
+        OFFLINE: one * plan.offline,
+        SERVER: 0.7 * plan.server_seconds * sum(plan.server_attempts) / 2,
+    }
+    return seconds + sum(each[name] for name in plan.scenarios)
+
+
 def estimate_seconds(
-    plan: Plan,
-    config: Mapping[str, Any],
-    backends: Sequence[tuple[str, str, float]],
-    *,
-    threads: int,
-    median_tokens: float,
-    rows: int,
-    peaks: Mapping[str, float] | None = None,
+    plan: Plan, speed: Speed, backends: Sequence[tuple[str, str, float]], rows: int
 ) -> float:
     """How long a run takes, roughly: from the model's operations and the machine's peak.
 
     Args:
         plan: what is measured.
-        config: the model's.
+        speed: of the model on the machine.
         backends: family, precision and seconds to prepare (0 if it is made) of each.
-        threads: the budget.
-        median_tokens: of the texts.
         rows: texts that the accuracy is measured on.
-        peaks: operations a second for ``"fp32"`` and ``"int8"``, if measured.
     """
-    speed = peaks or {name: peak * threads for name, peak in _GUESSED_PEAK.items()}
-
-    def forward(precision: str, batch_size: int, tokens: float) -> float:
-        ops = operations(config, batch_size, max(1, round(tokens)))
-        total = ops["linear"] + ops["attention"] if ops else 1e9 * batch_size
-        return total / (_SHARE[precision] * speed[precision])
-
     seconds = 3.0 * plan.turns
     for family, precision, prepare in backends:
         start = _START_SECONDS.get(family, _HEAVY_START_SECONDS)
-        one = forward(precision, 1, median_tokens)
-        turn = 0.0
-        for batch_size, length in plan.grid:
-            run = forward(precision, batch_size, length)
-            turn += max((plan.warmup + 3) * run, plan.grid_seconds + plan.warmup * run)
-        several = SAMPLES_PER_QUERY * one * (plan.multi + plan.warmup)
-        each = {
-            SINGLE_STREAM: min(plan.scenario_seconds, one * (plan.single + plan.warmup)),
-            MULTI_STREAM: min(plan.scenario_seconds, several),
-            OFFLINE: one * plan.offline,
-            SERVER: 0.0,
-        }
-        turn += sum(each[name] for name in plan.scenarios)
-        seconds += prepare + (plan.cold_starts + 2) * start + plan.turns * turn
-        if SERVER in plan.scenarios:
-            first, later = plan.server_attempts
-            attempts = first + (plan.turns - 1) * later
-            seconds += attempts * 0.7 * plan.server_seconds
+        one = speed.one(precision)
+        seconds += prepare + (plan.cold_starts + 2) * start
+        seconds += plan.turns * turn_seconds(plan, speed, precision)
         seconds += one * (min(rows, plan.accuracy_rows) + 2 * min(rows, plan.invariance_rows))
         mixed = max(plan.memory_counts, default=0)
-        each_mixed = forward(precision, 1, _MEAN_TOKENS_OF_MIXED)
+        each_mixed = speed.forward(precision, 1, _MEAN_TOKENS_OF_MIXED)
         seconds += min(plan.memory_seconds, mixed * each_mixed)
     return math.ceil(seconds)

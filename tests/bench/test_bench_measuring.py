@@ -186,9 +186,18 @@ def test_random_weights_are_for_speed_alone(tmp_path: Path) -> None:
     run.execute()
     row = of(make_document(run, ABOUT), REFERENCE)
     run.journal.close()
+    assert not any("weights changed" in line for line in run.warnings)
     assert row["accuracy"] is None
     assert row["batch_invariance"] is None
     assert len(row["grid"]["1x8"]["forward_ms"]) == 1
+
+
+def test_weights_that_change_meanwhile_are_noticed(tmp_path: Path) -> None:
+    run = new_run(tmp_path, "Fake", plan=replace(SMALL, turns=0, cold_starts=0, memory_counts=()))
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"others")
+    run.execute()
+    run.journal.close()
+    assert "the weights changed during the run" in run.warnings[-1]
 
 
 def test_a_torn_line_and_another_plan(tmp_path: Path) -> None:

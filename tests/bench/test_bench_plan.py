@@ -7,22 +7,25 @@ from dataclasses import replace
 import pytest
 
 from leanbert_bench.operations import operations
-from leanbert_bench.plan import FULL, GRID, QUICK, QUICK_SECONDS, estimate_seconds, parts_of
+from leanbert_bench.plan import (
+    FULL,
+    GRID,
+    QUICK,
+    QUICK_SECONDS,
+    Plan,
+    Speed,
+    estimate_seconds,
+    guessed_peaks,
+    parts_of,
+    turn_seconds,
+)
 
 BERT_BASE = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12}
 PEAKS = {"fp32": 233e9, "int8": 925e9}
 
 
-def estimate(plan: object, *backends: tuple[str, str, float]) -> float:
-    return estimate_seconds(
-        plan,  # type: ignore[arg-type]
-        BERT_BASE,
-        backends,
-        threads=2,
-        median_tokens=28,
-        rows=117,
-        peaks=PEAKS,
-    )
+def estimate(plan: Plan, *backends: tuple[str, str, float]) -> float:
+    return estimate_seconds(plan, Speed(BERT_BASE, 28, PEAKS), backends, rows=117)
 
 
 def test_bert_base_has_85_million_multiply_adds_a_token() -> None:
@@ -60,6 +63,10 @@ def test_quick_is_planned_to_end_within_two_minutes() -> None:
     heavy = estimate(QUICK, ("pytorch", "fp32", 0.0))
     light = estimate(QUICK, ("leanbert", "int8", 0.0))
     assert light < heavy < QUICK_SECONDS / 2
+    # Even where nothing was measured, a turn of both leaves room for a second one.
+    slow = Speed(BERT_BASE, 28, guessed_peaks(2))
+    both = sum(turn_seconds(QUICK, slow, precision) for precision in ("fp32", "int8"))
+    assert both < QUICK_SECONDS / 4
 
 
 def test_the_estimate_grows_with_what_is_asked_for() -> None:

@@ -140,7 +140,7 @@ class LeanBertInt8OnnxRuntime(LeanBertFp32):
     precision = "int8"
     recipe = "int8"
     seconds_to_prepare = 150.0
-    seconds_if_random = 35.0
+    seconds_if_random = 50.0
 
 
 class LeanBertInt8Native(LeanBertInt8OnnxRuntime):
