@@ -35,7 +35,7 @@ __all__ = [
 GRID = ((1, 8), (1, 32), (1, 64), (1, 128), (8, 32), (8, 128), (1, 512))
 """Batch size and tokens."""
 
-QUICK_SECONDS = 100.0
+QUICK_SECONDS = 95.0
 """What ``--quick`` plans to spend; with what it cannot foresee it ends within two minutes."""
 
 # What the estimate supposes before anything is measured: the share of the machine's peak that a
