@@ -137,9 +137,10 @@ QUICK = replace(
 
 
 def parts_of(plan: Plan) -> list[Part]:
-    """What a turn measures, in order; the grid is for tasks whose graph is called directly."""
+    """What a turn measures, in order; with a budget first what a user feels."""
     shapes = [Part(f"{rows}x{length}", (rows, length)) for rows, length in plan.grid]
-    return [*shapes, *(Part(name) for name in plan.scenarios)]
+    scenarios = [Part(name) for name in plan.scenarios]
+    return [*scenarios, *shapes] if plan.quick else [*shapes, *scenarios]
 
 
 @dataclass(frozen=True)
