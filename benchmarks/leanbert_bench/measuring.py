@@ -150,8 +150,8 @@ class Run:
                 if found is None:
                     row.drop(
                         "skipped",
-                        "left out by --quick: preparing it takes too long, about "
-                        f"{self.expected_preparation(row):.0f} s; a full run makes and keeps it",
+                        "left out by --quick: preparing it takes too long; a full run makes and "
+                        "keeps it",
                     )
                     continue
             except (WorkerError, OSError) as error:
@@ -176,11 +176,17 @@ class Run:
             if found["model"] is not None:
                 return found
             left = _QUICK_PREPARE * self.plan.seconds - self._elapsed()
-            if self.expected_preparation(row) > left:
+            expected = self.expected_preparation(row)
+            if expected > left:
                 return None
-            limit = left + 10
-        with WorkerProcess(row.spec.factory, self.threads) as worker:
-            return worker.ask("prepare", limit, only_cached=False, **arguments)
+            limit = min(left + _LAST, max(20.0, 3 * expected))
+        try:
+            with WorkerProcess(row.spec.factory, self.threads) as worker:
+                return worker.ask("prepare", limit, only_cached=False, **arguments)
+        except WorkerTimeoutError:
+            if self.plan.quick:
+                return None
+            raise
 
     def expected_preparation(self, row: Row) -> float:
         """Seconds, if nothing is in the cache: by the size of the weights."""

@@ -53,6 +53,7 @@ def test_a_turn_measures_the_grid_and_then_the_scenarios() -> None:
     names = [part.name for part in parts_of(FULL)]
     assert names[: len(GRID)] == ["1x8", "1x32", "1x64", "1x128", "8x32", "8x128", "1x512"]
     assert names[len(GRID) :] == ["SingleStream", "MultiStream", "Offline", "Server"]
+    assert [part.name for part in parts_of(QUICK)][:3] == ["SingleStream", "Offline", "1x8"]
 
 
 def test_quick_is_planned_to_end_within_two_minutes() -> None:
