@@ -96,7 +96,9 @@ def make_card(
         "quality": _quality(rows),
         "int8 - fp32": _int8(rows),
         "temperature": f"{calibration['temperature']:.2f}, fitted on {calibration['rows']} "
-        f"training tweets held back ({HELD_SHARE:.0%}), folded into the weights",
+        f"training tweets held back ({HELD_SHARE:.0%}), folded into the weights"
+        if calibration["fitted"]
+        else "1, not fitted: the teacher has seen the rows held back; labels and teacher smoothed",
         "robustness": "; ".join(
             f"{r['kind']} {r['share']:.1%}"
             + (" same label" if r["measure"] == "same label" else "")

@@ -44,7 +44,7 @@ def make(
         "base": lambda: stages.make_base(data, base, shape, start),
         "wide": lambda: stages.make_wide(data, base, wide, trained=start is not None),
         "student": lambda: stages.make_student(data, wide, student, shape, start),
-        "sentiment-fp32": lambda: stages.calibrate(data, student, final),
+        "sentiment-fp32": lambda: stages.calibrate(data, student, final, fit=start is None),
         "bundle": lambda: build(data, final, bundle, teacher=start, place=place),
     }
     for number, (name, step) in enumerate(steps.items(), 1):

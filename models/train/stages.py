@@ -199,17 +199,22 @@ def make_student(
         scratch.unlink(missing_ok=True)
 
 
-def calibrate(data: Path, student: Path, folder: Path) -> dict[str, float]:
-    """The student with its temperature folded in; returns what was found on the held-back rows."""
+def calibrate(data: Path, student: Path, folder: Path, *, fit: bool = True) -> dict[str, float]:
+    """The student with its temperature folded in; returns what was found on the held-back rows.
+
+    ``fit=False`` leaves the temperature at 1: on rows that the weights have seen, as those of a
+    bundle to start from may have, a fitted one would make the model too sure of itself.
+    """
     network, _ = _load(student)
     _, held = rows_of(data)
     logits = np.load(student / "held_logits.npy")
     tweets = np.array([row.kind == "tweet" for row in held])
     labels = np.array([row.label for row in held], dtype=np.int64)
-    temperature = fit_temperature(logits[tweets], labels[tweets])
+    temperature = fit_temperature(logits[tweets], labels[tweets]) if fit else 1.0
     probabilities = softmax(logits / temperature)
     found = {
         "temperature": temperature,
+        "fitted": fit,
         "rows": int(tweets.sum()),
         "ece_before": calibration_error(softmax(logits[tweets]), labels[tweets]),
         "ece_after": calibration_error(probabilities[tweets], labels[tweets]),
