@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 import pytest
 
-import former_table
 from bench_documents import VARIETY
 from leanbert.cli import main
 from leanbert.errors import InputError
@@ -22,15 +20,11 @@ def test_the_readme_shows_the_committed_results() -> None:
     readme = ROOT / "README.md"
     _, middle, _ = split_section(readme, START, END)
     results = results_named_in(readme)
-    if results is None:  # a table of the former format, which names no file
-        former = ROOT / "benchmarks" / "results" / "embedded-model.json"
-        expected = former_table.markdown(json.loads(former.read_text(encoding="utf-8")))
-    else:
-        assert results.parent.resolve() == ROOT / "benchmarks" / "results"
-        document = read_document(results)
-        assert document["complete"]
-        expected = section(document, results.relative_to(ROOT).as_posix())
-    assert middle.strip() == expected.strip()
+    assert results is not None
+    assert results.parent.resolve() == ROOT / "benchmarks" / "results"
+    document = read_document(results)
+    assert document["complete"]
+    assert middle.strip() == section(document, results.relative_to(ROOT).as_posix()).strip()
 
 
 @pytest.mark.parametrize("kind", sorted(VARIETY.keys() - {"nothing"}))
