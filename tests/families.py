@@ -6,12 +6,9 @@ a tokenizer of the same kind is trained in memory from our own sample texts, in 
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import io
-import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +19,7 @@ import torch
 import transformers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+from leanbert_export.fp32 import quiet
 from leanbert_export.reference import sample_texts
 
 torch.set_num_threads(1)  # tiny models: threads would only wait for each other
@@ -326,23 +324,6 @@ def plain_export(source: Path, folder: Path, task: str) -> Path:
     with quiet():
         main_export(str(source), folder, task=task, opset=18, do_validation=False)
     return folder
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep transformers' and Optimum's chatter out of the tests' output."""
-    before = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
 
 
 @dataclass

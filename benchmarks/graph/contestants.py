@@ -118,22 +118,6 @@ def named_bundle(value: str) -> tuple[str, Path]:
     return name, Path(folder)
 
 
-def shape_list(text: str) -> tuple[Shape, ...]:
-    """Parse a command line's ``1x8,8x128``: batch size times tokens.
-
-    Raises:
-        argparse.ArgumentTypeError: it is not of this form.
-    """
-    try:
-        found = [part.split("x") for part in text.split(",")]
-        shapes = tuple((int(rows), int(length)) for rows, length in found)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not like 1x8,8x128") from None
-    if min(min(shape) for shape in shapes) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: rows and tokens must be at least 1")
-    return shapes
-
-
 def interval(found: Mapping[str, Any], digits: int = 2) -> str:
     """An :class:`~leanbert_bench.statistics.Estimate`, as JSON has it, for a table's cell."""
     return f"{found['median']:.{digits}f} ({found['low']:.{digits}f}–{found['high']:.{digits}f})"

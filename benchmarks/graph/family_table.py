@@ -25,8 +25,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "models" / "train"))
 
 import families
-from contestants import Contestant, Shape, engines_of, shape_list
+from contestants import Contestant, Shape, engines_of
 from leanbert.cpu import allowed_cores
+from leanbert_bench.cli_run import shape_list
 from leanbert_bench.report import describe_machine, replace_section, write_document
 from leanbert_export.exporting import Report, export
 from leanbert_export.reference import sample_texts

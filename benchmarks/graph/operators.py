@@ -23,11 +23,11 @@ from typing import Any
 
 import onnxruntime as ort
 
-from contestants import shape_list
 from leanbert.bundle import Bundle
 from leanbert.cpu import cpu_name
 from leanbert.engines.onnxruntime import OnnxRuntimeEngine
 from leanbert.errors import InputError, LeanBertError
+from leanbert_bench.cli_run import shape_list
 from leanbert_bench.report import describe_bundle, describe_machine, write_document
 from leanbert_bench.statistics import median
 from tokens import random_inputs, read_config, vocabulary_size

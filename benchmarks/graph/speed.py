@@ -45,12 +45,12 @@ from contestants import (
     interval,
     missing_openvino,
     named_bundle,
-    shape_list,
 )
 from data import load_phrasebank
 from graphs import LOGITS
 from leanbert.errors import InputError, LeanBertError, MissingExtraError
 from leanbert_bench.backends.optimum import optimum_preset
+from leanbert_bench.cli_run import shape_list
 from leanbert_bench.report import describe_bundle, describe_machine, installed, write_document
 from leanbert_bench.runner import WorkerError, WorkerProcess
 from leanbert_bench.statistics import estimate, median, paired_ratios

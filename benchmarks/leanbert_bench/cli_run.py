@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from leanbert_bench.plan import Plan
     from leanbert_bench.results import About
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_arguments", "run", "shape_list"]
 
 _TASKS = (
     "text-classification", "feature-extraction", "token-classification", "question-answering",
@@ -81,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--quick", action="store_true", help="less of everything: two minutes on two cores")
     add("--threads", type=_positive, metavar="N", help="of each engine (default: all allowed)")
     add("--turns", type=_positive, metavar="N", help="of each back end (default: 5; --quick: 2)")
-    add("--grid", type=_shapes, metavar="BxT,...", help="batch x tokens (default: 1x8 to 1x512)")
+    add("--grid", type=shape_list, metavar="BxT,...", help="batch x tokens (default: 1x8 to 1x512)")
     add(
         "--scenarios", type=_names, metavar="NAME,...",
         help="of SingleStream, MultiStream, Offline, Server (default: all)",
@@ -288,7 +288,12 @@ def _given() -> list[str]:
     return words[words.index("run") + 1 :] if "run" in words else []
 
 
-def _shapes(text: str) -> tuple[tuple[int, int], ...]:
+def shape_list(text: str) -> tuple[tuple[int, int], ...]:
+    """Parse a command line's ``1x8,8x128``: batch size times tokens.
+
+    Raises:
+        argparse.ArgumentTypeError: it is not of this form.
+    """
     try:
         found = [part.split("x") for part in text.split(",")]
         shapes = tuple((int(rows), int(length)) for rows, length in found)

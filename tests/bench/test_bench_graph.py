@@ -26,6 +26,7 @@ import speed
 import tokens
 from leanbert.errors import InputError
 from leanbert.tokenization import Encodings, ModelInputs
+from leanbert_bench.cli_run import shape_list
 from leanbert_bench.runner import WorkerError
 from processes import ROOT, python
 
@@ -199,11 +200,11 @@ def test_random_ids_are_the_same_each_time_and_in_the_vocabulary() -> None:
 @pytest.mark.parametrize("text", ["8", "8x", "0x8", "8x8x8", "", "axb"])
 def test_shapes_that_are_none(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError):
-        contestants.shape_list(text)
+        shape_list(text)
 
 
 def test_shapes_and_names_of_a_command_line() -> None:
-    assert contestants.shape_list("1x8,8x128") == ((1, 8), (8, 128))
+    assert shape_list("1x8,8x128") == ((1, 8), (8, 128))
     assert contestants.named_bundle("a=b=c") == ("a", Path("b=c"))
     for wrong in ("a", "=b", "a="):
         with pytest.raises(argparse.ArgumentTypeError, match="NAME=DIR"):

@@ -22,6 +22,7 @@ from leanbert_export import writing
 from leanbert_export.checkpoint import Checkpoint, find_checkpoint
 from leanbert_export.errors import CheckpointError
 from leanbert_export.exporting import Report, export
+from leanbert_export.fp32 import quiet
 from leanbert_export.heads import HEADS, canonical_task, task_of
 from leanbert_export.labels import check_labels, labels_in_order
 from leanbert_export.proof import INT8_MEAN_DIFFERENCE
@@ -244,7 +245,7 @@ def test_a_sentencepiece_file_becomes_a_tokenizer(tmp_path: Path, data_dir: Path
     )
     torch.manual_seed(1)
     checkpoint = tmp_path / "checkpoint"
-    with families.quiet():
+    with quiet():
         transformers.AlbertForSequenceClassification(made).save_pretrained(checkpoint)
     for name in ("spiece.model", "tokenizer_config.json", "special_tokens_map.json"):
         shutil.copyfile(source / name, checkpoint / name)
