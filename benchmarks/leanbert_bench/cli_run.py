@@ -78,6 +78,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of a .csv, for embeddings: the other text; --labels is their similarity then",
     )  # fmt: skip
     add("--limit", type=_positive, metavar="N", help="a seeded sample of so many rows")
+    add(
+        "--no-texts", action="store_true",
+        help="keep the texts of --input out of what is written (flipped labels are listed without "
+        "them): for texts that may not be passed on",
+    )  # fmt: skip
     add("--quick", action="store_true", help="less of everything: two minutes on two cores")
     add("--threads", type=_positive, metavar="N", help="of each engine (default: all allowed)")
     add("--turns", type=_positive, metavar="N", help="of each back end (default: 5; --quick: 2)")
@@ -135,6 +140,7 @@ def run(args: argparse.Namespace) -> int:
         machine=machine.describe(),
         versions=machine.versions(),
         commit=machine.source_commit(),
+        texts=not args.no_texts,
     )
     journal = Journal(
         output / "partial",

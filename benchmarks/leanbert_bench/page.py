@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from leanbert_bench.document import troubles
 from leanbert_bench.noise import all_warnings
 from leanbert_bench.plots import figures
-from leanbert_bench.prose import facts, flips, repeat, standing_out, title
+from leanbert_bench.prose import LEFT_OUT, facts, flips, repeat, standing_out, title
 from leanbert_bench.svg import VARIABLES
 from leanbert_bench.tables import all_tables
 
@@ -111,7 +111,8 @@ def _page(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"<details>\n<summary>{escape(heading)}</summary>"
         rows = [
             [
-                *(str(flip.get(key, "")) for key in ("text", "reference", "answer")),
+                str(flip.get("text") or LEFT_OUT),
+                *(str(flip.get(key, "")) for key in ("reference", "answer")),
                 f"{flip.get('difference') or 0:.3f}",
             ]
             for flip in listed

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from leanbert_bench.statistics import Estimate
 
-__all__ = ["facts", "flips", "repeat", "standing_out", "title"]
+__all__ = ["LEFT_OUT", "facts", "flips", "repeat", "standing_out", "title"]
 
 Backend = dict[str, Any]
 
@@ -196,6 +196,10 @@ def _grid(document: Mapping[str, Any], reference: Backend | None) -> list[str]:
         f"Fastest forward pass over the whole grid: {name_of(best)}, {number(value)}× "
         f"{name_of(reference)} (geometric mean)."
     ]
+
+
+LEFT_OUT = "(left out)"
+"""In place of a text that the run was told not to write."""
 
 
 def flips(document: Mapping[str, Any]) -> list[tuple[str, Sequence[Mapping[str, Any]]]]:

@@ -8,7 +8,7 @@ from leanbert.files import whole_file
 from leanbert_bench.document import troubles, write_document
 from leanbert_bench.markdown import escape, row, rule
 from leanbert_bench.noise import all_warnings
-from leanbert_bench.prose import facts, flips, repeat, standing_out, title
+from leanbert_bench.prose import LEFT_OUT, facts, flips, repeat, standing_out, title
 from leanbert_bench.records import describe_bundle, describe_machine, installed
 from leanbert_bench.sections import replace_section
 from leanbert_bench.tables import all_tables
@@ -76,8 +76,9 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
         yield from ("", escape(heading), "")
         yield from (row(["text", "reference", "answer", "difference"]), rule(4))
         for flip in listed:
-            words = [str(flip.get(key, "")) for key in ("text", "reference", "answer")]
-            yield row([*words, f"{flip.get('difference') or 0:.3f}"])
+            labels = [str(flip.get(key, "")) for key in ("reference", "answer")]
+            difference = f"{flip.get('difference') or 0:.3f}"
+            yield row([str(flip.get("text") or LEFT_OUT), *labels, difference])
     yield from ("", "## How to repeat it", "", "```", repeat(document), "```")
 
 

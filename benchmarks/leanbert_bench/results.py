@@ -51,6 +51,8 @@ class About:
     seconds: float = 0.0
     complete: bool = False
     warnings: Sequence[str] = field(default_factory=tuple)
+    texts: bool = True
+    """Whether texts of the data may be written."""
 
 
 def make_document(run: Run, about: About) -> Json:
@@ -169,9 +171,17 @@ def _backend(run: Run, row: Row, about: About) -> Json:
             "peak_rss_mib": memory.get("peak_rss_mib") or journal.get(id_, "peak"),
             "rss_mib_after": memory.get("rss_mib_after", {}),
         },
-        "accuracy": accuracy(run.bench, id_),
+        "accuracy": _accuracy(run, id_, texts=about.texts),
         "batch_invariance": batch_invariance(run.bench, id_),
     }
+
+
+def _accuracy(run: Run, id_: str, *, texts: bool) -> Json | None:
+    found = accuracy(run.bench, id_)
+    if found and not texts:
+        for flip in found.get("flips", ()):
+            flip["text"] = None
+    return found
 
 
 def _turns(run: Run, id_: str, part: str) -> list[Any]:

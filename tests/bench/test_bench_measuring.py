@@ -18,6 +18,9 @@ from leanbert_bench.document import check_document
 from leanbert_bench.journal import Journal
 from leanbert_bench.judging import tags_of
 from leanbert_bench.measuring import Run
+from leanbert_bench.page import html
+from leanbert_bench.prose import LEFT_OUT
+from leanbert_bench.report import markdown
 from leanbert_bench.results import About, make_document
 
 ABOUT = About("leanbert bench run", {"cpu": "A CPU"}, {"numpy": "2"}, None, 1.0, True)
@@ -137,6 +140,25 @@ def test_accuracy_stands_beside_speed(document: dict[str, Any]) -> None:
     assert change["rows"] == 6
     assert 0 < change["largest"] < 0.01
     assert change["largest"] == max(change["sorted"], change["shuffled"])
+
+
+def test_texts_that_may_not_be_passed_on_are_not_written(tmp_path: Path) -> None:
+    plan = replace(SMALL, turns=1, scenarios=("SingleStream",), memory_counts=(), cold_starts=0)
+    run = new_run(tmp_path, "Fake", "Doubtful", plan=plan)
+    run.screen()
+    run.execute()
+    scores = run.journal.get(REFERENCE, "scores alone")
+    run.journal.put("Doubtful", "scores alone", [row[1:] + row[:1] for row in scores])
+    whole, spared = (make_document(run, replace(ABOUT, texts=told)) for told in (True, False))
+    run.journal.close()
+    texts = list(run.workload.texts)
+    for found, written in ((whole, True), (spared, False)):
+        flips = of(found, "Doubtful")["accuracy"]["flips"]
+        assert len(flips) == len(texts)
+        assert {flip["text"] in texts for flip in flips} == {written}
+        assert any(text in json.dumps(found) for text in texts) is written
+        page, report = html(found), markdown(found)
+        assert [LEFT_OUT in page, LEFT_OUT in report] == [not written] * 2
 
 
 def test_an_interrupted_run_goes_on_and_repeats_nothing(tmp_path: Path) -> None:
