@@ -83,6 +83,10 @@ class Pipeline(ABC):
         labels = bundle.config.id2label
         self.labels = [labels[i] for i in range(len(labels))]
         """Name of each logit, where the head gives one row of them."""
+        self._prepare()
+
+    def _prepare(self) -> None:  # noqa: B027 - most tasks have nothing to add
+        """What a task finds out once, when the pipeline is made; it may raise what that raises."""
 
     @abstractmethod
     def __call__(self, inputs: object, **kwargs: Any) -> Any:

@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from leanbert.arguments import check_count, merge_tokenizer_kwargs
-from leanbert.bundle import Bundle
 from leanbert.engines import ModelOutputs
 from leanbert.errors import InputError, LeanBertWarning, TaskError
 from leanbert.numerics import Floats, softmax
@@ -47,16 +46,8 @@ class FillMaskPipeline(Pipeline):
     required_outputs = {"logits": 3}  # noqa: RUF012 - read-only by its type
     arguments = frozenset({"top_k", "targets", "tokenizer_kwargs"})
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        *,
-        mode: str = "latency",
-        threads: int | None = None,
-        engine: str = "auto",
-        **defaults: Any,
-    ) -> None:
-        super().__init__(bundle, mode=mode, threads=threads, engine=engine, **defaults)
+    def _prepare(self) -> None:
+        bundle = self.bundle
         self._vocabulary = Vocabulary(self.encoder.tokenizer, bundle)
         if self._vocabulary.mask_token_id is None:
             raise TaskError(

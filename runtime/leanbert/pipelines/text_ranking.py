@@ -52,17 +52,8 @@ class TextRankingPipeline(Pipeline):
     export_task = "text-classification"
     arguments = frozenset({"top_k", "return_documents", "function_to_apply"})
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        *,
-        mode: str = "latency",
-        threads: int | None = None,
-        engine: str = "auto",
-        **defaults: Any,
-    ) -> None:
-        super().__init__(bundle, mode=mode, threads=threads, engine=engine, **defaults)
-        self._function = _default_function(bundle)
+    def _prepare(self) -> None:
+        self._function = _default_function(self.bundle)
 
     def __call__(
         self,

@@ -42,17 +42,8 @@ class ZeroShotClassificationPipeline(Pipeline):
     export_task = "text-classification"
     arguments = frozenset({"candidate_labels", "hypothesis_template", "multi_label"})
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        *,
-        mode: str = "latency",
-        threads: int | None = None,
-        engine: str = "auto",
-        **defaults: Any,
-    ) -> None:
-        super().__init__(bundle, mode=mode, threads=threads, engine=engine, **defaults)
-        self._entailment = _entailment_id(bundle)
+    def _prepare(self) -> None:
+        self._entailment = _entailment_id(self.bundle)
         # As transformers chooses it: the first label, or the last where the first is entailment.
         self._contradiction = -1 if self._entailment == 0 else 0
 
