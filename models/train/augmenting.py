@@ -12,8 +12,8 @@ from collections.abc import Sequence
 _LINK = re.compile(r"\s*https?://\S+")
 _CASHTAG = re.compile(r"\$[A-Z]{1,5}\b")
 KEEP_LINKS = 0.25
-_SWAP_TICKERS = 0.4
-_SWAP_NAMES = 0.4
+SWAPS = 0.4
+"""Share of the texts whose cashtags are swapped, and of those whose names are."""
 
 _NAMES_JOINED = (
     "Apple|Amazon|Tesla|Microsoft|Boeing|Netflix|Facebook|Google|Alphabet|Nvidia|Intel|Disney|"
@@ -57,12 +57,14 @@ def swap_tickers(text: str, tags: Sequence[str], rng: random.Random) -> str:
     return _CASHTAG.sub(lambda m: chosen.setdefault(m[0], rng.choice(tags)), text)
 
 
-def augment(text: str, tags: Sequence[str], rng: random.Random, *, links: bool) -> str:
+def augment(
+    text: str, tags: Sequence[str], rng: random.Random, *, links: bool, swaps: float = SWAPS
+) -> str:
     """One random variant of ``text``, with its links or without them."""
     if not links:
         text = without_links(text)
-    if tags and rng.random() < _SWAP_TICKERS:
+    if tags and rng.random() < swaps:
         text = swap_tickers(text, tags, rng)
-    if rng.random() < _SWAP_NAMES:
+    if rng.random() < swaps:
         text = swap_names(text, rng)
     return text

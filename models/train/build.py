@@ -56,22 +56,11 @@ def reseal(folder: Path, evidence: list[dict[str, Any]], card: dict[str, str]) -
     write_manifest(folder, manifest)
 
 
-def teacher_name(teacher: Path | None) -> str:
-    """What the card calls the teacher: a bundle, or the six layers in full width."""
-    if teacher is None:
-        return "the same six layers in full width, fine-tuned on the same rows"
-    bundle = Bundle.open(teacher)
-    told = bundle.manifest.card.get("model") if bundle.manifest else None
-    return str(told or teacher.name)
-
-
-def build(
-    data: Path, checkpoint: Path, work: Path, *, teacher: Path | None = None, place: bool = True
-) -> None:
+def build(data: Path, checkpoint: Path, work: Path, *, place: bool = True) -> None:
     """Export, measure, and place the bundle.
 
-    ``teacher`` is named on the card. ``work`` appears complete: ``int8``,
-    ``evaluation.json``, ``robustness.json``; a bundle exported before a stop is not made again.
+    ``work`` appears complete: ``int8``, ``evaluation.json``, ``robustness.json``; a bundle
+    exported before a stop is not made again.
 
     Raises:
         ValueError: the bundle is larger than :data:`MAX_BYTES`.
@@ -92,14 +81,7 @@ def build(
     found = json.loads((checkpoint / "calibration.json").read_text(encoding="utf-8"))
     made = Bundle.open(int8).manifest
     for _ in range(2):  # the card tells the size of the manifest that it stands in
-        told = make_card(
-            rows,
-            robust,
-            found,
-            sizes(int8),
-            _CALIBRATION_TEXTS,
-            teacher_name(teacher),
-        )
+        told = make_card(rows, robust, found, sizes(int8), _CALIBRATION_TEXTS)
         card = {**(made.card if made else {}), **told}
         reseal(int8, rows, card)
     if (size := sizes(int8)["bundle"]) > MAX_BYTES:

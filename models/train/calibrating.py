@@ -24,6 +24,12 @@ def negative_log_likelihood(logits: Floats, labels: npt.NDArray[np.int64]) -> fl
     return float(-np.log(np.maximum(chosen, 1e-12)).mean())
 
 
+def divergence(reference: npt.ArrayLike, found: npt.ArrayLike) -> float:
+    """Mean Kullback-Leibler divergence of ``found`` from ``reference`` over rows, in nats."""
+    p, q = (np.maximum(np.asarray(one, dtype=np.float64), 1e-9) for one in (reference, found))
+    return float((p * np.log(p / q)).sum(axis=-1).mean())
+
+
 def fit_temperature(logits: Floats, labels: npt.NDArray[np.int64]) -> float:
     """The temperature, 0.25 to 4, that makes ``labels`` most likely (arXiv 1706.04599).
 

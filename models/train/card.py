@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from evaluate import PYTORCH
-from stages import HELD_SHARE, OWN_SENTENCES, STUDENT, Shape
+from stages import HELD_SHARE, OWN_SENTENCES, STUDENT, TEACHERS, TRANSFER_ROWS, Shape
 
 NAMES = {
     "twitter_valid": "Twitter validation",
@@ -60,7 +60,6 @@ def make_card(
     calibration: dict[str, float],
     sizes: dict[str, int],
     calibration_texts: int,
-    teacher: str,
 ) -> dict[str, str]:
     """The card: a sentence a line of ``leanbert info``.
 
@@ -70,7 +69,6 @@ def make_card(
         calibration: what stages.calibrate found.
         sizes: bytes of the bundle's parts by name.
         calibration_texts: training texts that the export took for ranges and gate.
-        teacher: whose answers were learnt from beside the labels.
     """
     shape = Shape()
     weakest = sorted(
@@ -85,10 +83,11 @@ def make_card(
         "data": "zeroshot/twitter-financial-news-sentiment, train (MIT); recorded answers of "
         "ProsusAI/finbert to news, calls and the same tweets (outputs public, texts by their "
         f"publishers); {OWN_SENTENCES} sentences from patterns of our own (Apache-2.0)",
-        "teacher": teacher,
+        "teachers": f"{TEACHERS} fine-tunings of all-MiniLM-L6-v2 with its whole vocabulary, and "
+        "one with ours, in full width; their mean answers to the same rows and to "
+        f"{TRANSFER_ROWS} unlabelled tweets and sentences",
         "vocabulary": "counted in the training texts, Fed speeches and FOMC minutes (public "
-        "domain), earnings21/22 (CC BY-SA 4.0), stocknet tweets (MIT); no weight learnt from "
-        "unlabelled text",
+        "domain), earnings21/22 (CC BY-SA 4.0), stocknet tweets (MIT)",
         "not trained on": "Twitter validation set, Financial PhraseBank (CC BY-NC-SA 3.0), 500 "
         "held-out answers of FinBERT; but FinBERT, whose answers were learnt from, was trained on "
         "PhraseBank",
@@ -96,9 +95,7 @@ def make_card(
         "quality": _quality(rows),
         "int8 - fp32": _int8(rows),
         "temperature": f"{calibration['temperature']:.2f}, fitted on {calibration['rows']} "
-        f"training tweets held back ({HELD_SHARE:.0%}), folded into the weights"
-        if calibration["fitted"]
-        else "1, not fitted: the teacher has seen the rows held back; labels and teacher smoothed",
+        f"training tweets held back ({HELD_SHARE:.0%}), folded into the weights",
         "robustness": "; ".join(
             f"{r['kind']} {r['share']:.1%}"
             + (" same label" if r["measure"] == "same label" else "")

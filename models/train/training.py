@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
-from augmenting import KEEP_LINKS, augment, cashtags, without_links
+from augmenting import KEEP_LINKS, SWAPS, augment, cashtags, without_links
 from data import Row
 
 MAX_LENGTH = 128
@@ -34,8 +34,7 @@ class Settings:
     warmup: float = 0.06
     finbert_weight: float = 0.5
     """Of the second head's loss: FinBERT's answer to the same text."""
-    teacher_weight: float = 0.0
-    """Of the teacher's answer in the target; the rest is the row's own."""
+    swaps: float = SWAPS
     seed: int = 0
 
 
@@ -115,18 +114,11 @@ def train(
     rows: Sequence[Row],
     settings: Settings,
     state_path: Path,
-    teacher: Floats | None = None,
 ) -> None:
-    """Train ``network`` in place; a stop after any epoch is resumed from ``state_path``.
-
-    ``teacher`` holds one distribution a row, ``(rows, labels)``; it is mixed into the target with
-    ``settings.teacher_weight``.
-    """
+    """Train ``network`` in place; a stop after any epoch is resumed from ``state_path``."""
     tags = cashtags([row.text for row in rows])
     lengths = [len(without_links(row.text)) for row in rows]
     first = np.array([row.target for row in rows], dtype=np.float32)
-    if teacher is not None:
-        first = (1 - settings.teacher_weight) * first + settings.teacher_weight * teacher
     second = np.array([row.finbert or (0.0, 0.0, 0.0) for row in rows], dtype=np.float32)
     steps = len(batches(lengths, settings.batch_size, 0))
     total = steps * settings.epochs
@@ -154,7 +146,9 @@ def train(
         )
         for batch in progress:
             links = rng.random() < KEEP_LINKS  # a batch alike: one link would pad all its rows
-            texts = [augment(rows[i].text, tags, rng, links=links) for i in batch]
+            texts = [
+                augment(rows[i].text, tags, rng, links=links, swaps=settings.swaps) for i in batch
+            ]
             inputs = encode(tokenizer, texts)
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 ours, theirs = network(inputs)

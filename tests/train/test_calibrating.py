@@ -48,6 +48,13 @@ def test_no_rows_no_temperature() -> None:
         calibrating.fit_temperature(np.empty((0, 3)), np.empty(0, dtype=np.int64))
 
 
+def test_the_divergence_of_two_distributions() -> None:
+    one, other = np.array([[0.5, 0.5, 0.0]]), np.array([[0.25, 0.75, 0.0]])
+
+    assert calibrating.divergence(one, one) == 0
+    assert calibrating.divergence(one, other) == pytest.approx(0.5 * np.log(2) - 0.5 * np.log(1.5))
+
+
 @pytest.fixture
 def classifier() -> object:
     torch.manual_seed(0)
@@ -145,6 +152,8 @@ def test_augmentation_is_the_generators_alone() -> None:
     one = [augmenting.augment(text, ["$AB"], random.Random(5), links=True) for _ in range(2)]
 
     assert one[0] == one[1]
+    kept = augmenting.augment(text, ["$AB"], random.Random(5), links=True, swaps=0.0)
+    assert kept == text
     assert (
         len(
             {

@@ -167,7 +167,7 @@ def test_without_nothing_is_everything() -> None:
     assert data.without([], examples) == []
 
 
-def test_no_evaluation_text_is_trained_on(tmp_path: Path) -> None:
+def write_sets(tmp_path: Path) -> None:
     twitter, phrasebank = tmp_path / "twitter_financial_news", tmp_path / "phrasebank"
     write_twitter(
         twitter / "sent_train.csv",
@@ -184,6 +184,10 @@ def test_no_evaluation_text_is_trained_on(tmp_path: Path) -> None:
         [(f"soft {i}", 0.2, 0.3, 0.5) for i in range(5)] + [("Sure!", 0.2, 0.3, 0.5)],
     )
 
+
+def test_no_evaluation_text_is_trained_on(tmp_path: Path) -> None:
+    write_sets(tmp_path)
+
     sets = data.load_sets(tmp_path, held_out_rows=2)
 
     trained = {data.normalized(e.text) for e in sets.train}
@@ -197,6 +201,36 @@ def test_no_evaluation_text_is_trained_on(tmp_path: Path) -> None:
         "phrasebank_all_agree",
         "phrasebank_50_agree",
         "finbert_held_out",
+    ]
+
+
+def test_transfer_texts_are_seeded_distinct_and_in_no_evaluation_set(tmp_path: Path) -> None:
+    write_sets(tmp_path)
+    valid = "one two three four five six of the validation set"
+    write_twitter(tmp_path / "twitter_financial_news" / "sent_valid.csv", [(valid, 0)])
+    folder = tmp_path / "unlabelled"
+    folder.mkdir()
+    tweets = [
+        f"$AB{'C' * (i % 3)} volume is {i} million shares today http://t.co/{i}" for i in range(9)
+    ]
+    tweets += [f"RT @me: {valid.upper()}!", "too short"]
+    tweets += [f"a word of its own for this tweet: {'x' * i}" for i in range(1, 20)]
+    (folder / "stocknet_tweets.txt").write_text("\n".join(tweets), encoding="utf-8")
+    speech = "Growth was strong in every district. Yes. Prices rose less than we had expected it."
+    (folder / "fed_speeches.jsonl").write_text(json.dumps({"text": speech}), encoding="utf-8")
+
+    found = data.transfer_texts(tmp_path, 20, seed=1)
+
+    assert (
+        found == data.transfer_texts(tmp_path, 20, seed=1) != data.transfer_texts(tmp_path, 20, 2)
+    )
+    assert sum("volume" in text for text in found) <= 1
+    assert not any(valid in text.lower() for text in found)
+    assert "too short" not in found
+    spoken = [text for text in found if "tweet" not in text and "volume" not in text]
+    assert sorted(spoken) == [
+        "Growth was strong in every district.",
+        "Prices rose less than we had expected it.",
     ]
 
 

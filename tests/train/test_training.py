@@ -96,17 +96,43 @@ def test_it_learns_and_goes_on_where_it_stopped(
         torch.testing.assert_close(one, other)
 
 
-def test_the_teacher_counts_as_much_as_it_is_told(tokenizer: Any, tmp_path: Path) -> None:
-    """A teacher that contradicts every label wins when the labels weigh nothing."""
-    contrary = np.roll(np.array([row.target for row in rows()], dtype=np.float32), 1, axis=1)
-    settings = replace(SETTINGS, epochs=8, teacher_weight=1.0, finbert_weight=0.0)
-    taught = network()
-    training.train(taught, tokenizer, rows(), settings, tmp_path / "t.pt", teacher=contrary)
+def test_teachers_count_as_much_as_they_are_told() -> None:
+    """Half of a labelled row's target, and the whole of an unlabelled one's."""
+    told = np.array([[0.5, 0.25, 0.25], [0.0, 1.0, 0.0]], dtype=np.float32)
+    labelled = Row("news up", (1.0, 0.0, 0.0), (0.9, 0.1, 0.0), "tweet")
+    unlabelled = Row("news", (1 / 3, 1 / 3, 1 / 3), None, "unlabelled")
 
-    found = training.answers(taught, tokenizer, ["news up", "news down", "news flat"]).argmax(
-        axis=1
+    found = stages.taught([labelled, unlabelled], told, share=0.5)
+
+    assert [row.target for row in found] == [(0.75, 0.125, 0.125), (0.0, 1.0, 0.0)]
+    assert [row.finbert for row in found] == [(0.9, 0.1, 0.0), None]
+
+
+def test_what_is_taught_is_learnt(tokenizer: Any, tmp_path: Path) -> None:
+    """Teachers that contradict every label win when the labels weigh nothing."""
+    contrary = np.roll(np.array([row.target for row in rows()], dtype=np.float32), 1, axis=1)
+    settings = replace(SETTINGS, epochs=8, finbert_weight=0.0)
+    student = network()
+    training.train(
+        student, tokenizer, stages.taught(rows(), contrary, share=1.0), settings, tmp_path / "t.pt"
     )
-    assert found.tolist() == [1, 2, 0]
+
+    found = training.answers(student, tokenizer, ["news up", "news down", "news flat"])
+    assert found.argmax(axis=1).tolist() == [1, 2, 0]
+
+
+def test_several_teachers_are_averaged_softly(
+    tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logits = {"one": [[3.0, 0.0, 0.0]], "two": [[0.0, 3.0, 0.0]]}
+    monkeypatch.setattr(stages, "_load", lambda folder: (folder.name, tokenizer))
+    monkeypatch.setattr(stages, "answers", lambda name, *_: np.array(logits[name]))
+
+    found = stages.teach(["news"], [tmp_path / "one", tmp_path / "two"])
+
+    sure = float(np.exp(3 / stages.SOFTENING) / (np.exp(3 / stages.SOFTENING) + 2))
+    rest = (1 - sure) / 2
+    assert found[0].tolist() == pytest.approx([(sure + rest) / 2, (sure + rest) / 2, rest])
 
 
 def test_lower_layers_learn_slower() -> None:
@@ -175,8 +201,9 @@ def test_stages_run_once_and_in_order(
         monkeypatch.setattr(stages, name, stage(2))
     monkeypatch.setattr(make, "build", stage(2))
 
-    make.make(tmp_path, tmp_path / "work", until="student")
-    assert ran == ["base", "wide", "student"]
+    make.make(tmp_path, tmp_path / "work", until="teacher-1")
+    assert ran == ["base", "wide", "teacher-1"]
     make.make(tmp_path, tmp_path / "work")
     assert ran == list(make.STAGES)
-    assert "[3/5] student: there already" in capsys.readouterr().out
+    assert "teacher-2" in ran
+    assert "[3/7] teacher-1: there already" in capsys.readouterr().out
