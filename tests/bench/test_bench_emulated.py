@@ -207,6 +207,15 @@ def test_failed_commands_name_themselves() -> None:
     assert check.answer(["false"], [], 10) == {"error": "false: exit code 1"}
 
 
+def test_a_failed_proof_does_not_say_where_the_bundle_lay(tmp_path: Path) -> None:
+    bundle = tmp_path / "broken"
+    bundle.mkdir()
+    found = answers.verified(str(bundle))
+    assert found["passed"] is False
+    assert "broken" in found["error"]
+    assert str(tmp_path) not in found["error"]
+
+
 def test_what_a_guest_says(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
