@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from leanbert_bench.document import troubles
 from leanbert_bench.noise import all_warnings
 from leanbert_bench.plots import figures
-from leanbert_bench.prose import LEFT_OUT, facts, flips, repeat, standing_out, title
+from leanbert_bench.prose import FLIP_COLUMNS, facts, flip_row, flips, repeat, standing_out, title
 from leanbert_bench.svg import VARIABLES
 from leanbert_bench.tables import all_tables
 
@@ -109,16 +109,8 @@ def _page(document: Mapping[str, Any]) -> Iterator[str]:
         yield '<h2 id="flips">Flipped labels</h2>'
     for heading, listed in flipped:
         yield f"<details>\n<summary>{escape(heading)}</summary>"
-        rows = [
-            [
-                str(flip.get("text") or LEFT_OUT),
-                *(str(flip.get(key, "")) for key in ("reference", "answer")),
-                f"{flip.get('difference') or 0:.3f}",
-            ]
-            for flip in listed
-        ]
-        columns = ("text", "reference", "answer", "difference")
-        yield from _table(f"Flipped labels, {heading}", columns, rows, words=True)
+        rows = [flip_row(flip) for flip in listed]
+        yield from _table(f"Flipped labels, {heading}", FLIP_COLUMNS, rows, words=True)
         yield "</details>"
     yield "<h2>Conditions</h2>\n<dl>"
     yield from (f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts(document))

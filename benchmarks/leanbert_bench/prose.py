@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 
     from leanbert_bench.statistics import Estimate
 
-__all__ = ["LEFT_OUT", "facts", "flips", "repeat", "standing_out", "title"]
+__all__ = [
+    "FLIP_COLUMNS",
+    "LEFT_OUT",
+    "facts",
+    "flip_row",
+    "flips",
+    "repeat",
+    "standing_out",
+    "title",
+]
 
 Backend = dict[str, Any]
 
@@ -200,6 +209,14 @@ def _grid(document: Mapping[str, Any], reference: Backend | None) -> list[str]:
 
 LEFT_OUT = "(left out)"
 """In place of a text that the run was told not to write."""
+
+FLIP_COLUMNS = ("text", "reference", "answer", "difference")
+
+
+def flip_row(flip: Mapping[str, Any]) -> list[str]:
+    """The cells of one of :func:`flips`, under :data:`FLIP_COLUMNS`."""
+    labels = [str(flip.get(key, "")) for key in ("reference", "answer")]
+    return [str(flip.get("text") or LEFT_OUT), *labels, f"{flip.get('difference') or 0:.3f}"]
 
 
 def flips(document: Mapping[str, Any]) -> list[tuple[str, Sequence[Mapping[str, Any]]]]:

@@ -8,7 +8,7 @@ from leanbert.files import whole_file
 from leanbert_bench.document import troubles, write_document
 from leanbert_bench.markdown import escape, row, rule
 from leanbert_bench.noise import all_warnings
-from leanbert_bench.prose import LEFT_OUT, facts, flips, repeat, standing_out, title
+from leanbert_bench.prose import FLIP_COLUMNS, facts, flip_row, flips, repeat, standing_out, title
 from leanbert_bench.records import describe_bundle, describe_machine, installed
 from leanbert_bench.sections import replace_section
 from leanbert_bench.tables import all_tables
@@ -74,11 +74,8 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
         yield from ("", "## Flipped labels")
     for heading, listed in flipped:
         yield from ("", escape(heading), "")
-        yield from (row(["text", "reference", "answer", "difference"]), rule(4))
-        for flip in listed:
-            labels = [str(flip.get(key, "")) for key in ("reference", "answer")]
-            difference = f"{flip.get('difference') or 0:.3f}"
-            yield row([str(flip.get("text") or LEFT_OUT), *labels, difference])
+        yield from (row(FLIP_COLUMNS), rule(len(FLIP_COLUMNS)))
+        yield from (row(flip_row(flip)) for flip in listed)
     yield from ("", "## How to repeat it", "", "```", repeat(document), "```")
 
 

@@ -138,13 +138,13 @@ def transfer_texts(data: Path, rows: int, seed: int) -> list[str]:
     Of texts that are equal but for links, case, punctuation, cashtags and numbers one is kept:
     half of the tweets are such notices.
     """
-    sets = load_sets(data)
-    known = {e.text for examples in sets.evaluation().values() for e in examples}
-    seen = {_shape(text) for text in known}
+    evaluation = load_sets(data).evaluation()
+    seen = {_shape(example.text) for examples in evaluation.values() for example in examples}
     found: list[str] = []
     for name, texts in unlabelled_texts(data / "unlabelled", characters=12_000_000).items():
-        parts = [" ".join(part.split()) for text in texts for part in _SENTENCE_END.split(text)]
-        parts = texts if name == "stocknet_tweets" else parts
+        parts = texts
+        if name != "stocknet_tweets":
+            parts = [" ".join(part.split()) for text in texts for part in _SENTENCE_END.split(text)]
         random.Random(seed).shuffle(parts)
         wanted = len(found) + round(_TRANSFER.get(name, 0.0) * rows)
         for part in parts:
