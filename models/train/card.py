@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from distilling import LESSONS, STUDENT
 from evaluate import PYTORCH
-from stages import HELD_SHARE, OWN_SENTENCES, STUDENT, TEACHERS, TRANSFER_ROWS, Shape
+from stages import HELD_SHARE, OWN_SENTENCES, TEACHERS, Shape
 
 NAMES = {
     "twitter_valid": "Twitter validation",
@@ -57,7 +58,7 @@ def _int8(rows: list[dict[str, Any]]) -> str:
 def make_card(
     rows: list[dict[str, Any]],
     robust: list[dict[str, Any]],
-    calibration: dict[str, float],
+    calibration: dict[str, Any],
     sizes: dict[str, int],
     calibration_texts: int,
 ) -> dict[str, str]:
@@ -66,7 +67,7 @@ def make_card(
     Args:
         rows: what evaluate.py measured.
         robust: what robustness.py measured.
-        calibration: what stages.calibrate found.
+        calibration: what distilling.calibrate found.
         sizes: bytes of the bundle's parts by name.
         calibration_texts: training texts that the export took for ranges and gate.
     """
@@ -85,7 +86,8 @@ def make_card(
         f"publishers); {OWN_SENTENCES} sentences from patterns of our own (Apache-2.0)",
         "teachers": f"{TEACHERS} fine-tunings of all-MiniLM-L6-v2 with its whole vocabulary, and "
         "one with ours, in full width; their mean answers to the same rows and to "
-        f"{TRANSFER_ROWS} unlabelled tweets and sentences",
+        f"{max(lesson.transfer for lesson in LESSONS)} unlabelled tweets and sentences taught "
+        f"{len(LESSONS)} students, whose weights were averaged",
         "vocabulary": "counted in the training texts, Fed speeches and FOMC minutes (public "
         "domain), earnings21/22 (CC BY-SA 4.0), stocknet tweets (MIT)",
         "not trained on": "Twitter validation set, Financial PhraseBank (CC BY-NC-SA 3.0), 500 "
@@ -105,7 +107,7 @@ def make_card(
         "bad at": f"its weakest kinds of text above ({weak}); irony, two opinions in one text, "
         "whole documents, numbers that must be compared, languages other than English (scripts "
         "other than Latin become unknown words); a text that is not about finance gets a label too",
-        "seed": f"0; the student's {STUDENT.epochs} epochs (models/train/README.md)",
+        "seed": f"0; the students' {STUDENT.epochs} epochs (models/train/README.md)",
         "calibration": f"{calibration_texts} of the training texts; a third of them held back for "
         "the gate",
         "larger": LARGER,

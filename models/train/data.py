@@ -11,11 +11,18 @@ import hashlib
 import json
 import random
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 LABELS = ("positive", "negative", "neutral")
 TWEETS_SOURCE = "prasad11s"
+Target = tuple[float, float, float]
+"""A distribution over :data:`LABELS`."""
+
 _TWITTER_TO_LABEL = {"0": 1, "1": 0, "2": 2}  # bearish, bullish, neutral
 
 
@@ -124,40 +131,7 @@ def unlabelled_texts(root: Path, characters: int = 3_000_000) -> dict[str, list[
     return found
 
 
-_TRANSFER = {  # share of the transfer texts, by the file they are from
-    "stocknet_tweets": 0.5, "earnings22": 0.15, "earnings21": 0.1, "fed_speeches": 0.1,
-    "fomc_minutes": 0.15,
-}  # fmt: skip
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
-_WORDS = range(6, 41)
-
-
-def transfer_texts(data: Path, rows: int, seed: int) -> list[str]:
-    """``rows`` unlabelled tweets and sentences, seeded, that are in no evaluation set.
-
-    Of texts that are equal but for links, case, punctuation, cashtags and numbers one is kept:
-    half of the tweets are such notices.
-    """
-    evaluation = load_sets(data).evaluation()
-    seen = {_shape(example.text) for examples in evaluation.values() for example in examples}
-    found: list[str] = []
-    for name, texts in unlabelled_texts(data / "unlabelled", characters=12_000_000).items():
-        parts = texts
-        if name != "stocknet_tweets":
-            parts = [" ".join(part.split()) for text in texts for part in _SENTENCE_END.split(text)]
-        random.Random(seed).shuffle(parts)
-        wanted = len(found) + round(_TRANSFER.get(name, 0.0) * rows)
-        for part in parts:
-            if len(found) >= wanted:
-                break
-            if len(part.split()) in _WORDS and (shape := _shape(part)) not in seen:
-                seen.add(shape)
-                found.append(part.strip())
-    return found
-
-
-def _shape(text: str) -> str:
-    return normalized(re.sub(r"^RT\b|[$#@]\w+|\d[\d.,]*", "", text))
+UNLABELLED = ("post", "sentence")
 
 
 @dataclass(frozen=True)
@@ -168,12 +142,50 @@ class Row:
     target: tuple[float, float, float]
     finbert: tuple[float, float, float] | None
     kind: str
-    """``"tweet"``, ``"finbert"``, ``"own"`` or ``"unlabelled"``: where the row comes from."""
+    """``"tweet"``, ``"finbert"``, ``"own"`` or one of :data:`UNLABELLED`: where it comes from."""
 
     @property
     def label(self) -> int:
         """The most probable label's index."""
         return max(range(3), key=self.target.__getitem__)
+
+
+_TRANSFER = {  # share of the transfer texts, by the file they are from
+    "stocknet_tweets": 0.5, "earnings22": 0.15, "earnings21": 0.1, "fed_speeches": 0.1,
+    "fomc_minutes": 0.15,
+}  # fmt: skip
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+_WORDS = range(6, 41)
+
+
+def transfer_rows(data: Path, rows: int, seed: int) -> list[Row]:
+    """``rows`` unlabelled tweets and sentences, seeded, that are in no evaluation set.
+
+    Of texts that are equal but for links, case, punctuation, cashtags and numbers one is kept:
+    half of the tweets are such notices. Their targets say nothing: teachers are to give them.
+    """
+    evaluation = load_sets(data).evaluation()
+    seen = {_shape(example.text) for examples in evaluation.values() for example in examples}
+    thirds = (1 / 3, 1 / 3, 1 / 3)
+    found: list[Row] = []
+    for name, texts in unlabelled_texts(data / "unlabelled", characters=12_000_000).items():
+        parts, kind = texts, "post"
+        if name != "stocknet_tweets":
+            kind = "sentence"
+            parts = [" ".join(part.split()) for text in texts for part in _SENTENCE_END.split(text)]
+        random.Random(seed).shuffle(parts)
+        wanted = len(found) + round(_TRANSFER.get(name, 0.0) * rows)
+        for part in parts:
+            if len(found) >= wanted:
+                break
+            if len(part.split()) in _WORDS and (shape := _shape(part)) not in seen:
+                seen.add(shape)
+                found.append(Row(part.strip(), thirds, None, kind))
+    return found
+
+
+def _shape(text: str) -> str:
+    return normalized(re.sub(r"^RT\b|[$#@]\w+|\d[\d.,]*", "", text))
 
 
 def smoothed(label: int, amount: float) -> tuple[float, float, float]:
@@ -200,17 +212,26 @@ def training_rows(sets: Sets, finbert: dict[str, int], own: list[tuple[str, int]
     return rows
 
 
-def split_rows(rows: list[Row], share: float) -> tuple[list[Row], list[Row]]:
-    """Rows to train on and rows held back for the temperature: by hash, re-posts together.
+def held_back(rows: Sequence[Row], share: float) -> npt.NDArray[np.bool_]:
+    """Which rows are held back for choices and the temperature: by hash, re-posts together.
 
-    Own sentences are never held back: filled from patterns, they measure nothing.
+    Only labelled rows of the public sets: own sentences, filled from patterns, measure nothing.
     """
 
     def held(row: Row) -> bool:
         digest = hashlib.sha256(f"held {normalized(row.text)}".encode()).digest()
-        return row.kind != "own" and int.from_bytes(digest[:4], "big") < share * 2**32
+        return int.from_bytes(digest[:4], "big") < share * 2**32
 
-    return [row for row in rows if not held(row)], [row for row in rows if held(row)]
+    return np.array([row.kind in ("tweet", "finbert") and held(row) for row in rows], dtype=bool)
+
+
+def split_rows(rows: list[Row], share: float) -> tuple[list[Row], list[Row]]:
+    """Rows to train on and rows :func:`held_back`, each in order."""
+    held = held_back(rows, share)
+    return (
+        [row for row, one in zip(rows, held, strict=True) if not one],
+        [row for row, one in zip(rows, held, strict=True) if one],
+    )
 
 
 @dataclass(frozen=True)

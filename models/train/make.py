@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 
+import distilling
 import stages
 from build import build
 from leanbert.errors import LeanBertError
@@ -26,7 +27,8 @@ STAGES = (
     "base",
     "wide",
     *(f"teacher-{number}" for number in range(1, stages.TEACHERS + 1)),
-    "student",
+    "answers",
+    *(f"student-{number}" for number in range(1, len(distilling.LESSONS) + 1)),
     "sentiment-fp32",
     "bundle",
 )
@@ -35,7 +37,8 @@ STAGES = (
 def make(data: Path, work: Path, *, until: str = STAGES[-1], place: bool = True) -> None:
     """Run every stage up to ``until`` that has not been run."""
     work.mkdir(parents=True, exist_ok=True)
-    base, wide, *teachers, student, final, bundle = (work / name for name in STAGES)
+    base, wide, *others, final, bundle = (work / name for name in STAGES)
+    teachers, (answers, *students) = others[: stages.TEACHERS], others[stages.TEACHERS :]
     shape = stages.Shape()
     steps: dict[str, Callable[[], object]] = {
         "base": lambda: stages.make_base(data, base, shape),
@@ -43,9 +46,13 @@ def make(data: Path, work: Path, *, until: str = STAGES[-1], place: bool = True)
     }
     for seed, teacher in enumerate(teachers, 1):
         steps[teacher.name] = partial(stages.make_wide, data, None, teacher, seed)
+    steps["answers"] = lambda: distilling.make_answers(data, answers, [wide, *teachers])
+    for student, lesson in zip(students, distilling.LESSONS, strict=True):
+        steps[student.name] = partial(
+            distilling.make_student, data, wide, answers, student, shape, lesson
+        )
     steps |= {
-        "student": lambda: stages.make_student(data, wide, student, shape, [wide, *teachers]),
-        "sentiment-fp32": lambda: stages.calibrate(data, student, final),
+        "sentiment-fp32": lambda: distilling.calibrate(answers, students, final),
         "bundle": lambda: build(data, final, bundle, place=place),
     }
     for number, (name, step) in enumerate(steps.items(), 1):

@@ -97,14 +97,15 @@ def encode(tokenizer: Any, texts: list[str]) -> dict[str, torch.Tensor]:
 
 
 def answers(network: TwoHeads, tokenizer: Any, texts: Sequence[str], size: int = 32) -> Floats:
-    """The first head's logits, ``(texts, labels)``, without dropout."""
+    """Both heads' logits, ``(texts, heads, labels)``, without dropout."""
     network.eval()
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    result = np.empty((len(texts), network.model.config.num_labels), dtype=np.float32)
+    result = np.empty((len(texts), 2, network.model.config.num_labels), dtype=np.float32)
     for start in tqdm(range(0, len(order), size), desc="answers", mininterval=5, leave=False):
         rows = order[start : start + size]
         with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
-            result[rows] = network(encode(tokenizer, [texts[i] for i in rows]))[0].numpy()
+            heads = network(encode(tokenizer, [texts[i] for i in rows]))
+        result[rows] = torch.stack(heads, dim=1).numpy()
     return result
 
 

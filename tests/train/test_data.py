@@ -204,7 +204,7 @@ def test_no_evaluation_text_is_trained_on(tmp_path: Path) -> None:
     ]
 
 
-def test_transfer_texts_are_seeded_distinct_and_in_no_evaluation_set(tmp_path: Path) -> None:
+def test_transfer_rows_are_seeded_distinct_and_in_no_evaluation_set(tmp_path: Path) -> None:
     write_sets(tmp_path)
     valid = "one two three four five six of the validation set"
     write_twitter(tmp_path / "twitter_financial_news" / "sent_valid.csv", [(valid, 0)])
@@ -219,15 +219,15 @@ def test_transfer_texts_are_seeded_distinct_and_in_no_evaluation_set(tmp_path: P
     speech = "Growth was strong in every district. Yes. Prices rose less than we had expected it."
     (folder / "fed_speeches.jsonl").write_text(json.dumps({"text": speech}), encoding="utf-8")
 
-    found = data.transfer_texts(tmp_path, 20, seed=1)
+    rows = data.transfer_rows(tmp_path, 20, seed=1)
 
-    assert (
-        found == data.transfer_texts(tmp_path, 20, seed=1) != data.transfer_texts(tmp_path, 20, 2)
-    )
+    assert rows == data.transfer_rows(tmp_path, 20, seed=1) != data.transfer_rows(tmp_path, 20, 2)
+    found = [row.text for row in rows]
     assert sum("volume" in text for text in found) <= 1
     assert not any(valid in text.lower() for text in found)
     assert "too short" not in found
-    spoken = [text for text in found if "tweet" not in text and "volume" not in text]
+    spoken = [row.text for row in rows if row.kind == "sentence"]
+    assert {row.kind for row in rows} == {"post", "sentence"}
     assert sorted(spoken) == [
         "Growth was strong in every district.",
         "Prices rose less than we had expected it.",

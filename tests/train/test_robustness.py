@@ -14,8 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "models" / "train")
 import build
 import card
 import data
+import distilling
 import robustness
-import stages
 from leanbert.bundle import Bundle
 from leanbert.engines import choose_engine
 from leanbert_models import default_model
@@ -106,7 +106,7 @@ def test_the_placed_card_is_complete() -> None:
     for name in ("int8 - fp32", "temperature", "robustness", "bad at", "larger", "accuracy gate"):
         assert told[name]
     assert told["larger"] == card.LARGER
-    assert str(stages.TRANSFER_ROWS) in told["teachers"]
+    assert str(max(lesson.transfer for lesson in distilling.LESSONS)) in told["teachers"]
     assert {row["dataset"] for row in manifest.evidence} == set(card.NAMES)
     for row in manifest.evidence:
         assert f"{row['int8']['accuracy']:.2%}" in told["quality"]

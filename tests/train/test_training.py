@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,6 +19,7 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "models" / "train"))
 
+import distilling
 import make
 import stages
 import training
@@ -77,7 +79,7 @@ def test_it_learns_and_goes_on_where_it_stopped(
     whole = network()
     training.train(whole, tokenizer, rows(), settings, tmp_path / "whole.pt")
     logits = training.answers(whole, tokenizer, ["news up", "news down", "news flat"])
-    assert logits.argmax(axis=1).tolist() == [0, 1, 2]
+    assert logits[:, 0].argmax(axis=1).tolist() == [0, 1, 2]
 
     state, batches = tmp_path / "halves.pt", training.batches
 
@@ -97,42 +99,125 @@ def test_it_learns_and_goes_on_where_it_stopped(
 
 
 def test_teachers_count_as_much_as_they_are_told() -> None:
-    """Half of a labelled row's target, and the whole of an unlabelled one's."""
-    told = np.array([[0.5, 0.25, 0.25], [0.0, 1.0, 0.0]], dtype=np.float32)
-    labelled = Row("news up", (1.0, 0.0, 0.0), (0.9, 0.1, 0.0), "tweet")
-    unlabelled = Row("news", (1 / 3, 1 / 3, 1 / 3), None, "unlabelled")
+    """Half of a labelled row's targets, and the whole of an unlabelled one's."""
+    told = np.array([[[0.5, 0.25, 0.25], [0.0, 0.0, 1.0]]] * 3, dtype=np.float32)
+    labelled = Row("news up", (1.0, 0.0, 0.0), (0.5, 0.5, 0.0), "tweet")
+    unknown = Row("news down", (0.0, 1.0, 0.0), None, "tweet")
+    post = Row("news", (1 / 3, 1 / 3, 1 / 3), None, "post")
 
-    found = stages.taught([labelled, unlabelled], told, share=0.5)
+    found = distilling.taught([labelled, unknown, post], told, both_heads=True, share=0.5)
 
-    assert [row.target for row in found] == [(0.75, 0.125, 0.125), (0.0, 1.0, 0.0)]
-    assert [row.finbert for row in found] == [(0.9, 0.1, 0.0), None]
+    assert [row.target for row in found] == [
+        (0.75, 0.125, 0.125), (0.25, 0.625, 0.125), (0.5, 0.25, 0.25),
+    ]  # fmt: skip
+    assert [row.finbert for row in found] == [(0.25, 0.25, 0.5), (0, 0, 1), (0, 0, 1)]
+
+
+@pytest.mark.parametrize("both_heads", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "head"), [("tweet", 0), ("own", 0), ("post", 0), ("finbert", 1), ("sentence", 1)]
+)
+def test_formal_text_is_taught_by_the_head_that_answers_as_finbert_does(
+    kind: str, head: int, both_heads: bool
+) -> None:
+    told = np.array([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]], dtype=np.float32)
+    row = Row("news", (0.0, 0.0, 1.0), None, kind)
+    (found,) = distilling.taught([row], told, both_heads=both_heads, share=1.0)
+    assert found.target == tuple(told[0, head if both_heads else 0])
+    assert found.finbert == (tuple(told[0, 1]) if both_heads else None)
 
 
 def test_what_is_taught_is_learnt(tokenizer: Any, tmp_path: Path) -> None:
     """Teachers that contradict every label win when the labels weigh nothing."""
-    contrary = np.roll(np.array([row.target for row in rows()], dtype=np.float32), 1, axis=1)
+    contrary = np.roll(np.array([[row.target] * 2 for row in rows()], dtype=np.float32), 1, axis=2)
     settings = replace(SETTINGS, epochs=8, finbert_weight=0.0)
     student = network()
-    training.train(
-        student, tokenizer, stages.taught(rows(), contrary, share=1.0), settings, tmp_path / "t.pt"
-    )
+    targets = distilling.taught(rows(), contrary, both_heads=False, share=1.0)
+    training.train(student, tokenizer, targets, settings, tmp_path / "t.pt")
 
     found = training.answers(student, tokenizer, ["news up", "news down", "news flat"])
-    assert found.argmax(axis=1).tolist() == [1, 2, 0]
+    assert found[:, 0].argmax(axis=1).tolist() == [1, 2, 0]
 
 
-def test_several_teachers_are_averaged_softly(
-    tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    logits = {"one": [[3.0, 0.0, 0.0]], "two": [[0.0, 3.0, 0.0]]}
-    monkeypatch.setattr(stages, "_load", lambda folder: (folder.name, tokenizer))
-    monkeypatch.setattr(stages, "answers", lambda name, *_: np.array(logits[name]))
+def labelled_rows() -> list[Row]:
+    kinds = ("tweet", "finbert")
+    return [Row(f"news {i}", (1.0, 0.0, 0.0), None, kinds[i % 2]) for i in range(80)]
 
-    found = stages.teach(["news"], [tmp_path / "one", tmp_path / "two"])
 
-    sure = float(np.exp(3 / stages.SOFTENING) / (np.exp(3 / stages.SOFTENING) + 2))
+@pytest.fixture
+def answered(tmp_path: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What two teachers, sure of label 0 and of label 1, say of eighty rows and two texts."""
+    logits = {"one": [3.0, 0.0, 0.0], "two": [0.0, 3.0, 0.0]}
+    labelled = labelled_rows()
+    thirds = (1 / 3, 1 / 3, 1 / 3)
+    unlabelled = [Row("a post", thirds, None, "post"), Row("It rose.", thirds, None, "sentence")]
+    monkeypatch.setattr(distilling, "rows_of", lambda _: split_rows(labelled, stages.HELD_SHARE))
+    monkeypatch.setattr(distilling, "transfer_rows", lambda *_: unlabelled)
+    monkeypatch.setattr(distilling, "load_network", lambda folder: (folder.name, tokenizer))
+    monkeypatch.setattr(
+        distilling, "answers", lambda name, _, texts: np.array([[logits[name]] * 2] * len(texts))
+    )
+    distilling.make_answers(tmp_path, tmp_path / "answers", [tmp_path / "one", tmp_path / "two"])
+    monkeypatch.undo()
+    return tmp_path / "answers"
+
+
+def test_several_teachers_are_averaged_softly(answered: Path) -> None:
+    found = np.load(answered / "answers.npy")
+
+    sure = float(np.exp(3 / distilling.SOFTENING) / (np.exp(3 / distilling.SOFTENING) + 2))
     rest = (1 - sure) / 2
-    assert found[0].tolist() == pytest.approx([(sure + rest) / 2, (sure + rest) / 2, rest])
+    assert found.shape == (82, 2, 3)
+    assert found[0, 0].tolist() == pytest.approx([(sure + rest) / 2, (sure + rest) / 2, rest])
+
+
+def test_students_learn_their_lesson_and_never_the_rows_held_back(
+    answered: Path, tmp_path: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learnt: list[list[Row]] = []
+    monkeypatch.setattr(distilling, "load_network", lambda _: (network(), tokenizer))
+    monkeypatch.setattr(distilling, "train", lambda _, __, rows, *___: learnt.append(rows))
+    monkeypatch.setattr(distilling, "save_network", lambda *_: _[2].mkdir(exist_ok=True))
+    post = Row("a post", (1 / 3, 1 / 3, 1 / 3), None, "post")
+    monkeypatch.setattr(distilling, "transfer_rows", lambda _, rows, __: [post] * min(rows, 1))
+    wide, shape = tmp_path / "wide", stages.Shape(width=16)
+    for name, lesson in (
+        ("labels", distilling.Lesson(0, both_heads=False)),
+        ("both", distilling.Lesson(1, both_heads=True)),
+    ):
+        distilling.make_student(tmp_path, wide, answered, tmp_path / name, shape, lesson, SETTINGS)
+
+    kept, held = split_rows(labelled_rows(), stages.HELD_SHARE)
+    assert held
+    assert [row.text for row in learnt[0]] == [row.text for row in kept]
+    assert [row.text for row in learnt[1]] == [row.text for row in [*kept, post]]
+    assert [rows[0].finbert is None for rows in learnt] == [True, False]
+
+
+def test_the_mean_of_weights_lies_between_the_students(
+    answered: Path, tmp_path: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    students = {"one": network(), "two": network()}
+    with torch.no_grad():
+        students["one"].model.classifier.bias.copy_(torch.tensor([2.0, 0.0, 0.0]))
+        students["two"].model.classifier.bias.copy_(torch.tensor([0.0, 4.0, 0.0]))
+    saved: list[training.TwoHeads] = []
+
+    def save(made: training.TwoHeads, _: Path, folder: Path, **__: Any) -> None:
+        folder.mkdir()
+        saved.append(made)
+
+    monkeypatch.setattr(
+        distilling, "load_network", lambda folder: (students[folder.name], tokenizer)
+    )
+    monkeypatch.setattr(distilling, "save_network", save)
+    names = [tmp_path / "one", tmp_path / "two"]
+    found = distilling.calibrate(answered, names, tmp_path / "final")
+
+    bias = saved[0].model.classifier.bias * found["temperature"]
+    assert bias.tolist() == pytest.approx([1.0, 2.0, 0.0])
+    assert {"teachers", "one", "two", "mean of the weights"} <= set(found)
+    assert json.loads((tmp_path / "final" / "calibration.json").read_text()) == found
 
 
 def test_lower_layers_learn_slower() -> None:
@@ -197,8 +282,10 @@ def test_stages_run_once_and_in_order(
         return run
 
     monkeypatch.setattr(stages, "make_base", stage(1))
-    for name in ("make_wide", "make_student", "calibrate"):
-        monkeypatch.setattr(stages, name, stage(2))
+    monkeypatch.setattr(distilling, "make_answers", stage(1))
+    monkeypatch.setattr(stages, "make_wide", stage(2))
+    monkeypatch.setattr(distilling, "make_student", stage(3))
+    monkeypatch.setattr(distilling, "calibrate", stage(2))
     monkeypatch.setattr(make, "build", stage(2))
 
     make.make(tmp_path, tmp_path / "work", until="teacher-1")
@@ -206,4 +293,4 @@ def test_stages_run_once_and_in_order(
     make.make(tmp_path, tmp_path / "work")
     assert ran == list(make.STAGES)
     assert "teacher-2" in ran
-    assert "[3/7] teacher-1: there already" in capsys.readouterr().out
+    assert "[3/9] teacher-1: there already" in capsys.readouterr().out
