@@ -1,4 +1,4 @@
-"""Teach the student: what its teachers answer, what it learns, and its temperature.
+"""Teach the students: what the teachers answer, what each learns, their mean, its temperature.
 
 As in `stages`, each stage writes one folder, which appears when the stage is complete.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -68,19 +69,15 @@ def make_answers(data: Path, folder: Path, teachers: Sequence[Path]) -> None:
     ``rows.jsonl``: the texts and where each is from; ``answers.npy``: the mean of the teachers'
     softened distributions, ``(texts, heads, labels)``.
     """
-    learnt, held = rows_of(data)
-    most = max(lesson.transfer for lesson in LESSONS)
-    rows = [*learnt, *held, *transfer_rows(data, most, SEED)]  # fewer are among more
+    rows = [row for part in rows_of(data) for row in part]
+    texts: dict[str, Row] = {}  # the lessons share most of theirs
+    for lesson in LESSONS:
+        texts |= {row.text: row for row in transfer_rows(data, lesson.transfer, SEED)}
+    rows += texts.values()
     partial = folder.with_suffix(".partial")
-    partial.mkdir(parents=True, exist_ok=True)
-    found = []
-    for teacher in teachers:
-        path = partial / f"{teacher.name}.npy"
-        if not path.exists():  # a stop costs one teacher's answers
-            unfinished = path.with_suffix(".tmp.npy")
-            np.save(unfinished, _told(*load_network(teacher), [row.text for row in rows]))
-            unfinished.replace(path)
-        found.append(np.load(path))
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    found = [_told(*load_network(teacher), [row.text for row in rows]) for teacher in teachers]
     np.save(partial / "answers.npy", np.mean(found, axis=0))
     with (partial / "rows.jsonl").open("w", encoding="utf-8") as file:
         for row in rows:
@@ -130,41 +127,52 @@ def taught(
     return found
 
 
+def make_narrow(wide: Path, answers_folder: Path, folder: Path, shape: Shape) -> None:
+    """``wide`` with fewer neurons: where each student starts, so that they can be averaged."""
+    network, tokenizer = load_network(wide)
+    rows, _ = _rows_told(answers_folder)
+    learnt = [
+        row
+        for row, held in zip(rows, held_back(rows, HELD_SHARE), strict=True)
+        if row.kind not in UNLABELLED and not held
+    ]
+    sample = random.Random(SEED).sample(learnt, min(len(learnt), IMPORTANCE_ROWS))
+    losses = _losses(network, tokenizer, sample, STUDENT.batch_size)
+    narrow(network.model, importance(network.model, losses), shape.width)
+    partial = folder.with_suffix(".partial")
+    save_network(network, wide, partial)
+    finish(partial, folder)
+
+
 def make_student(
     data: Path,
-    wide: Path,
+    start: Path,
     answers_folder: Path,
     folder: Path,
-    shape: Shape,
     lesson: Lesson,
     settings: Settings = STUDENT,
 ) -> None:
-    """``wide`` with fewer neurons, trained on the labels and on the teachers' answers.
+    """``start`` trained on the labels and on the teachers' answers.
 
-    The neurons are the same whatever the lesson, so that students' weights can be averaged.
+    Raises:
+        ValueError: the teachers were not asked about all unlabelled texts of the lesson.
     """
-    network, tokenizer = load_network(wide)
+    network, tokenizer = load_network(start)
     rows, told = _rows_told(answers_folder)
     held = held_back(rows, HELD_SHARE)
     texts = {row.text for row in transfer_rows(data, lesson.transfer, SEED)}
+    if missing := len(texts - {row.text for row in rows}):
+        raise ValueError(f"{answers_folder} lacks {missing} texts: delete it to ask the teachers")
     kept = [
         i
         for i, row in enumerate(rows)
         if (row.text in texts if row.kind in UNLABELLED else not held[i])
     ]
-    learnt = [rows[i] for i in kept]
-    labelled = [row for row in learnt if row.kind not in UNLABELLED]
-    sample = random.Random(SEED).sample(labelled, min(len(labelled), IMPORTANCE_ROWS))
-    narrow(
-        network.model,
-        importance(network.model, _losses(network, tokenizer, sample, settings.batch_size)),
-        shape.width,
-    )
     state = folder.with_suffix(".resume.pt")
-    targets = taught(learnt, told[kept], both_heads=lesson.both_heads)
+    targets = taught([rows[i] for i in kept], told[kept], both_heads=lesson.both_heads)
     train(network, tokenizer, targets, settings, state)
     partial = folder.with_suffix(".partial")
-    save_network(network, wide, partial)
+    save_network(network, start, partial)
     finish(partial, folder)
     state.unlink(missing_ok=True)
 

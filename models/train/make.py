@@ -28,6 +28,7 @@ STAGES = (
     "wide",
     *(f"teacher-{number}" for number in range(1, stages.TEACHERS + 1)),
     "answers",
+    "narrow",
     *(f"student-{number}" for number in range(1, len(distilling.LESSONS) + 1)),
     "sentiment-fp32",
     "bundle",
@@ -35,10 +36,14 @@ STAGES = (
 
 
 def make(data: Path, work: Path, *, until: str = STAGES[-1], place: bool = True) -> None:
-    """Run every stage up to ``until`` that has not been run."""
+    """Run every stage up to ``until`` that has not been run.
+
+    Raises:
+        ValueError: a stage is there that was made from one that is not.
+    """
     work.mkdir(parents=True, exist_ok=True)
     base, wide, *others, final, bundle = (work / name for name in STAGES)
-    teachers, (answers, *students) = others[: stages.TEACHERS], others[stages.TEACHERS :]
+    teachers, (answers, narrow, *students) = others[: stages.TEACHERS], others[stages.TEACHERS :]
     shape = stages.Shape()
     steps: dict[str, Callable[[], object]] = {
         "base": lambda: stages.make_base(data, base, shape),
@@ -47,14 +52,21 @@ def make(data: Path, work: Path, *, until: str = STAGES[-1], place: bool = True)
     for seed, teacher in enumerate(teachers, 1):
         steps[teacher.name] = partial(stages.make_wide, data, None, teacher, seed)
     steps["answers"] = lambda: distilling.make_answers(data, answers, [wide, *teachers])
+    steps["narrow"] = lambda: distilling.make_narrow(wide, answers, narrow, shape)
     for student, lesson in zip(students, distilling.LESSONS, strict=True):
         steps[student.name] = partial(
-            distilling.make_student, data, wide, answers, student, shape, lesson
+            distilling.make_student, data, narrow, answers, student, lesson
         )
     steps |= {
         "sentiment-fp32": lambda: distilling.calibrate(answers, students, final),
         "bundle": lambda: build(data, final, bundle, place=place),
     }
+    there = [(work / name).exists() for name in steps]
+    for name, earlier, is_there in zip(list(steps)[1:], steps, there[1:], strict=False):
+        if is_there and not (work / earlier).exists():
+            raise ValueError(
+                f"{work / name} was made after {earlier}, which is gone: delete it too"
+            )
     for number, (name, step) in enumerate(steps.items(), 1):
         if (work / name).exists():
             print(f"[{number}/{len(steps)}] {name}: there already")

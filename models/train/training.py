@@ -1,4 +1,4 @@
-"""The training loop of both stages: the six layers in full width, and the narrower student."""
+"""The training loop: of the six layers in full width, and of the narrower students."""
 
 from __future__ import annotations
 

@@ -180,18 +180,24 @@ def test_students_learn_their_lesson_and_never_the_rows_held_back(
     monkeypatch.setattr(distilling, "save_network", lambda *_: _[2].mkdir(exist_ok=True))
     post = Row("a post", (1 / 3, 1 / 3, 1 / 3), None, "post")
     monkeypatch.setattr(distilling, "transfer_rows", lambda _, rows, __: [post] * min(rows, 1))
-    wide, shape = tmp_path / "wide", stages.Shape(width=16)
+    start = tmp_path / "narrow"
+    distilling.make_narrow(tmp_path / "wide", answered, start, stages.Shape(width=16))
     for name, lesson in (
         ("labels", distilling.Lesson(0, both_heads=False)),
         ("both", distilling.Lesson(1, both_heads=True)),
     ):
-        distilling.make_student(tmp_path, wide, answered, tmp_path / name, shape, lesson, SETTINGS)
+        distilling.make_student(tmp_path, start, answered, tmp_path / name, lesson, SETTINGS)
 
     kept, held = split_rows(labelled_rows(), stages.HELD_SHARE)
     assert held
     assert [row.text for row in learnt[0]] == [row.text for row in kept]
     assert [row.text for row in learnt[1]] == [row.text for row in [*kept, post]]
     assert [rows[0].finbert is None for rows in learnt] == [True, False]
+
+    strange = Row("never asked about", (1 / 3, 1 / 3, 1 / 3), None, "post")
+    monkeypatch.setattr(distilling, "transfer_rows", lambda *_: [strange])
+    with pytest.raises(ValueError, match="lacks 1 texts"):
+        distilling.make_student(tmp_path, start, answered, tmp_path / "x", lesson, SETTINGS)
 
 
 def test_the_mean_of_weights_lies_between_the_students(
@@ -201,6 +207,7 @@ def test_the_mean_of_weights_lies_between_the_students(
     with torch.no_grad():
         students["one"].model.classifier.bias.copy_(torch.tensor([2.0, 0.0, 0.0]))
         students["two"].model.classifier.bias.copy_(torch.tensor([0.0, 4.0, 0.0]))
+        students["two"].model.bert.pooler.dense.bias += 1.0
     saved: list[training.TwoHeads] = []
 
     def save(made: training.TwoHeads, _: Path, folder: Path, **__: Any) -> None:
@@ -216,6 +223,10 @@ def test_the_mean_of_weights_lies_between_the_students(
 
     bias = saved[0].model.classifier.bias * found["temperature"]
     assert bias.tolist() == pytest.approx([1.0, 2.0, 0.0])
+    difference = (
+        saved[0].model.bert.pooler.dense.bias - students["two"].model.bert.pooler.dense.bias
+    )
+    assert difference.tolist() == pytest.approx([-0.5] * len(difference))
     assert {"teachers", "one", "two", "mean of the weights"} <= set(found)
     assert json.loads((tmp_path / "final" / "calibration.json").read_text()) == found
 
@@ -284,6 +295,7 @@ def test_stages_run_once_and_in_order(
     monkeypatch.setattr(stages, "make_base", stage(1))
     monkeypatch.setattr(distilling, "make_answers", stage(1))
     monkeypatch.setattr(stages, "make_wide", stage(2))
+    monkeypatch.setattr(distilling, "make_narrow", stage(2))
     monkeypatch.setattr(distilling, "make_student", stage(3))
     monkeypatch.setattr(distilling, "calibrate", stage(2))
     monkeypatch.setattr(make, "build", stage(2))
@@ -293,4 +305,7 @@ def test_stages_run_once_and_in_order(
     make.make(tmp_path, tmp_path / "work")
     assert ran == list(make.STAGES)
     assert "teacher-2" in ran
-    assert "[3/9] teacher-1: there already" in capsys.readouterr().out
+    assert "[3/10] teacher-1: there already" in capsys.readouterr().out
+    (tmp_path / "work" / "wide").rmdir()
+    with pytest.raises(ValueError, match="teacher-1 was made after wide"):
+        make.make(tmp_path, tmp_path / "work")
