@@ -31,7 +31,7 @@ class Example:
     """One text with its target distribution over :data:`LABELS` (sums to 1)."""
 
     text: str
-    target: tuple[float, float, float]
+    target: Target
 
     @property
     def label(self) -> int:
@@ -39,7 +39,7 @@ class Example:
         return max(range(3), key=self.target.__getitem__)
 
 
-def _one_hot(label: int) -> tuple[float, float, float]:
+def _one_hot(label: int) -> Target:
     return (float(label == 0), float(label == 1), float(label == 2))
 
 
@@ -139,8 +139,8 @@ class Row:
     """A training text with what to answer, and what FinBERT answered where that is known."""
 
     text: str
-    target: tuple[float, float, float]
-    finbert: tuple[float, float, float] | None
+    target: Target
+    finbert: Target | None
     kind: str
     """``"tweet"``, ``"finbert"``, ``"own"`` or one of :data:`UNLABELLED`: where it comes from."""
 
@@ -188,7 +188,7 @@ def _shape(text: str) -> str:
     return normalized(re.sub(r"^RT\b|[$#@]\w+|\d[\d.,]*", "", text))
 
 
-def smoothed(label: int, amount: float) -> tuple[float, float, float]:
+def smoothed(label: int, amount: float) -> Target:
     """A one-hot target that leaves ``amount`` to all three labels alike."""
     row = [amount / 3 + (1 - amount) * (index == label) for index in range(3)]
     return (row[0], row[1], row[2])

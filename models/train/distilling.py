@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 
 from calibrating import divergence, fit_temperature, fold_temperature, softmax
-from data import UNLABELLED, Row, Target, held_back, transfer_rows
+from data import UNLABELLED, Row, Target, held_back, split_rows, transfer_rows
 from evaluate import accuracy, calibration_error
 from leanbert.files import whole_file
 from narrowing import importance, narrow
@@ -131,11 +131,7 @@ def make_narrow(wide: Path, answers_folder: Path, folder: Path, shape: Shape) ->
     """``wide`` with fewer neurons: where each student starts, so that they can be averaged."""
     network, tokenizer = load_network(wide)
     rows, _ = _rows_told(answers_folder)
-    learnt = [
-        row
-        for row, held in zip(rows, held_back(rows, HELD_SHARE), strict=True)
-        if row.kind not in UNLABELLED and not held
-    ]
+    learnt, _ = split_rows([row for row in rows if row.kind not in UNLABELLED], HELD_SHARE)
     sample = random.Random(SEED).sample(learnt, min(len(learnt), IMPORTANCE_ROWS))
     losses = _losses(network, tokenizer, sample, STUDENT.batch_size)
     narrow(network.model, importance(network.model, losses), shape.width)

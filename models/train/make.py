@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -61,9 +62,8 @@ def make(data: Path, work: Path, *, until: str = STAGES[-1], place: bool = True)
         "sentiment-fp32": lambda: distilling.calibrate(answers, students, final),
         "bundle": lambda: build(data, final, bundle, place=place),
     }
-    there = [(work / name).exists() for name in steps]
-    for name, earlier, is_there in zip(list(steps)[1:], steps, there[1:], strict=False):
-        if is_there and not (work / earlier).exists():
+    for earlier, name in pairwise(STAGES):
+        if (work / name).exists() and not (work / earlier).exists():
             raise ValueError(
                 f"{work / name} was made after {earlier}, which is gone: delete it too"
             )
