@@ -53,8 +53,6 @@ class Pipeline(ABC):
     """
 
     task: ClassVar[str]
-    aliases: ClassVar[tuple[str, ...]] = ()
-    """transformers' other names of the task."""
     required_outputs: ClassVar[Mapping[str, int]]
     """The graph's outputs that the task decodes, with the number of their axes: 2 for one row a
     text (or one number a token), 3 for one row a token."""

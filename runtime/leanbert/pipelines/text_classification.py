@@ -51,7 +51,6 @@ class TextClassificationPipeline(Pipeline):
     """
 
     task = "text-classification"
-    aliases = ("sentiment-analysis",)
     required_outputs = {"logits": 2}  # noqa: RUF012 - read-only by its type
     arguments = frozenset({"top_k", "function_to_apply"}) | _WINDOWED
 

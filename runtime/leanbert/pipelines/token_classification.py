@@ -36,7 +36,6 @@ class TokenClassificationPipeline(Pipeline):
     """
 
     task = "token-classification"
-    aliases = ("ner",)
     required_outputs = {"logits": 3}  # noqa: RUF012 - read-only by its type
     arguments = frozenset(
         {"aggregation_strategy", "ignore_labels", "stride", "is_split_into_words", "delimiter"}
