@@ -26,6 +26,7 @@ __all__ = [
 
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
 """Of the environment, by which libraries are told their budget."""
+NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 
 _SECONDS_TO_EXIT = 10
 
@@ -157,9 +158,14 @@ def end_at_once(process: subprocess.Popen[str]) -> None:
 
 
 def worker_environment(threads: int) -> dict[str, str]:
-    """The environment that gives every library the same budget, and no network."""
+    """The environment that gives every library the same budget, and no network.
+
+    Modules are compiled once, as installing a package does: a source checkout where Python may keep
+    nothing would pay for it at every start, and its installed peers would not.
+    """
+    inherited = {name: value for name, value in os.environ.items() if name != NO_BYTECODE}
     return {
-        **os.environ,
+        **inherited,
         **dict.fromkeys(VARIABLES, str(threads)),
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "true",

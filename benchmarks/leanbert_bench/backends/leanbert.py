@@ -40,7 +40,7 @@ class _LeanBert(Backend):
     @property
     def imports(self) -> tuple[str, ...]:
         """See :meth:`Backend.imports`."""
-        return ("leanbert.pipelines",)
+        return ("leanbert.pipelines." + self.model.task.replace("-", "_"),)
 
     def load(self) -> None:
         """See :meth:`Backend.load`."""
