@@ -77,7 +77,7 @@ def make_card(
     )[:2]
     weak = ", ".join(f"{row['kind']} {row['share']:.1%}" for row in weakest)
     return {
-        "model": "LeanBERT financial sentiment, second version: positive, negative, neutral",
+        "model": "LeanBERT financial sentiment: positive, negative, neutral",
         "licence": "Apache-2.0",
         "base": "sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0): 6 layers x 384, feed-forward "
         f"1536 cut to {shape.width}, vocabulary 30522 cut to {shape.pieces} pieces",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,10 +19,11 @@ import torch
 from calibrating import divergence, fit_temperature, fold_temperature, softmax
 from data import UNLABELLED, Row, Target, held_back, split_rows, transfer_rows
 from evaluate import accuracy, calibration_error
-from leanbert.files import whole_file
 from narrowing import importance, narrow
-from stages import HELD_SHARE, SEED, Shape, finish, load_network, rows_of, save_network
+from stages import HELD_SHARE, SEED, Shape, load_network, new_stage, rows_of, save_network
 from training import Floats, Settings, TwoHeads, answers, encode, soft_cross_entropy, train
+
+STUDENT = Settings(epochs=4, learning_rate=1e-4, layer_decay=0.95, swaps=0.6)
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class Lesson:
     both_heads: bool
     """Both heads learn what the teachers' heads answer, and the first what their second ones say
     of formal text; else the first learns from the first, and the second from FinBERT alone."""
+    settings: Settings = STUDENT
 
 
 LESSONS = (Lesson(15000, both_heads=False), Lesson(25000, both_heads=True))
 """One student each; what ships is the mean of their weights."""
 IMPORTANCE_ROWS = 800
-STUDENT = Settings(epochs=4, learning_rate=1e-4, layer_decay=0.95, swaps=0.6)
 SOFTENING = 1.5
 """Temperature of the teachers' answers: on rows that they were trained on they are too sure."""
 TEACHERS_SHARE = 0.5
@@ -74,15 +74,12 @@ def make_answers(data: Path, folder: Path, teachers: Sequence[Path]) -> None:
     for lesson in LESSONS:
         texts |= {row.text: row for row in transfer_rows(data, lesson.transfer, SEED)}
     rows += texts.values()
-    partial = folder.with_suffix(".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     found = [_told(*load_network(teacher), [row.text for row in rows]) for teacher in teachers]
-    np.save(partial / "answers.npy", np.mean(found, axis=0))
-    with (partial / "rows.jsonl").open("w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
-    finish(partial, folder)
+    with new_stage(folder) as partial:
+        np.save(partial / "answers.npy", np.mean(found, axis=0))
+        with (partial / "rows.jsonl").open("w", encoding="utf-8") as file:
+            for row in rows:
+                file.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
 
 
 def _row(told: dict[str, Any]) -> Row:
@@ -135,9 +132,8 @@ def make_narrow(wide: Path, answers_folder: Path, folder: Path, shape: Shape) ->
     sample = random.Random(SEED).sample(learnt, min(len(learnt), IMPORTANCE_ROWS))
     losses = _losses(network, tokenizer, sample, STUDENT.batch_size)
     narrow(network.model, importance(network.model, losses), shape.width)
-    partial = folder.with_suffix(".partial")
-    save_network(network, wide, partial)
-    finish(partial, folder)
+    with new_stage(folder) as partial:
+        save_network(network, wide, partial)
 
 
 def make_student(
@@ -146,7 +142,6 @@ def make_student(
     answers_folder: Path,
     folder: Path,
     lesson: Lesson,
-    settings: Settings = STUDENT,
 ) -> None:
     """``start`` trained on the labels and on the teachers' answers.
 
@@ -166,10 +161,9 @@ def make_student(
     ]
     state = folder.with_suffix(".resume.pt")
     targets = taught([rows[i] for i in kept], told[kept], both_heads=lesson.both_heads)
-    train(network, tokenizer, targets, settings, state)
-    partial = folder.with_suffix(".partial")
-    save_network(network, start, partial)
-    finish(partial, folder)
+    train(network, tokenizer, targets, lesson.settings, state)
+    with new_stage(folder) as partial:
+        save_network(network, start, partial)
     state.unlink(missing_ok=True)
 
 
@@ -220,9 +214,8 @@ def calibrate(answers_folder: Path, students: Sequence[Path], folder: Path) -> d
         "ece_after": calibration_error(after, labels[tweets]),
     }
     fold_temperature(network.model, temperature)
-    partial = folder.with_suffix(".partial")
-    save_network(network, students[0], partial, both_heads=False)
-    with whole_file(partial / "calibration.json") as file:
-        json.dump(told_of, file, indent=1)
-    finish(partial, folder)
+    with new_stage(folder) as partial:
+        save_network(network, students[0], partial, both_heads=False)
+        with (partial / "calibration.json").open("w", encoding="utf-8") as file:
+            json.dump(told_of, file, indent=1)
     return told_of

@@ -24,16 +24,32 @@ import stages
 from build import build
 from leanbert.errors import LeanBertError
 
-STAGES = (
-    "base",
-    "wide",
-    *(f"teacher-{number}" for number in range(1, stages.TEACHERS + 1)),
-    "answers",
-    "narrow",
-    *(f"student-{number}" for number in range(1, len(distilling.LESSONS) + 1)),
-    "sentiment-fp32",
-    "bundle",
-)
+
+def _steps(data: Path, work: Path, *, place: bool) -> dict[str, Callable[[], object]]:
+    """What each stage does, by its name, in their order."""
+    shape = stages.Shape()
+    base, wide, answers, narrow = (work / name for name in ("base", "wide", "answers", "narrow"))
+    steps: dict[str, Callable[[], object]] = {
+        "base": partial(stages.make_base, data, base, shape),
+        "wide": partial(stages.make_wide, data, base, wide),
+    }
+    teachers = [work / f"teacher-{number}" for number in range(1, stages.TEACHERS + 1)]
+    for seed, teacher in enumerate(teachers, 1):
+        steps[teacher.name] = partial(stages.make_wide, data, None, teacher, seed)
+    steps["answers"] = partial(distilling.make_answers, data, answers, [wide, *teachers])
+    steps["narrow"] = partial(distilling.make_narrow, wide, answers, narrow, shape)
+    students = [work / f"student-{number}" for number in range(1, len(distilling.LESSONS) + 1)]
+    for student, lesson in zip(students, distilling.LESSONS, strict=True):
+        steps[student.name] = partial(
+            distilling.make_student, data, narrow, answers, student, lesson
+        )
+    final = work / "sentiment-fp32"
+    steps[final.name] = partial(distilling.calibrate, answers, students, final)
+    steps["bundle"] = partial(build, data, final, work / "bundle", place=place)
+    return steps
+
+
+STAGES = tuple(_steps(Path(), Path(), place=False))
 
 
 def make(data: Path, work: Path, *, until: str = STAGES[-1], place: bool = True) -> None:
@@ -43,25 +59,7 @@ def make(data: Path, work: Path, *, until: str = STAGES[-1], place: bool = True)
         ValueError: a stage is there that was made from one that is not.
     """
     work.mkdir(parents=True, exist_ok=True)
-    base, wide, *others, final, bundle = (work / name for name in STAGES)
-    teachers, (answers, narrow, *students) = others[: stages.TEACHERS], others[stages.TEACHERS :]
-    shape = stages.Shape()
-    steps: dict[str, Callable[[], object]] = {
-        "base": lambda: stages.make_base(data, base, shape),
-        "wide": lambda: stages.make_wide(data, base, wide),
-    }
-    for seed, teacher in enumerate(teachers, 1):
-        steps[teacher.name] = partial(stages.make_wide, data, None, teacher, seed)
-    steps["answers"] = lambda: distilling.make_answers(data, answers, [wide, *teachers])
-    steps["narrow"] = lambda: distilling.make_narrow(wide, answers, narrow, shape)
-    for student, lesson in zip(students, distilling.LESSONS, strict=True):
-        steps[student.name] = partial(
-            distilling.make_student, data, narrow, answers, student, lesson
-        )
-    steps |= {
-        "sentiment-fp32": lambda: distilling.calibrate(answers, students, final),
-        "bundle": lambda: build(data, final, bundle, place=place),
-    }
+    steps = _steps(data, work, place=place)
     for earlier, name in pairwise(STAGES):
         if (work / name).exists() and not (work / earlier).exists():
             raise ValueError(

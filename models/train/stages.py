@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -60,26 +62,30 @@ def rows_of(data: Path) -> tuple[list[Row], list[Row]]:
     return split_rows(rows, HELD_SHARE)
 
 
-def finish(partial: Path, folder: Path) -> None:
-    """Give a stage's folder its name, now that all is in it."""
+@contextmanager
+def new_stage(folder: Path) -> Iterator[Path]:
+    """An empty folder that takes the name ``folder`` when the block ends well."""
+    partial = folder.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    yield partial
     shutil.rmtree(folder, ignore_errors=True)
     partial.replace(folder)
 
 
 def save_network(
-    network: TwoHeads, tokenizer: Path, partial: Path, *, both_heads: bool = True
+    network: TwoHeads, tokenizer: Path, folder: Path, *, both_heads: bool = True
 ) -> None:
-    """Write ``network`` to ``partial`` as a Hugging Face checkpoint, with its second head beside.
+    """Write ``network`` to ``folder`` as a Hugging Face checkpoint, with its second head beside.
 
     ``tokenizer``: the folder whose tokenizer goes along.
     """
-    partial.mkdir(parents=True, exist_ok=True)
-    network.model.save_pretrained(partial, safe_serialization=True)
+    network.model.save_pretrained(folder, safe_serialization=True)
     if both_heads:
-        torch.save(network.second.state_dict(), partial / _SECOND)
-    if tokenizer != partial:
+        torch.save(network.second.state_dict(), folder / _SECOND)
+    if tokenizer != folder:
         for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
-            shutil.copyfile(tokenizer / name, partial / name)
+            shutil.copyfile(tokenizer / name, folder / name)
 
 
 def load_network(folder: Path, seed: int = SEED) -> tuple[TwoHeads, Any]:
@@ -122,10 +128,9 @@ def make_base(data: Path, folder: Path, shape: Shape) -> None:
     pieces = choose_pieces(whole, counts, shape.pieces)
     network, _ = load_network(source)
     prune_checkpoint(network.model, whole, pieces)
-    partial = folder.with_suffix(".partial")
-    write_tokenizer(partial, prune_tokenizer(content, pieces))
-    save_network(network, partial, partial)
-    finish(partial, folder)
+    with new_stage(folder) as partial:
+        write_tokenizer(partial, prune_tokenizer(content, pieces))
+        save_network(network, partial, partial)
 
 
 def make_wide(data: Path, base: Path | None, folder: Path, seed: int = 0) -> None:
@@ -137,7 +142,6 @@ def make_wide(data: Path, base: Path | None, folder: Path, seed: int = 0) -> Non
     network, tokenizer = load_network(base, seed)
     rows, _ = rows_of(data)
     train(network, tokenizer, rows, replace(WIDE, seed=seed), folder.with_suffix(".resume.pt"))
-    partial = folder.with_suffix(".partial")
-    save_network(network, base, partial)
-    finish(partial, folder)
+    with new_stage(folder) as partial:
+        save_network(network, base, partial)
     folder.with_suffix(".resume.pt").unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import re
 from collections.abc import Iterator, Sequence
@@ -109,6 +110,14 @@ def answers(network: TwoHeads, tokenizer: Any, texts: Sequence[str], size: int =
     return result
 
 
+def _origin(network: TwoHeads, rows: Sequence[Row], settings: Settings) -> str:
+    """A hash of all that training starts from."""
+    found = hashlib.sha256(repr((settings, rows)).encode())
+    for name, value in network.state_dict().items():
+        found.update(name.encode() + value.numpy().tobytes())
+    return found.hexdigest()
+
+
 def train(
     network: TwoHeads,
     tokenizer: Any,
@@ -116,7 +125,10 @@ def train(
     settings: Settings,
     state_path: Path,
 ) -> None:
-    """Train ``network`` in place; a stop after any epoch is resumed from ``state_path``."""
+    """Train ``network`` in place; a stop after any epoch is resumed from ``state_path``.
+
+    What is there of other weights, rows or settings is begun anew.
+    """
     tags = cashtags([row.text for row in rows])
     lengths = [len(without_links(row.text)) for row in rows]
     first = np.array([row.target for row in rows], dtype=np.float32)
@@ -128,9 +140,11 @@ def train(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda s: min((s + 1) / warmup, max(0.0, (total - s) / (total - warmup)))
     )
-    done = 0
-    if state_path.exists():
-        state = torch.load(state_path, weights_only=True)
+    done, origin = 0, _origin(network, rows, settings)
+    state = torch.load(state_path, weights_only=True) if state_path.exists() else {}
+    if state and state.get("origin") != origin:
+        print(f"{state_path} is of other weights, rows or settings: beginning anew")
+    elif state:
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
@@ -172,6 +186,7 @@ def train(
                 "optimizer": optimizer.state_dict(),
                 "schedule": schedule.state_dict(),
                 "epoch": epoch + 1,
+                "origin": origin,
             },
             partial,
         )

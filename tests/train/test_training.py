@@ -98,6 +98,26 @@ def test_it_learns_and_goes_on_where_it_stopped(
         torch.testing.assert_close(one, other)
 
 
+def test_it_does_not_go_on_with_other_rows_or_settings(
+    tokenizer: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = tmp_path / "state.pt"
+    training.train(network(), tokenizer, rows(), SETTINGS, state)
+    for learnt, settings in (
+        (rows()[1:], SETTINGS), (rows(), SETTINGS), (rows(), replace(SETTINGS, epochs=1)),
+    ):  # fmt: skip
+        found, fresh = network(), network()
+        training.train(found, tokenizer, learnt, settings, state)
+        assert "beginning anew" in capsys.readouterr().out
+        training.train(fresh, tokenizer, learnt, settings, tmp_path / "other.pt")
+        capsys.readouterr()
+        (tmp_path / "other.pt").unlink()
+        for one, other in zip(found.parameters(), fresh.parameters(), strict=True):
+            torch.testing.assert_close(one, other)
+    training.train(network(), tokenizer, learnt, settings, state)
+    assert "resuming after epoch 1" in capsys.readouterr().out
+
+
 def test_teachers_count_as_much_as_they_are_told() -> None:
     """Half of a labelled row's targets, and the whole of an unlabelled one's."""
     told = np.array([[[0.5, 0.25, 0.25], [0.0, 0.0, 1.0]]] * 3, dtype=np.float32)
@@ -177,16 +197,16 @@ def test_students_learn_their_lesson_and_never_the_rows_held_back(
     learnt: list[list[Row]] = []
     monkeypatch.setattr(distilling, "load_network", lambda _: (network(), tokenizer))
     monkeypatch.setattr(distilling, "train", lambda _, __, rows, *___: learnt.append(rows))
-    monkeypatch.setattr(distilling, "save_network", lambda *_: _[2].mkdir(exist_ok=True))
+    monkeypatch.setattr(distilling, "save_network", lambda *_: None)
     post = Row("a post", (1 / 3, 1 / 3, 1 / 3), None, "post")
     monkeypatch.setattr(distilling, "transfer_rows", lambda _, rows, __: [post] * min(rows, 1))
     start = tmp_path / "narrow"
     distilling.make_narrow(tmp_path / "wide", answered, start, stages.Shape(width=16))
     for name, lesson in (
-        ("labels", distilling.Lesson(0, both_heads=False)),
-        ("both", distilling.Lesson(1, both_heads=True)),
+        ("labels", distilling.Lesson(0, both_heads=False, settings=SETTINGS)),
+        ("both", distilling.Lesson(1, both_heads=True, settings=SETTINGS)),
     ):
-        distilling.make_student(tmp_path, start, answered, tmp_path / name, lesson, SETTINGS)
+        distilling.make_student(tmp_path, start, answered, tmp_path / name, lesson)
 
     kept, held = split_rows(labelled_rows(), stages.HELD_SHARE)
     assert held
@@ -197,7 +217,7 @@ def test_students_learn_their_lesson_and_never_the_rows_held_back(
     strange = Row("never asked about", (1 / 3, 1 / 3, 1 / 3), None, "post")
     monkeypatch.setattr(distilling, "transfer_rows", lambda *_: [strange])
     with pytest.raises(ValueError, match="lacks 1 texts"):
-        distilling.make_student(tmp_path, start, answered, tmp_path / "x", lesson, SETTINGS)
+        distilling.make_student(tmp_path, start, answered, tmp_path / "x", lesson)
 
 
 def test_the_mean_of_weights_lies_between_the_students(
@@ -208,10 +228,10 @@ def test_the_mean_of_weights_lies_between_the_students(
         students["one"].model.classifier.bias.copy_(torch.tensor([2.0, 0.0, 0.0]))
         students["two"].model.classifier.bias.copy_(torch.tensor([0.0, 4.0, 0.0]))
         students["two"].model.bert.pooler.dense.bias += 1.0
+        students["two"].second.bias.add_(1.0)
     saved: list[training.TwoHeads] = []
 
-    def save(made: training.TwoHeads, _: Path, folder: Path, **__: Any) -> None:
-        folder.mkdir()
+    def save(made: training.TwoHeads, *_: Any, **__: Any) -> None:
         saved.append(made)
 
     monkeypatch.setattr(
@@ -219,10 +239,12 @@ def test_the_mean_of_weights_lies_between_the_students(
     )
     monkeypatch.setattr(distilling, "save_network", save)
     names = [tmp_path / "one", tmp_path / "two"]
+    second = students["one"].second.bias + 0.5
     found = distilling.calibrate(answered, names, tmp_path / "final")
 
     bias = saved[0].model.classifier.bias * found["temperature"]
     assert bias.tolist() == pytest.approx([1.0, 2.0, 0.0])
+    assert saved[0].second.bias.tolist() == pytest.approx(second.tolist(), abs=1e-6)
     difference = (
         saved[0].model.bert.pooler.dense.bias - students["two"].model.bert.pooler.dense.bias
     )
@@ -296,7 +318,13 @@ def test_stages_run_once_and_in_order(
     monkeypatch.setattr(distilling, "make_answers", stage(1))
     monkeypatch.setattr(stages, "make_wide", stage(2))
     monkeypatch.setattr(distilling, "make_narrow", stage(2))
-    monkeypatch.setattr(distilling, "make_student", stage(3))
+    began: list[str] = []
+
+    def student(_: Path, start: Path, *others: Any) -> None:
+        began.append(start.name)
+        stage(1)(*others)
+
+    monkeypatch.setattr(distilling, "make_student", student)
     monkeypatch.setattr(distilling, "calibrate", stage(2))
     monkeypatch.setattr(make, "build", stage(2))
 
@@ -304,8 +332,9 @@ def test_stages_run_once_and_in_order(
     assert ran == ["base", "wide", "teacher-1"]
     make.make(tmp_path, tmp_path / "work")
     assert ran == list(make.STAGES)
-    assert "teacher-2" in ran
-    assert "[3/10] teacher-1: there already" in capsys.readouterr().out
+    assert began == ["narrow", "narrow"]
+    assert ran[5:8] == ["narrow", "student-1", "student-2"]
+    assert f"[3/{len(ran)}] teacher-1: there already" in capsys.readouterr().out
     (tmp_path / "work" / "wide").rmdir()
     with pytest.raises(ValueError, match="teacher-1 was made after wide"):
         make.make(tmp_path, tmp_path / "work")
