@@ -64,9 +64,7 @@ def _run(arguments: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"leanbert {__version__}")
-    commands = parser.add_subparsers(
-        title="commands", dest="command", metavar="COMMAND", prog=parser.prog
-    )  # found out by argparse, prog would cost 2 ms for shutil
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     chosen = next((word for word in arguments if not word.startswith("-")), None)
     for name, (module_name, summary) in _COMMANDS.items():
         command = commands.add_parser(

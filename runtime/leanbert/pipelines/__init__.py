@@ -5,13 +5,34 @@ from __future__ import annotations
 from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from leanbert.bundle import Bundle
 from leanbert.errors import InputError, TaskError
 from leanbert.pipelines.base import Pipeline
 
-__all__ = ["TASKS", "Pipeline", "embedded_bundle", "pipeline"]
+if TYPE_CHECKING:  # it is also how PyInstaller finds them
+    from leanbert.pipelines.feature_extraction import FeatureExtractionPipeline
+    from leanbert.pipelines.fill_mask import FillMaskPipeline
+    from leanbert.pipelines.question_answering import QuestionAnsweringPipeline
+    from leanbert.pipelines.text_classification import TextClassificationPipeline
+    from leanbert.pipelines.text_ranking import TextRankingPipeline
+    from leanbert.pipelines.token_classification import TokenClassificationPipeline
+    from leanbert.pipelines.zero_shot_classification import ZeroShotClassificationPipeline
+
+__all__ = [
+    "TASKS",
+    "FeatureExtractionPipeline",
+    "FillMaskPipeline",
+    "Pipeline",
+    "QuestionAnsweringPipeline",
+    "TextClassificationPipeline",
+    "TextRankingPipeline",
+    "TokenClassificationPipeline",
+    "ZeroShotClassificationPipeline",
+    "embedded_bundle",
+    "pipeline",
+]
 
 # A task's module has its name, and loads when a pipeline of it is made: seven take 20 ms.
 _CLASSES = {
@@ -81,6 +102,13 @@ def pipeline(
                     f"{bundle.path}: the bundle {said}; LeanBERT does {', '.join(TASKS)}"
                 )
         return _class(task)(bundle, mode=mode, threads=threads, engine=engine, **defaults)
+
+
+def __getattr__(name: str) -> Any:
+    for task, class_name in _CLASSES.items():
+        if name == class_name:
+            return _class(task)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _class(task: str) -> type[Pipeline]:
