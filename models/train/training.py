@@ -111,7 +111,7 @@ def answers(network: TwoHeads, tokenizer: Any, texts: Sequence[str], size: int =
 
 
 def _origin(network: TwoHeads, rows: Sequence[Row], settings: Settings) -> str:
-    """A hash of all that training starts from."""
+    """A hash of the weights, rows and settings that training starts from."""
     found = hashlib.sha256(repr((settings, rows)).encode())
     for name, value in network.state_dict().items():
         found.update(name.encode() + value.numpy().tobytes())

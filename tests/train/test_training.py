@@ -98,15 +98,37 @@ def test_it_learns_and_goes_on_where_it_stopped(
         torch.testing.assert_close(one, other)
 
 
-def test_it_does_not_go_on_with_other_rows_or_settings(
+def test_heads_that_a_checkpoint_lacks_are_the_same_each_time(
+    tokenizer: Any, tmp_path: Path
+) -> None:
+    """Else no training that was interrupted would be gone on with."""
+    network().model.bert.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    one, same, other = (stages.load_network(tmp_path, seed)[0] for seed in (1, 1, 2))
+    for name, value in one.state_dict().items():
+        torch.testing.assert_close(same.state_dict()[name], value, rtol=0, atol=0)
+    assert not torch.equal(one.second.weight, other.second.weight)
+    assert not torch.equal(one.model.classifier.weight, other.model.classifier.weight)
+
+
+def test_it_does_not_go_on_with_other_weights_rows_or_settings(
     tokenizer: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     state = tmp_path / "state.pt"
     training.train(network(), tokenizer, rows(), SETTINGS, state)
-    for learnt, settings in (
-        (rows()[1:], SETTINGS), (rows(), SETTINGS), (rows(), replace(SETTINGS, epochs=1)),
-    ):  # fmt: skip
-        found, fresh = network(), network()
+
+    def shifted() -> training.TwoHeads:
+        made = network()
+        made.second.bias.data += 1.0
+        return made
+
+    for start, learnt, settings in (
+        (network, rows()[1:], SETTINGS),
+        (network, rows(), SETTINGS),
+        (shifted, rows(), SETTINGS),
+        (network, rows(), replace(SETTINGS, epochs=1)),
+    ):
+        found, fresh = start(), start()
         training.train(found, tokenizer, learnt, settings, state)
         assert "beginning anew" in capsys.readouterr().out
         training.train(fresh, tokenizer, learnt, settings, tmp_path / "other.pt")
