@@ -69,7 +69,7 @@ class LeanBert(Sentences):
     def import_libraries(self) -> None:
         """See :class:`Sentences`."""
         import leanbert.engines.native
-        import leanbert.pipelines
+        import leanbert.pipelines.text_classification
 
         if self.engine == "onnxruntime":
             import leanbert.engines.onnxruntime  # noqa: F401 - only to be loaded
