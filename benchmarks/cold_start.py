@@ -24,7 +24,7 @@ from typing import TypedDict
 
 from leanbert.cpu import allowed_cores, cpu_name
 from leanbert.pipelines import embedded_bundle
-from leanbert_bench.runner import NO_BYTECODE
+from leanbert_bench.runner import compiling_environment
 
 TEXT = "Operating profit rose to EUR 13.1 mn."
 
@@ -83,7 +83,7 @@ def measure(model: Path, engine: str, turns: int) -> tuple[list[Step], str]:
     steps: dict[str, list[tuple[float, float]]] = {}
     command = [sys.executable, "-m", "leanbert", "predict", "-m", str(model), "--engine", engine]
     name = ""
-    environment = {name: value for name, value in os.environ.items() if name != NO_BYTECODE}
+    environment = compiling_environment()
     for turn in range(turns + 1):
         cpu, start = _children_cpu(), time.perf_counter()
         subprocess.run([*command, TEXT], check=True, capture_output=True, env=environment)

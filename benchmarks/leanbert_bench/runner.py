@@ -20,13 +20,13 @@ __all__ = [
     "WorkerError",
     "WorkerProcess",
     "WorkerTimeoutError",
+    "compiling_environment",
     "end_at_once",
     "worker_environment",
 ]
 
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
 """Of the environment, by which libraries are told their budget."""
-NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 
 _SECONDS_TO_EXIT = 10
 
@@ -157,15 +157,19 @@ def end_at_once(process: subprocess.Popen[str]) -> None:
     process.kill()
 
 
-def worker_environment(threads: int) -> dict[str, str]:
-    """The environment that gives every library the same budget, and no network.
+def compiling_environment() -> dict[str, str]:
+    """This process's environment, where Python may keep the modules that it compiles.
 
-    Modules are compiled once, as installing a package does: a source checkout where Python may keep
-    nothing would pay for it at every start, and its installed peers would not.
+    Installing a package compiles its modules once. A source checkout where Python may keep nothing
+    would pay for it at every start, and its installed peers would not.
     """
-    inherited = {name: value for name, value in os.environ.items() if name != NO_BYTECODE}
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
+def worker_environment(threads: int) -> dict[str, str]:
+    """The environment that gives every library the same budget, and no network."""
     return {
-        **inherited,
+        **compiling_environment(),
         **dict.fromkeys(VARIABLES, str(threads)),
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "true",

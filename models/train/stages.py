@@ -1,4 +1,4 @@
-"""The stages before the student: each reads the stage before it and writes one folder.
+"""The stages before the students: each reads the stage before it and writes one folder.
 
 A folder appears when its stage is complete, and a stage whose folder is there is not run again.
 """

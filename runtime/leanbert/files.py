@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,8 +30,6 @@ def whole_file(path: Path, *, errors: str = "strict") -> Iterator[TextIO]:
         with target.open("w", encoding="utf-8", errors=errors, newline="\n") as stream:
             yield stream
         return
-    import tempfile  # 4 ms, which printing to the terminal need not wait for
-
     mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     partial = Path(name)

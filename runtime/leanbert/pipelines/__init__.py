@@ -34,7 +34,7 @@ __all__ = [
     "pipeline",
 ]
 
-# A task's module has its name, and loads when a pipeline of it is made: seven take 20 ms.
+# A task's module has its name, and loads when a pipeline of it is made: all seven take 4 ms more.
 _CLASSES = {
     "text-classification": "TextClassificationPipeline",
     "token-classification": "TokenClassificationPipeline",
