@@ -10,6 +10,8 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 # compiler is missing they are skipped and say so.
 NATIVE_LIBRARY := $(CURDIR)/build/native/libleanbert_native.so
 CPP = $(wildcard $(addprefix runtime/native/*/*.,cpp h inl))
+# What mypy checks beside the packages that pyproject.toml names.
+MYPY_REST := benchmarks/emulated benchmarks/graph benchmarks/heads benchmarks/memory_growth.py benchmarks/cold_start.py models/train tests
 PYTEST = LEANBERT_NATIVE_LIBRARY=$(wildcard $(NATIVE_LIBRARY)) $(DEV)/bin/python -m pytest
 
 .PHONY: demo test quick lint sanitize fuzz clean
@@ -35,8 +37,7 @@ lint: $(DEV)/.installed
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/mypy
-	$(DEV)/bin/mypy benchmarks/emulated benchmarks/graph benchmarks/heads \
-	    benchmarks/memory_growth.py benchmarks/cold_start.py models/train tests
+	$(DEV)/bin/mypy $(MYPY_REST)
 	$(DEV)/bin/clang-format --dry-run --Werror $(CPP)
 
 # The native engine under ASan with UBSan (its C++ and its Python tests) and under TSan; needs cmake.

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-import tiny_bundles
 from leanbert import pipeline
-from tiny_bundles import Tiny
+from tests.helpers import tiny_bundles
+from tests.helpers.tiny_bundles import Tiny
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -62,7 +62,9 @@ def bundle_copy(tiny_bundle: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def families(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Checkpoints of every family and head, with trained tokenizers: families.Workshop."""
-    from families import Workshop  # torch and transformers, which most tests do without
+    from tests.helpers.families import (
+        Workshop,  # torch and transformers, which most tests do without
+    )
 
     return Workshop(tmp_path_factory.mktemp("families"))
 
@@ -70,7 +72,7 @@ def families(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.fixture(scope="session")
 def real_families(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Any:
     """The same with the families' real tokenizers."""
-    from families import Workshop
+    from tests.helpers.families import Workshop
 
     return Workshop(tmp_path_factory.mktemp("real-families"), data_dir)
 

@@ -21,10 +21,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "models" / "train"))
 
-import families
+from tests.helpers import families
+
 from contestants import Contestant, Shape, engines_of
 from leanbert.cpu import allowed_cores
 from leanbert_bench.cli_run import shape_list

@@ -1,0 +1,508 @@
+"""Each failure has its own error of one line, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from leanbert.bundle import MANIFEST, Bundle, ModelConfig
+from leanbert.errors import InputError
+from leanbert.tokenization import ModelInputs
+from leanbert_export import exporting, recipe, rounding, writing
+from leanbert_export.checkpoint import Checkpoint, find_checkpoint
+from leanbert_export.errors import (
+    CheckpointError,
+    ExportError,
+    FusionError,
+    OutputExistsError,
+    ProofError,
+)
+from leanbert_export.exporting import export
+from leanbert_export.fusion import check_fusion
+from leanbert_export.proof import Agreement, check_values, compare, make_golden
+from leanbert_export.reference import TorchReference
+
+if TYPE_CHECKING:
+    from tests.export.conftest import Workshop
+
+Check = Callable[[], None]
+TEXTS = ["profit rose", "sales fell a lot", "the board met on Monday"]
+
+
+def error_of(kind: type[Exception], *arguments: Any, **options: Any) -> str:
+    """The message of the export's failure, which must be one line."""
+    with pytest.raises(kind) as caught:
+        export(*arguments, **options)
+    assert type(caught.value) is kind
+    message = str(caught.value)
+    assert message
+    assert "\n" not in message
+    return message
+
+
+def edit_config(checkpoint: Path, **changes: Any) -> None:
+    path = checkpoint / "config.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**content, **changes}), encoding="utf-8")
+
+
+# The output is in the way.
+
+
+def test_existing_output_is_kept(workshop: Workshop, tmp_path: Path, nothing_left: Check) -> None:
+    message = error_of(OutputExistsError, str(workshop.tiny()), tmp_path)
+    assert message == f"{tmp_path}: exists already; pass --force to replace it"
+    nothing_left()
+
+
+@pytest.mark.parametrize("what", ["directory", "file"])
+def test_force_replaces_only_bundles(workshop: Workshop, tmp_path: Path, what: str) -> None:
+    output = tmp_path / "mine"
+    precious = output / "thesis.txt" if what == "directory" else output
+    precious.parent.mkdir(exist_ok=True)
+    precious.write_text("years of work", encoding="utf-8")
+    message = error_of(OutputExistsError, str(workshop.tiny()), output, force=True)
+    assert message.startswith(f"{output}: is not a bundle")
+    assert precious.read_text(encoding="utf-8") == "years of work"
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+@pytest.mark.slow
+def test_force_replaces_a_bundle_whole(
+    workshop: Workshop, sealed_copy: Path, already_traced: None
+) -> None:
+    (sealed_copy / "stray.txt").write_text("of the old bundle", encoding="utf-8")
+    export(str(workshop.tiny()), sealed_copy, force=True, texts=TEXTS, calibration=TEXTS)
+    manifest = Bundle.open(sealed_copy).manifest
+    assert manifest is not None
+    assert manifest.recipe["name"] == "int8"
+    assert not (sealed_copy / "stray.txt").exists()
+    assert [path.name for path in sealed_copy.parent.iterdir()] == [sealed_copy.name]
+
+
+@pytest.mark.slow
+def test_force_takes_an_empty_directory(
+    workshop: Workshop, tmp_path: Path, already_traced: None
+) -> None:
+    output = tmp_path / "empty"
+    output.mkdir()
+    export(str(workshop.tiny()), output, recipe="fp32", force=True)
+    assert Bundle.open(output).manifest is not None
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
+@pytest.mark.slow
+def test_a_failed_replacement_keeps_the_old_bundle(
+    workshop: Workshop,
+    sealed_copy: Path,
+    already_traced: None,
+    nothing_left: Check,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = (sealed_copy / MANIFEST).read_bytes()
+    monkeypatch.setattr(exporting, "make_golden", _raises(ProofError("no")))
+    options: dict[str, Any] = {"force": True, "recipe": "fp32", "texts": TEXTS}
+    assert error_of(ProofError, str(workshop.tiny()), sealed_copy, **options) == "no"
+    assert (sealed_copy / MANIFEST).read_bytes() == before
+    nothing_left()
+
+
+def test_a_failed_rename_puts_the_old_bundle_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "bundle"
+    output.mkdir()
+    (output / "leanbert.json").touch()  # a bundle, so that force may replace it
+    rename = Path.rename
+
+    def refuse(self: Path, target: Path) -> Path:
+        if self.name == "bundle" and self.parent != tmp_path:
+            raise PermissionError("held open")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(PermissionError), writing.new_directory(output, force=True) as folder:
+        (folder / "new").touch()
+    assert [path.name for path in output.iterdir()] == ["leanbert.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_a_directory_that_appears_meanwhile_stays(tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    with (
+        pytest.raises(OutputExistsError, match="exists already"),
+        writing.new_directory(output, force=False) as folder,
+    ):
+        (folder / "new").touch()
+        output.mkdir()
+        (output / "mine").touch()
+    assert [path.name for path in output.iterdir()] == ["mine"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+# The checkpoint cannot be used.
+
+
+def test_no_config(checkpoint_copy: Path, tmp_path: Path, nothing_left: Check) -> None:
+    (checkpoint_copy / "config.json").rename(checkpoint_copy / "else.json")
+    message = error_of(CheckpointError, str(checkpoint_copy), tmp_path / "out")
+    assert message.startswith(f"{checkpoint_copy}: no config.json")
+    (checkpoint_copy / "else.json").rename(checkpoint_copy / "config.json")
+    nothing_left()
+
+
+def test_config_that_is_no_json(checkpoint_copy: Path, tmp_path: Path) -> None:
+    (checkpoint_copy / "config.json").write_text("{", encoding="utf-8")
+    message = error_of(CheckpointError, str(checkpoint_copy), tmp_path / "out")
+    assert message.startswith(f"{checkpoint_copy / 'config.json'}: not valid JSON")
+
+
+def test_no_weights(checkpoint_copy: Path, tmp_path: Path) -> None:
+    (checkpoint_copy / "model.safetensors").unlink()
+    message = error_of(CheckpointError, str(checkpoint_copy), tmp_path / "out")
+    assert message == f"{checkpoint_copy}: no model.safetensors (or pytorch_model.bin)"
+    assert not (tmp_path / "out").exists()
+
+
+def test_truncated_weights(checkpoint_copy: Path, tmp_path: Path, nothing_left: Check) -> None:
+    weights = checkpoint_copy / "model.safetensors"
+    data = weights.read_bytes()
+    weights.write_bytes(data[: len(data) // 2])
+    message = error_of(CheckpointError, str(checkpoint_copy), tmp_path / "out")
+    assert message.startswith(f"{checkpoint_copy}: cannot be exported (")
+    nothing_left()
+
+
+def test_a_head_of_another_task(workshop: Workshop, tmp_path: Path, nothing_left: Check) -> None:
+    copy = Path(shutil.copytree(workshop.tiny(), tmp_path.parent / f"{tmp_path.name}-choice"))
+    edit_config(copy, architectures=["BertForMultipleChoice"])
+    message = error_of(CheckpointError, str(copy), tmp_path / "out")
+    assert "architecture BertForMultipleChoice" in message
+    assert "--task" in message
+    nothing_left()
+
+
+@pytest.mark.parametrize("architectures", [[], None, ["BertForMultipleChoice"], ["T5Stack"]])
+def test_architectures_without_a_task(checkpoint_copy: Path, architectures: Any) -> None:
+    edit_config(checkpoint_copy, architectures=architectures)
+    with pytest.raises(CheckpointError, match="LeanBERT exports heads for text-classification"):
+        find_checkpoint(str(checkpoint_copy), revision=None, task=None)
+    found = find_checkpoint(str(checkpoint_copy), revision=None, task="feature-extraction")
+    assert found.task == "feature-extraction"
+
+
+@pytest.mark.slow
+def test_a_head_made_up_at_random_is_refused(
+    workshop: Workshop, tmp_path: Path, nothing_left: Check
+) -> None:
+    with pytest.raises(ExportError) as caught:
+        export(str(workshop.tiny("features")), tmp_path / "out", task="text-classification")
+    assert "\n" not in str(caught.value)
+    nothing_left()
+
+
+def test_code_of_the_checkpoint_is_never_run(
+    checkpoint_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit_config(checkpoint_copy, auto_map={"AutoModel": "evil.Evil"})
+    mark = tmp_path / "ran"
+    (checkpoint_copy / "evil.py").write_text(f"open({str(mark)!r}, 'w')\n", encoding="utf-8")
+    message = error_of(CheckpointError, str(checkpoint_copy), tmp_path / "out")
+    assert "auto_map" in message
+    assert not mark.exists()
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_local_directory_has_no_revision(
+    checkpoint_copy: Path, tmp_path: Path, nothing_left: Check
+) -> None:
+    message = error_of(CheckpointError, str(checkpoint_copy), tmp_path / "out", revision="main")
+    assert message == f"{checkpoint_copy}: is a local directory; --revision is for hub ids"
+    nothing_left()
+
+
+@pytest.mark.parametrize("model", ["nobody/has-this-model", "no such/ name", "../not/there"])
+def test_a_model_that_is_nowhere(model: str, tmp_path: Path, nothing_left: Check) -> None:
+    message = error_of(CheckpointError, model, tmp_path / "out")
+    assert message.startswith(f"{model}: no such directory, and the hub did not give it")
+    nothing_left()
+
+
+@pytest.mark.parametrize("options", [{"recipe": "int4"}, {"task": "translation"}])
+def test_arguments(options: dict[str, str], workshop: Workshop, tmp_path: Path) -> None:
+    message = error_of(InputError, str(workshop.tiny()), tmp_path / "out", **options)
+    (name, value), *_ = options.items()
+    assert message.startswith(f"{name} is {value!r}; expected one of ")
+    assert not (tmp_path / "out").exists()
+
+
+# The graph misses operators.
+
+
+def checkpoint_with(**raw: Any) -> Checkpoint:
+    config = ModelConfig("bert", {0: "a"}, None, 512, raw=raw)
+    return Checkpoint(Path("there"), "mine", None, "text-classification", config, "0" * 64, 1)
+
+
+FUSED = {"MultiHeadAttention": 12, "LayerNormalization": 25, "Gelu": 12}
+
+
+@pytest.mark.parametrize("operator", FUSED)
+def test_one_layer_not_fused(operator: str) -> None:
+    checkpoint = checkpoint_with(num_hidden_layers=12, hidden_act="gelu")
+    check_fusion(FUSED, checkpoint)
+    wanted = FUSED[operator]
+    for found in (wanted - 1, 0):
+        with pytest.raises(FusionError, match=rf"^mine: {found} of {wanted} {operator} fused"):
+            check_fusion({**FUSED, operator: found}, checkpoint)
+    with pytest.raises(FusionError, match=f"0 of {wanted} {operator}"):
+        check_fusion({k: v for k, v in FUSED.items() if k != operator}, checkpoint)
+
+
+def test_other_families_keys_are_counted_too() -> None:
+    check_fusion({**FUSED, "Gelu": 0}, checkpoint_with(n_layers=12, activation="relu"))
+    with pytest.raises(FusionError, match="0 of 12 FastGelu"):
+        check_fusion(FUSED, checkpoint_with(n_layers=12, activation="gelu_new"))
+    with pytest.raises(CheckpointError, match="does not say its number of layers"):
+        check_fusion(FUSED, checkpoint_with())
+
+
+@pytest.mark.slow
+def test_a_graph_that_does_not_fuse(
+    workshop: Workshop,
+    tmp_path: Path,
+    already_traced: None,
+    nothing_left: Check,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def pass_through(graph: str, **_: Any) -> Any:
+        import onnx
+        from onnxruntime.transformers.onnx_model import OnnxModel
+
+        return OnnxModel(onnx.load(graph))
+
+    monkeypatch.setattr("leanbert_export.fusion.optimizer.optimize_model", pass_through)
+    message = error_of(FusionError, str(workshop.tiny()), tmp_path / "out")
+    assert message.startswith("classifier: 0 of 2 Gelu fused")
+    nothing_left()
+
+
+# The graph does not say what PyTorch says.
+
+
+class Lying(TorchReference):
+    """PyTorch's answers, changed by ``change``."""
+
+    def __init__(
+        self,
+        honest: TorchReference,
+        change: Callable[[Any], Any],
+        task: str = "text-classification",
+    ) -> None:
+        self._honest, self._change, self.task = honest, change, task
+
+    def run(self, inputs: ModelInputs) -> Any:
+        return self._change(self._honest.run(inputs).copy())
+
+
+@pytest.fixture(scope="module")
+def bundle(workshop: Workshop) -> Bundle:
+    return Bundle.open(workshop.bundle("classifier"))
+
+
+@pytest.fixture(scope="module")
+def honest(workshop: Workshop) -> TorchReference:
+    return TorchReference(find_checkpoint(str(workshop.tiny()), revision=None, task=None))
+
+
+@pytest.mark.slow
+def test_names(bundle: Bundle, honest: TorchReference) -> None:
+    other = Lying(honest, lambda logits: logits, "feature-extraction")
+    with pytest.raises(ProofError, match=r"^names: the graph gives logits, PyTorch last_hidden"):
+        compare(bundle, other, TEXTS)
+
+
+@pytest.mark.slow
+def test_shapes(bundle: Bundle, honest: TorchReference) -> None:
+    lying = Lying(honest, lambda logits: logits[:, :2])
+    with pytest.raises(ProofError, match=r"^shapes: logits is \(3, 3\), in PyTorch \(3, 2\)$"):
+        compare(bundle, lying, TEXTS)
+
+
+def _spoil(logits: Any, by: float) -> Any:
+    logits[-1, 1] += by  # one value of one text
+    return logits
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # inf - inf
+@pytest.mark.parametrize("by", [2e-4, -0.5, np.inf, np.nan])
+def test_values(bundle: Bundle, honest: TorchReference, by: float) -> None:
+    check_values(compare(bundle, honest, TEXTS), quantized=False)
+    found = compare(bundle, Lying(honest, lambda logits: _spoil(logits, by)), TEXTS)
+    if abs(by) < 1:
+        assert found.max_output_difference == pytest.approx(abs(by), abs=1e-5)
+    with pytest.raises(ProofError, match=r"^values: an fp32 output is .* the graph computes"):
+        check_values(found, quantized=False)
+
+
+@pytest.mark.slow
+def test_agreement_is_measured(bundle: Bundle, honest: TorchReference) -> None:
+    found = compare(bundle, honest, TEXTS)
+    assert found.rows == 3
+    assert found.agreement == 1.0
+    assert 0 <= found.mean_difference <= found.max_difference < 1e-5
+    rolled = Lying(honest, lambda logits: np.roll(logits, 1, axis=1))
+    wrong = compare(bundle, rolled, TEXTS)
+    assert wrong.agreement == 0.0
+    assert wrong.max_difference > wrong.mean_difference > 0.01
+
+
+@pytest.mark.slow
+def test_golden_bound_grows_with_the_difference(bundle: Bundle, honest: TorchReference) -> None:
+    _, bounds = make_golden(bundle, honest, TEXTS)
+    assert (bounds.atol, bounds.mean_atol) == (1e-4, 1e-4)
+    lying = Lying(honest, lambda logits: logits + 0.25)
+    golden, bounds = make_golden(bundle, lying, TEXTS)
+    assert bounds.atol == pytest.approx(0.5, abs=1e-3)
+    assert bounds.mean_atol == pytest.approx(0.35, abs=1e-3)
+    assert len(golden) == 4
+    assert golden[-1].text_pair is not None
+
+
+def agreement(**values: Any) -> Agreement:
+    return Agreement(**{**dict.fromkeys(Agreement.__annotations__, 0.0), "rows": 1, **values})
+
+
+@pytest.mark.parametrize(("quantized", "field", "bound"), [
+    (False, "max_output_difference", 1e-4),
+    (True, "mean_difference", 0.05),
+])  # fmt: skip
+def test_bounds(quantized: bool, field: str, bound: float) -> None:
+    check_values(agreement(**{field: bound}), quantized=quantized)
+    for value in (bound * 1.01, float("inf"), float("nan")):
+        with pytest.raises(ProofError, match=r"^values: "):
+            check_values(agreement(**{field: value}), quantized=quantized)
+    check_values(agreement(**{field: 1e9}), quantized=not quantized)
+
+
+@pytest.mark.slow
+def test_a_model_that_does_not_bear_int8(
+    workshop: Workshop,
+    tmp_path: Path,
+    already_traced: None,
+    nothing_left: Check,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    honest = rounding.quantize_compensated
+
+    def coarse(weight: Any, gram: Any, limit: int) -> Any:
+        return honest(weight, gram, 1)  # three values a weight
+
+    monkeypatch.setattr(recipe, "quantize_compensated", coarse)
+    options = {"texts": TEXTS, "calibration": TEXTS}
+    message = error_of(ProofError, str(workshop.tiny()), tmp_path / "out", **options)
+    assert message.startswith("values: int8 is ")
+    assert message.endswith("use --recipe fp32")
+    nothing_left()
+
+
+@pytest.mark.slow
+def test_a_graph_that_computes_something_else(
+    workshop: Workshop,
+    tmp_path: Path,
+    nothing_left: Check,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = find_checkpoint(str(workshop.tiny("multi-label")), revision=None, task=None)
+    torn = tmp_path / "checkpoint"
+    shutil.copytree(workshop.tiny(), torn)
+
+    def trace(_: Checkpoint, folder: Path) -> Path:
+        import onnx
+        from onnx import numpy_helper
+
+        path = workshop.trace(other, folder)
+        model = onnx.load(str(path))
+        (bias,) = [i for i in model.graph.initializer if i.name.endswith("classifier.bias")]
+        bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + 0.01, bias.name))
+        onnx.save(model, str(path))
+        return path
+
+    monkeypatch.setattr(exporting, "export_fp32", trace)
+    message = error_of(ProofError, str(torn), tmp_path / "out", recipe="fp32")
+    assert message.startswith("values: an fp32 output is 0.01 away")
+    shutil.rmtree(torn)
+    nothing_left()
+
+
+# Something fails in the middle.
+
+
+def _raises(error: BaseException) -> Callable[..., Any]:
+    def step(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return step
+
+
+STEPS = (
+    "export_fp32", "fuse", "rewrite", "save_with_weights", "compare", "watch", "make_plan",
+    "quantize", "pass_gate", "make_golden",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("error", [ExportError("broken"), KeyboardInterrupt(), OSError(28, "full")])
+@pytest.mark.parametrize("step", [*STEPS, "write_manifest"])
+def test_failure_in_the_middle(
+    step: str,
+    error: BaseException,
+    workshop: Workshop,
+    tmp_path: Path,
+    already_traced: None,
+    nothing_left: Check,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    where = writing if step == "write_manifest" else exporting
+    monkeypatch.setattr(where, step, _raises(error))
+    with pytest.raises(type(error)):
+        export(str(workshop.tiny()), tmp_path / "out", texts=TEXTS, calibration=TEXTS)
+    nothing_left()
+
+
+@pytest.mark.slow
+def test_failure_below_new_directories(
+    workshop: Workshop,
+    tmp_path: Path,
+    already_traced: None,
+    nothing_left: Check,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(exporting, "make_golden", _raises(ExportError("broken")))
+    output = tmp_path / "a" / "b" / "out"
+    error_of(ExportError, str(workshop.tiny()), output, recipe="fp32", texts=TEXTS)
+    nothing_left()
+
+
+@pytest.mark.slow
+def test_no_tokenizer(checkpoint_copy: Path, tmp_path: Path, nothing_left: Check) -> None:
+    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
+        (checkpoint_copy / name).unlink()
+    with pytest.raises(ExportError) as caught:
+        export(str(checkpoint_copy), tmp_path / "out", texts=TEXTS)
+    assert str(checkpoint_copy) in str(caught.value)
+    assert "tokenizer" in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_texts_to_compare_on(workshop: Workshop, tmp_path: Path, nothing_left: Check) -> None:
+    with pytest.raises(InputError, match="texts is empty"):
+        export(str(workshop.tiny()), tmp_path / "out", texts=[])
+    nothing_left()

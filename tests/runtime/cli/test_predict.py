@@ -1,0 +1,624 @@
+"""The command: its inputs, outputs, exit codes, and one line where something is wrong."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shlex
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from leanbert import __version__
+from leanbert.cli import main
+from leanbert.cli.answers import Answers, answers_of
+from leanbert.cli.progress import Progress
+from leanbert.cli.reading import Record
+from leanbert.engines.saturation import Products
+from tests.helpers.processes import environment, leanbert, python
+from tests.helpers.tiny_bundles import LABELS, WIDTH, Tiny, probabilities, reference
+
+NLI = ("contradiction", "neutral", "entailment")
+MODELS: dict[str, dict[str, Any]] = {
+    "ner": {"task": "token-classification", "labels": ("O", "B-ORG", "I-ORG")},
+    "answers": {"task": "question-answering", "labels": ("start", "end")},
+    "bert": {"task": "fill-mask"},
+    "nli": {"labels": NLI},
+    "reranker": {"labels": ("score",)},
+}
+COMMANDS = ["predict", "info", "verify", "doctor", "export", "bench"]
+
+
+class Command:
+    """``leanbert`` in this process."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, *words: object) -> tuple[int, str, str]:
+        self._capsys.readouterr()
+        code = main(list(map(str, words)))
+        return code, *self._capsys.readouterr()
+
+    def wrong(self, *words: object, code: int = 2) -> str:
+        """Run what must fail with one line on stderr, and give that line."""
+        found, out, err = self(*words)
+        assert found == code
+        assert out == ""
+        assert re.fullmatch(r"leanbert: [^\n]+\n", err), err
+        return err
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Command:
+    return Command(capsys)
+
+
+@pytest.fixture
+def predict(tiny_bundle: Path) -> list[object]:
+    return ["predict", "-m", tiny_bundle, "--threads", 1]
+
+
+@pytest.fixture
+def stdin(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], None]:
+    def give(data: bytes) -> None:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+    return give
+
+
+def score(text: str, pair: str | None = None) -> tuple[str, float]:
+    best = max(zip(probabilities(Tiny(), text, pair), LABELS, strict=True))
+    return best[1], best[0]
+
+
+def check_row(row: str, text: str) -> None:
+    label, number, shown = row.split("\t")
+    wanted, value = score(text)
+    assert (label, shown) == (wanted, text)
+    assert float(number) == pytest.approx(value, abs=6e-5)
+
+
+def test_texts_as_arguments(command: Command, predict: list[object]) -> None:
+    code, out, err = command(*predict, "profit rose", "a bad loss")
+    assert (code, err) == (0, "")
+    rows = out.splitlines()
+    assert len(rows) == 2
+    check_row(rows[0], "profit rose")
+    check_row(rows[1], "a bad loss")
+
+
+def test_texts_on_stdin(
+    command: Command, predict: list[object], stdin: Callable[[bytes], None]
+) -> None:
+    for extra in ([], ["-i", "-"]):
+        stdin("profit rose\r\n\nbad — loss".encode())
+        code, out, err = command(*predict, *extra)
+        assert (code, err) == (0, "")
+        rows = out.split("\n")
+        for row, text in zip(rows, ["profit rose", "", "bad — loss"], strict=False):
+            check_row(row, text)
+        assert rows[3:] == [""]
+
+
+def test_only_the_end_of_a_line_is_taken_off(
+    command: Command, predict: list[object], stdin: Callable[[bytes], None]
+) -> None:
+    stdin(b"  profit \n")
+    assert json.loads(command(*predict, "--json")[1])["text"] == "  profit "
+
+
+def test_an_empty_stdin_is_no_text(
+    command: Command, predict: list[object], stdin: Callable[[bytes], None]
+) -> None:
+    stdin(b"")
+    assert command(*predict) == (0, "", "")
+
+
+def test_one_line_an_answer_whatever_the_text(command: Command, predict: list[object]) -> None:
+    _, out, _ = command(*predict, "profit\n\trose\r \\ up")
+    assert out.count("\n") == 1
+    assert out.endswith("\tprofit\\n\\trose\\r \\\\ up\n")
+
+
+def test_a_text_file(command: Command, predict: list[object], tmp_path: Path) -> None:
+    path = tmp_path / "TEXTS.TXT"
+    path.write_text("profit rose\na bad loss\n")
+    code, out, _ = command(*predict, "--input", path)
+    assert code == 0
+    for row, text in zip(out.splitlines(), ["profit rose", "a bad loss"], strict=True):
+        check_row(row, text)
+
+
+def test_json_lines_with_a_pair(command: Command, predict: list[object], tmp_path: Path) -> None:
+    path = tmp_path / "texts.jsonl"
+    rows = [
+        {"id": 7, "headline": "profit rose", "body": "a bad loss"},
+        {"id": 8, "headline": "ärger", "body": "gain"},
+    ]
+    path.write_text("\n".join(json.dumps(row) for row in rows[:1]) + "\n\n" + json.dumps(rows[1]))
+    columns = ["--text-column", "headline", "--text-pair-column", "body"]
+    code, out, err = command(*predict, "-i", path, *columns, "--json")
+    assert (code, err) == (0, "")
+    found = [json.loads(line) for line in out.splitlines()]
+    for row, answer in zip(rows, found, strict=True):
+        label, value = score(str(row["headline"]), str(row["body"]))
+        assert answer == {**row, "label": label, "score": pytest.approx(value, abs=1e-6)}
+    assert "ärger" in out
+    alone = command(*predict, "-i", path, *columns[:2], "--json")[1]
+    assert [json.loads(line)["score"] for line in alone.splitlines()] != [
+        answer["score"] for answer in found
+    ]
+
+
+@pytest.mark.parametrize(("top_k", "count"), [("all", 3), ("2", 2), ("1", 1), ("9", 3)])
+def test_top_k(command: Command, predict: list[object], top_k: str, count: int) -> None:
+    wanted = sorted(zip(probabilities(Tiny(), "profit"), LABELS, strict=True), reverse=True)
+    _, out, _ = command(*predict, "--top-k", top_k, "--json", "profit")
+    scores = json.loads(out)["scores"]
+    assert list(scores) == [label for _, label in wanted[:count]]
+    assert list(scores.values()) == pytest.approx([s for s, _ in wanted[:count]], abs=1e-6)
+    _, out, _ = command(*predict, "--top-k", top_k, "profit")
+    assert out.split("\t")[0 : 2 * count : 2] == [label for _, label in wanted[:count]]
+    assert len(out.split("\t")) == 2 * count + 1
+
+
+def test_options_reach_the_pipeline(command: Command, predict: list[object]) -> None:
+    _, out, _ = command(*predict, "--json", "--function-to-apply", "none", "profit")
+    raw = max(map(float, reference(Tiny(), "profit")))
+    assert json.loads(out)["score"] == pytest.approx(raw, abs=1e-5)
+    done = command(*predict, "--task", "sentiment-analysis", "profit")
+    assert done == command(*predict, "profit")
+
+
+@pytest.mark.parametrize(
+    ("words", "mode"),
+    [
+        (["profit"], "latency"),
+        (["-i", "texts.txt"], "throughput"),
+        ([], "throughput"),
+        (["--mode", "throughput", "profit"], "throughput"),
+        (["--mode", "latency", "-i", "texts.txt"], "latency"),
+    ],
+)
+def test_the_mode_follows_the_source_of_the_texts(
+    command: Command,
+    predict: list[object],
+    stdin: Callable[[bytes], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    mode: str,
+) -> None:
+    from leanbert import pipelines
+
+    modes: list[str] = []
+    monkeypatch.chdir(tmp_path)
+    Path("texts.txt").write_text("profit\n")
+    stdin(b"profit\n")
+
+    def noted(*args: Any, **options: Any) -> Any:
+        modes.append(options["mode"])
+        return made(*args, **options)
+
+    made = pipelines.pipeline
+    monkeypatch.setattr(pipelines, "pipeline", noted)
+    code, out, err = command(*predict, *words)
+    assert (code, err) == (0, "")
+    check_row(out.rstrip("\n"), "profit")
+    assert modes == [mode]
+
+
+def test_embeddings(command: Command, tiny_features: Path) -> None:
+    words = ["predict", "-m", tiny_features, "profit rose"]
+    tiny = Tiny(task="feature-extraction")
+    hidden = reference(tiny, "profit rose")
+    _, out, _ = command(*words)
+    row = json.loads(out)
+    assert row["text"] == "profit rose"
+    np.testing.assert_allclose(row["embedding"], hidden.mean(axis=0), atol=1e-5)
+    _, out, _ = command(*words, "--pooling", "cls", "--normalize")
+    wanted = hidden[0] / np.linalg.norm(hidden[0])
+    np.testing.assert_allclose(json.loads(out)["embedding"], wanted, atol=1e-5)
+    _, out, _ = command(*words, "--pooling", "none")
+    assert np.shape(json.loads(out)["embedding"]) == (1, 4, WIDTH)
+
+
+def test_an_output_file(command: Command, predict: list[object], tmp_path: Path) -> None:
+    path = tmp_path / "answers.tsv"
+    path.write_text("old")
+    assert command(*predict, "-o", path, "profit rose") == (0, "", "")
+    check_row(path.read_text(encoding="utf-8").rstrip("\n"), "profit rose")
+    assert os.listdir(tmp_path) == ["answers.tsv"]  # noqa: PTH208
+
+
+def test_an_output_file_has_the_usual_permissions(
+    command: Command, predict: list[object], tmp_path: Path
+) -> None:
+    path = tmp_path / "answers.tsv"
+    usual = tmp_path / "usual"
+    usual.touch()
+    command(*predict, "-o", path, "profit rose")
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(usual.stat().st_mode)
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_no_output_file_after_an_error(
+    command: Command, predict: list[object], tmp_path: Path, there: bool
+) -> None:
+    texts, output = tmp_path / "texts.txt", tmp_path / "out" / "answers.tsv"
+    output.parent.mkdir()
+    if there:
+        output.write_text("old")
+    texts.write_bytes(b"profit rose\n" * 5000 + b"caf\xe9\n")  # the first window is answered
+    assert "line 5001" in command.wrong(*predict, "-i", texts, "-o", output)
+    assert [path.name for path in output.parent.iterdir()] == ["answers.tsv"] * there
+    if there:
+        assert output.read_text() == "old"
+
+
+def test_an_output_directory_that_is_not_there(
+    command: Command, predict: list[object], tmp_path: Path
+) -> None:
+    assert "no such directory" in command.wrong(*predict, "-o", tmp_path / "no" / "a", "profit")
+
+
+def test_bad_encoding_names_the_line(
+    command: Command, predict: list[object], tmp_path: Path, stdin: Callable[[bytes], None]
+) -> None:
+    path = tmp_path / "texts.txt"
+    path.write_bytes(b"profit\ncaf\xe9 loss\n")
+    line = command.wrong(*predict, "-i", path)
+    assert f"{path}: line 2: not valid utf-8" in line
+    assert "--encoding latin-1" in line
+    stdin(path.read_bytes())
+    assert "stdin: line 2: not valid utf-8" in command.wrong(*predict)
+    code, out, _ = command(*predict, "-i", path, "--encoding", "latin-1")
+    assert code == 0
+    check_row(out.splitlines()[1], "café loss")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("missing.txt", None, "No such file"),
+        ("texts.xml", "a", "cannot read .xml files; use .txt, .jsonl, .csv or .parquet"),
+        ("texts", "a", "use .txt, .jsonl, .csv or .parquet"),
+        ("a.csv", "title\nb", "line 2: no text under 'text'; it has title"),
+        ("a.csv", "text\nb,c", "line 2: more cells than the header has columns"),
+        ("a.csv", 'text\n"b', "not valid CSV"),
+        ("a.jsonl", '{"text": "a"}\n{"text": ', "line 2: not valid JSON"),
+        ("a.jsonl", '{"text": "a"}\n\n["a"]', "line 3: expected a JSON object, got list"),
+        ("a.jsonl", '{"title": "a"}', "line 1: no text under 'text'; it has title"),
+        ("a.jsonl", '{"text": 5}', "line 1: no text under 'text'"),
+        ("a.jsonl", "{}", "it has nothing"),
+    ],
+)
+def test_a_file_that_cannot_be_read(
+    command: Command,
+    predict: list[object],
+    tmp_path: Path,
+    name: str,
+    content: str | None,
+    said: str,
+) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_text(content)
+    line = command.wrong(*predict, "-i", path, "--json", "-o", tmp_path / "out.jsonl")
+    assert str(path) in line
+    assert said in line
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_directory_as_input(command: Command, predict: list[object], tmp_path: Path) -> None:
+    (tmp_path / "folder.txt").mkdir()
+    assert "folder.txt" in command.wrong(*predict, "-i", tmp_path / "folder.txt")
+
+
+def test_no_texts_at_a_terminal(
+    command: Command, predict: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    assert "no texts" in command.wrong(*predict)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["a", "-i", "b.txt"], "not both"),
+        (["a", "--top-k", "0"], "--top-k is '0'"),
+        (["a", "--top-k", "some"], "--top-k is 'some'"),
+        (["a", "--max-length", "2"], "max_length is 2"),
+        (["a", "--threads", "0"], "threads is 0"),
+        (["a", "--task", "poem"], "unknown task 'poem'"),
+        (["a", "--task", "feature-extraction"], "needs the output last_hidden_state"),
+    ],
+)
+def test_wrong_use(command: Command, predict: list[object], words: list[str], said: str) -> None:
+    assert said in command.wrong(*predict, *words)
+
+
+def test_a_model_that_is_not_there(command: Command, tmp_path: Path) -> None:
+    assert "does not exist" in command.wrong("predict", "-m", tmp_path / "no", "a", code=1)
+    assert "does not exist" in command.wrong("info", tmp_path / "no", code=1)
+    assert "does not exist" in command.wrong("verify", tmp_path / "no", code=1)
+
+
+def test_a_long_text_is_cut_with_one_line(predict: list[object], tmp_path: Path) -> None:
+    done = leanbert(*predict, "profit " * 50, cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.startswith("positive\t")
+    assert re.fullmatch(r"leanbert: warning: text 0: cut to 32 tokens[^\n]*\n", done.stderr)
+
+
+def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert all(name in err for name in COMMANDS)
+
+
+@pytest.mark.parametrize("words", [["--no-such"], ["fly"], ["predict", "--fly"], ["export"]])
+def test_argparse_refuses(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 2
+    assert "usage: leanbert" in capsys.readouterr().err
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"leanbert {__version__}\n"
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_has_examples(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([*name.split(), "--help"])
+    assert caught.value.code == 0
+    out = capsys.readouterr().out
+    _, _, examples = out.lower().partition("example")
+    shown = [line for line in examples.splitlines() if "leanbert" in line]
+    assert shown
+    if name:
+        assert all(f"leanbert {name}" in line for line in shown)
+
+
+def test_examples_of_predict_parse(
+    tiny_bundle: Path,
+    tiny_features: Path,
+    make_bundle: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: Command,
+) -> None:
+    """What the help shows runs, with the tiny bundles in the place of the models."""
+    from leanbert.cli import predict as module
+    from leanbert.pipelines import TASKS
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "minilm").symlink_to(tiny_features)
+    for name, options in MODELS.items():
+        (tmp_path / name).symlink_to(make_bundle(**options))
+    (tmp_path / "news.csv").write_text("headline\nprofit rose\n")
+    (tmp_path / "report.txt").write_text("Profit rose.\nSales fell. ")
+    (tmp_path / "documents.txt").write_text("profit\nloss\n")
+    monkeypatch.setattr("leanbert.pipelines.embedded_bundle", lambda _: tiny_bundle)
+    lines = [line.strip() for line in str(module.__doc__).splitlines()]
+    examples = [line for line in lines if line.startswith("leanbert ")]
+    assert len(examples) >= 9
+    for line in examples:
+        words = shlex.split(line)[1:]
+        task = MODELS.get(words[2], {}).get("task", "text-classification")
+        if task not in TASKS:
+            continue
+        code, out, err = command(*words)
+        assert (code, err) == (0, "")
+        assert out or "-o" in words
+
+
+def test_info(command: Command, tiny_bundle: Path, tiny_features: Path) -> None:
+    code, out, err = command("info", tiny_bundle)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0] == str(tiny_bundle)
+    for part in (
+        "text-classification",
+        "bert, up to 32 tokens",
+        "0 positive, 1 negative, 2 neutral",
+        "fp32",
+        "opset: 17",
+        "measured on words (5 texts)",
+        "Apache-2.0",
+        "5; allowed distance from PyTorch fp32: largest 1e-05, mean 1e-05",
+    ):
+        assert part in out
+    assert "labels" not in command("info", tiny_features)[1]
+
+
+def test_info_as_json(
+    command: Command, tiny_bundle: Path, make_bundle: Callable[..., Path]
+) -> None:
+    card = json.loads(command("info", tiny_bundle, "--json")[1])
+    assert card["path"] == str(tiny_bundle)
+    assert card["labels"] == {"0": "positive", "1": "negative", "2": "neutral"}
+    assert card["verified"] is True
+    assert card["golden_texts"] == 5
+    plain = make_bundle(manifest=False)
+    card = json.loads(command("info", plain, "--json")[1])
+    assert card["verified"] is False
+    assert card["task"] is None
+    assert "verified      no" in command("info", plain)[1]
+
+
+def test_verify(command: Command, tiny_bundle: Path) -> None:
+    code, out, err = command("verify", tiny_bundle, "--threads", 1)
+    assert (code, err) == (0, "")
+    assert out.startswith(f"{tiny_bundle}: 3 files intact; 5 golden texts within ")
+    found = json.loads(command("verify", tiny_bundle, "--json")[1])
+    assert found["files"] == 3
+    assert f"({found['products']})" in out
+    assert found["max_difference"] <= found["atol"]
+
+
+def test_doctor(command: Command) -> None:
+    code, out, err = command("doctor", "--json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert found["leanbert"] == __version__
+    assert re.fullmatch(r"[1-9][0-9]* usable \(.*\)", found["cores"])
+    native = found["native engine"].startswith("yes, ")
+    assert found["engine"] == ("native" if native else "onnxruntime")
+    assert found["products"] in {Products.INT8.value, Products.UINT8.value}
+    assert all(found[name][0].isdigit() for name in ("numpy", "onnxruntime", "tokenizers"))
+    shown = command("doctor")[1]
+    for line, name in zip(shown.splitlines(), found, strict=True):
+        assert line.startswith(f"{name} ")
+
+
+HIDING = """
+import importlib.util, sys
+hidden = set({names!r})
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name in hidden else find(name, *rest)
+from leanbert.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_export_without_its_extra(tmp_path: Path) -> None:
+    script = HIDING.format(names=["torch", "optimum"])
+    done = python(["-c", script, "export", "model", "-o", "out"], tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("leanbert: leanbert export needs torch, optimum; ")
+    assert "pip install 'leanbert[export]'" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+    found = json.loads(python(["-c", script, "doctor", "--json"], tmp_path).stdout)
+    assert found["export"] == "not installed; pip install 'leanbert[export]'"
+
+
+def test_doctor_without_the_engine(tmp_path: Path) -> None:
+    script = HIDING.format(names=["onnxruntime"])
+    found = json.loads(python(["-c", script, "doctor", "--json"], tmp_path).stdout)
+    assert found["products"] == "unknown without onnxruntime"
+
+
+def test_an_error_of_the_system_is_one_line(
+    command: Command, predict: list[object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device", str(tmp_path / "x"))
+
+    monkeypatch.setattr("leanbert.files.tempfile.mkstemp", full)
+    line = command.wrong(*predict, "-o", tmp_path / "x", "profit", code=1)
+    assert line == f"leanbert: {tmp_path / 'x'}: No space left on device\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_under_stdout(predict: list[object], tmp_path: Path) -> None:
+    command = shlex.join([sys.executable, "-m", "leanbert", *map(str, predict), "profit"])
+    done = subprocess.run(
+        ["sh", "-c", f"{command} > /dev/full"],
+        env=environment(), cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("leanbert: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_reader_that_has_seen_enough(predict: list[object], tmp_path: Path) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text("profit rose in the quarter\n" * 20_000)
+    command = shlex.join([sys.executable, "-m", "leanbert", *map(str, predict), "-i", str(texts)])
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command} | head -1"],
+        env=environment(), cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    check_row(done.stdout.rstrip("\n"), "profit rose in the quarter")
+
+
+def test_ctrl_c(predict: list[object], tmp_path: Path) -> None:
+    """Interrupted between texts: 130, no traceback, no half-written file."""
+    output = tmp_path / "answers.tsv"
+    for extra in ([], ["-o", str(output)]):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "leanbert", *map(str, predict), *extra],
+            env=environment(), cwd=tmp_path,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            # Into a file it reads on: once more than a pipe holds is written, it is at work.
+            # Into a pipe its first answer says so; more lines would stop both of us.
+            process.stdin.write(b"profit rose in the quarter\n" * (6000 if extra else 2100))
+            process.stdin.flush()
+            if not extra:
+                assert process.stdout.readline().startswith(b"positive\t")
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+        assert process.returncode == 130
+        assert b"Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_table_for_people() -> None:
+    def table(colour: bool) -> Answers:
+        return answers_of("text-classification", LABELS, {}, colour=colour)
+
+    row = table(True).shown(Record("profit\nrose"), {"label": "positive", "score": 0.75})
+    assert row == "\x1b[32mpositive\x1b[0m  0.750 ▰▰▰▰▰▰▱▱  profit rose\n"
+    scores = [{"label": "neutral", "score": 3.5}, {"label": "negative", "score": -1.0}]
+    row = table(False).shown(Record("a"), scores)
+    assert row == "neutral   3.500 ▰▰▰▰▰▰▰▰  negative  -1.000 ▱▱▱▱▱▱▱▱  a\n"
+
+
+def test_the_table_into_a_pipe(command: Command, predict: list[object]) -> None:
+    code, out, err = command(*predict, "--table", "profit")
+    assert (code, err) == (0, "")
+    assert re.fullmatch(r"positive  0\.\d{3} [▰▱]{8}  profit\n", out)
+
+
+@pytest.mark.parametrize("encoding", ["latin-17", "hex"])
+def test_an_encoding_that_is_none(
+    command: Command, predict: list[object], tmp_path: Path, encoding: str
+) -> None:
+    path = tmp_path / "texts.txt"
+    path.write_bytes(b"profit\n")
+    assert encoding in command.wrong(*predict, "-i", path, "--encoding", encoding)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("beside", "drawn"), [(None, True), (io.StringIO(), True), (Terminal(), False)]
+)
+def test_no_bar_between_results_on_one_terminal(
+    monkeypatch: pytest.MonkeyPatch, beside: io.StringIO | None, drawn: bool
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with Progress(3, "texts", beside=beside) as progress:
+        progress.step("one")
+        seen = terminal.getvalue()
+    assert ("0/3 texts" in seen) is drawn

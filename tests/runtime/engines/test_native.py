@@ -1,0 +1,336 @@
+"""The native engine behind ``pipeline``: chosen where it can run, told why where it cannot."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from leanbert import pipeline, verify
+from leanbert.bundle import Bundle
+from leanbert.engines import binding, choose_engine, load_engine
+from leanbert.engines.native import NativeEngine
+from leanbert.errors import EngineError, InputError, VerificationError
+from leanbert.tokenization import Tokenizer
+from tests.helpers import native_bundles, tiny_bundles
+from tests.helpers.native_library import library_path
+from tests.helpers.processes import leanbert, python
+
+TEXTS = [
+    "Operating profit rose to EUR 13.1 mn.",
+    "Sales fell",
+    "The company said so in a report today, and the board was in the office.",
+    "growth",
+    "Net margin was lower in the second quarter " * 3,
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def library() -> None:
+    """Skips everything where the library was not built, or this CPU has no kernels."""
+    library_path()
+    if (reason := binding.why_no_library()) is not None:
+        pytest.skip(f"no native engine here: {reason}")
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return native_bundles.build(tmp_path_factory.mktemp("native") / "classifier")
+
+
+@pytest.fixture(scope="module")
+def features(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("native") / "features"
+    return native_bundles.build(folder, "feature-extraction")
+
+
+def scores(logits: Any) -> Any:
+    exponentials = np.exp(logits - logits.max())
+    return exponentials / exponentials.sum()
+
+
+def native_of(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = tiny_bundles.read_content(path)["native"]
+    return content
+
+
+def with_table(path: Path, change: Callable[[dict[str, Any]], None], target: Path) -> Path:
+    """A copy of a bundle with a changed table."""
+    copy = Path(shutil.copytree(path, target))
+    content = tiny_bundles.read_content(copy)
+    change(content["native"])
+    tiny_bundles.reseal(copy, content)
+    return copy
+
+
+def test_classification_is_the_encoders(classifier: Path) -> None:
+    classify = pipeline("text-classification", classifier, threads=2, top_k=None)
+    assert classify.encoder.engine.name == "native"
+    for text, answer in zip(TEXTS, classify(TEXTS), strict=True):
+        wanted = scores(native_bundles.expected("text-classification", text))
+        found = {item["label"]: item["score"] for item in answer}
+        np.testing.assert_allclose([found[n] for n in tiny_bundles.LABELS], wanted, atol=1e-2)
+    pair = classify({"text": TEXTS[0], "text_pair": TEXTS[1]})
+    wanted = scores(native_bundles.expected("text-classification", TEXTS[0], TEXTS[1]))
+    assert pair[0]["score"] == pytest.approx(wanted.max(), abs=1e-2)
+
+
+def test_every_token_is_padded_back(features: Path) -> None:
+    bundle = Bundle.open(features)
+    engine = load_engine(bundle, 2)
+    inputs = Tokenizer.of(bundle).encode(TEXTS).collate(range(len(TEXTS)))
+    hidden = engine.run(inputs)["last_hidden_state"]
+    assert hidden.shape == (*inputs["input_ids"].shape, 64)
+    assert hidden.dtype == np.float32
+    for row, mask, text in zip(hidden, inputs["attention_mask"], TEXTS, strict=True):
+        wanted = native_bundles.expected("feature-extraction", text)
+        np.testing.assert_allclose(row[mask == 1], wanted, atol=8e-2)
+        assert np.abs(row[mask == 1] - wanted).mean() < 0.02
+        assert not row[mask == 0].any()
+    embed = pipeline("feature-extraction", features, pooling="mean")
+    np.testing.assert_allclose(
+        embed(TEXTS[0]),
+        native_bundles.expected("feature-extraction", TEXTS[0]).mean(axis=0),
+        atol=5e-2,
+    )
+
+
+@pytest.mark.parametrize("mode", ["latency", "throughput"])
+def test_an_answer_does_not_depend_on_its_batch(classifier: Path, mode: str) -> None:
+    alone = pipeline("text-classification", classifier, threads=1, top_k=None)
+    together = pipeline("text-classification", classifier, threads=2, mode=mode, top_k=None)
+    texts = TEXTS * 40
+    wanted = [alone([text])[0] for text in TEXTS] * 40
+    assert together(texts) == wanted  # the same bits
+    assert together(texts, batch_size=3) == wanted
+
+
+def test_engines_are_chosen_by_name(classifier: Path, tiny_bundle: Path) -> None:
+    assert load_engine(Bundle.open(classifier), 1).name == "native"
+    assert load_engine(Bundle.open(classifier), 1, "onnxruntime").name == "onnxruntime"
+    assert load_engine(Bundle.open(tiny_bundle), 1).name == "onnxruntime"
+    with pytest.raises(EngineError, match="has no table for it"):
+        load_engine(Bundle.open(tiny_bundle), 1, "native")
+    with pytest.raises(InputError, match="expected one of auto, native, onnxruntime"):
+        pipeline("text-classification", tiny_bundle, engine="tensorrt")
+
+
+def test_without_the_library(
+    classifier: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(binding, "LIBRARY", tmp_path / "libleanbert_native.so")
+    bundle = Bundle.open(classifier)
+    assert load_engine(bundle, 1).name == "onnxruntime"
+    with pytest.raises(EngineError, match="the native library is not installed") as error:
+        load_engine(bundle, 1, "native")
+    assert len(str(error.value).splitlines()) == 1
+    (tmp_path / "libleanbert_native.so").write_bytes(b"no library")
+    binding._load.cache_clear()
+    with pytest.raises(EngineError, match="cannot be loaded"):
+        load_engine(bundle, 1, "native")
+
+
+def test_another_interface(classifier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    binding._load.cache_clear()
+    monkeypatch.setattr(binding, "ABI_VERSION", binding.ABI_VERSION + 1)
+    try:
+        assert load_engine(Bundle.open(classifier), 1).name == "onnxruntime"
+        with pytest.raises(EngineError, match="install leanbert again"):
+            pipeline(model=classifier, engine="native")
+    finally:
+        binding._load.cache_clear()
+
+
+def test_a_cpu_without_kernels(classifier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEANBERT_ISA", "sse2")
+    assert choose_engine(Bundle.open(classifier))[0] == "onnxruntime"
+    with pytest.raises(EngineError, match="LEANBERT_ISA"):
+        load_engine(Bundle.open(classifier), 1, "native")
+
+
+def test_kernels_are_named_and_can_be_forced(
+    classifier: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEANBERT_ISA", "avx2")
+    engine = load_engine(Bundle.open(classifier), 1)
+    assert engine.products == "int8 weights, exact, kernels for avx2"
+
+
+def _set(*path: Any, to: Any) -> Callable[[dict[str, Any]], None]:
+    def change(table: dict[str, Any]) -> None:
+        for key in path[:-1]:
+            table = table[key]
+        table[path[-1]] = to
+
+    return change
+
+
+def _drop(*path: Any) -> Callable[[dict[str, Any]], None]:
+    def change(table: dict[str, Any]) -> None:
+        for key in path[:-1]:
+            table = table[key]
+        del table[path[-1]]
+
+    return change
+
+
+WORD = ("tensors", "embeddings.word")
+QKV = ("tensors", "layer.0.qkv.weight")
+BROKEN = [
+    (_set("format", to=2), "format 2 is unknown"),
+    (_set("format", to="1"), "format '1' is unknown"),
+    (_set("file", to="../model.onnx.data"), "not one of the bundle's"),
+    (_set("file", to=7), "not one of the bundle's"),
+    (_set("more", to=1), "unknown key more"),
+    (_drop("architecture"), "lacks architecture"),
+    (_set("architecture", to=[]), "architecture is list"),
+    (_drop("architecture", "head"), "lacks head"),
+    (_set("architecture", "head", to="last"), "expected one of none"),
+    (_set("architecture", "activation", to=None), "activation is None"),
+    (_set("architecture", "hidden_size", to=64.0), "hidden_size is 64.0"),
+    (_set("architecture", "hidden_size", to=True), "hidden_size is True"),
+    (_set("architecture", "num_layers", to=10**9), "num_layers is 1000000000"),
+    (_set("architecture", "layer_norm_eps", to=float("nan")), "layer_norm_eps is nan"),
+    (_set("architecture", "token_type_ids", to=1), "neither true nor false"),
+    (_drop(*WORD), "no tensor embeddings.word"),
+    (_set(*WORD, to=None), "embeddings.word is NoneType"),
+    (_drop(*WORD, "offset"), "embeddings.word lacks offset"),
+    (_set(*WORD, "dtype", to="float16"), "dtype is 'float16'"),
+    (_set(*WORD, "shape", to=[64, 0]), r"shape is \[64, 0\]"),
+    (_set(*WORD, "shape", to=[2, 2, 2]), "expected one or two sizes"),
+    (_set(*WORD, "offset", to=-1), "offset is -1"),
+    (_set(*WORD, "offset", to=1 << 60), "offset is"),
+    (_set(*WORD, "bytes", to=12), "its shape needs"),
+    (_set("tensors", "layer.0.qkv.bias", "offset", to=2), "not a multiple of 4"),
+    (_set("tensors", "layer.9.qkv.weight", to={}), "unknown tensor layer.9.qkv.weight"),
+    # What only the library sees.
+    (_set("architecture", "num_attention_heads", to=8), "the native engine refuses it"),
+    (_set("architecture", "vocab_size", to=9), "the native engine refuses it"),
+    (_set(*QKV, "shape", to=[192, 64]), "the native engine refuses it"),
+]
+
+
+@pytest.mark.parametrize(("change", "told"), BROKEN)
+def test_a_table_that_makes_no_sense(
+    classifier: Path, change: Callable[[dict[str, Any]], None], told: str, tmp_path: Path
+) -> None:
+    broken = Bundle.open(with_table(classifier, change, tmp_path / "broken"))
+    assert load_engine(broken, 1).name == "onnxruntime"
+    with pytest.raises(EngineError, match=told) as error:
+        load_engine(broken, 1, "native")
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_inputs_that_it_refuses(classifier: Path) -> None:
+    bundle = Bundle.open(classifier)
+    engine = NativeEngine(bundle, 1)
+    good = Tokenizer.of(bundle).encode(TEXTS[:2]).collate([0, 1])
+    for name, place, value, told in [
+        ("attention_mask", (1, 0), 0, "padding on the right only"),
+        ("attention_mask", (1, slice(None)), 0, "padding on the right only"),
+        ("input_ids", (0, 1), 1 << 32, "token id 4294967296 is outside"),
+        ("input_ids", (0, 1), -1, "token id -1 is outside"),
+        ("token_type_ids", (0, 1), 2, "token type 2 is outside 0 to 1"),
+    ]:
+        bad = {key: array.copy() for key, array in good.items()}
+        bad[name][place] = value
+        with pytest.raises(EngineError, match=told):
+            engine.run(bad)
+    long = {key: np.ones((1, 33), np.int64) for key in good}
+    with pytest.raises(EngineError, match="failed to run"):
+        engine.run(long)
+    assert engine.run(good)["logits"].shape == (2, 3)
+
+
+def test_padding_may_hold_any_id(classifier: Path) -> None:
+    bundle = Bundle.open(classifier)
+    engine = NativeEngine(bundle, 1)
+    inputs = Tokenizer.of(bundle).encode(TEXTS[:2]).collate([0, 1])
+    wanted = engine.run(inputs)["logits"]
+    inputs["input_ids"][inputs["attention_mask"] == 0] = 10**12
+    assert np.array_equal(engine.run(inputs)["logits"], wanted)
+
+
+def test_pickling_keeps_the_engine(classifier: Path) -> None:
+    for name in ("auto", "native", "onnxruntime"):
+        classify = pipeline("text-classification", classifier, engine=name, threads=1)
+        again = pickle.loads(pickle.dumps(classify))  # noqa: S301
+        assert again.engine == name
+        assert again.encoder.engine.name == classify.encoder.engine.name
+        assert again(TEXTS) == classify(TEXTS)
+
+
+def test_several_threads_at_once(classifier: Path) -> None:
+    classify = pipeline("text-classification", classifier, threads=2, top_k=None)
+    wanted = classify(TEXTS)
+    with ThreadPoolExecutor(4) as pool:
+        assert all(found == wanted for found in pool.map(lambda _: classify(TEXTS), range(40)))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_answers(classifier: Path, tmp_path: Path) -> None:
+    script = """
+import os, sys
+from leanbert import pipeline
+classify = pipeline("text-classification", sys.argv[1], engine="native", threads=2)
+texts = ["growth", "Sales fell"] * 50
+wanted = classify(texts)
+child = os.fork()
+if child == 0:
+    os._exit(0 if classify(texts) == wanted else 3)
+_, status = os.waitpid(child, 0)
+assert classify(texts) == wanted
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+    done = python(["-c", script, classifier], tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_it_needs_no_onnxruntime(classifier: Path, tmp_path: Path) -> None:
+    script = """
+import sys
+sys.modules["onnxruntime"] = None
+from leanbert import pipeline
+classify = pipeline("text-classification", sys.argv[1])
+print(classify.encoder.engine.name, len(classify(["growth", "Sales fell"])))
+from leanbert.cli import main
+main(["predict", "-m", sys.argv[1], "growth"])
+main(["info", sys.argv[1]])
+"""
+    done = python(["-c", script, classifier], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("native 2\n")
+    assert "engine here   native\n" in done.stdout
+
+
+def test_the_command(classifier: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    answers = [
+        leanbert("predict", "-m", classifier, "--engine", name, "growth", "--json", cwd=tmp_path)
+        for name in ("auto", "native", "onnxruntime")
+    ]
+    auto, native, other = [json.loads(done.stdout) for done in answers]
+    assert auto == native != other
+    refused = leanbert("predict", "-m", tiny_bundle, "--engine", "native", "a", cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "the native engine cannot run it: the bundle has no table" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+    doctor = json.loads(leanbert("doctor", "--json", cwd=tmp_path).stdout)
+    assert doctor["engine"] == "native"
+    assert doctor["native engine"].startswith(f"yes, {binding.native_isa()}")
+    info = leanbert("info", tiny_bundle, cwd=tmp_path).stdout
+    assert "engine here   onnxruntime (not native: the bundle has no table for it" in info
+
+
+def test_verify_proves_the_engine_that_is_asked_for(classifier: Path) -> None:
+    # The golden answers are those of the ONNX graph, which is another model here.
+    assert verify(classifier, engine="onnxruntime").engine == "onnxruntime"
+    with pytest.raises(VerificationError, match="away from PyTorch"):
+        verify(classifier)
