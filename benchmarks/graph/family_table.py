@@ -31,7 +31,7 @@ from leanbert.cpu import allowed_cores
 from leanbert_bench.cli_run import shape_list
 from leanbert_bench.report import describe_machine, replace_section, write_document
 from leanbert_export.exporting import Report, export
-from leanbert_export.reference import sample_texts
+from leanbert_export.samples import sample_texts
 from speed import time_graphs
 from tokens import read_config, vocabulary_size
 

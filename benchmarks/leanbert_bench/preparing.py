@@ -163,5 +163,5 @@ def _seconds_file(folder: Path) -> Path:
 def _sources_sha256() -> str:
     import leanbert_export
 
-    files = sorted(Path(leanbert_export.__path__[0]).glob("*.py"))
+    files = sorted(Path(leanbert_export.__path__[0]).rglob("*.py"))
     return hashlib.sha256("".join(map(file_sha256, files)).encode()).hexdigest()

@@ -1,6 +1,7 @@
-"""Turn a Hugging Face checkpoint into a verified bundle: one module a step.
+"""Turn a Hugging Face checkpoint into a verified bundle; one folder per stage.
 
-``checkpoint`` finds it, ``fp32`` exports it, ``fusion`` makes the graph fast, ``quantization``
-makes it small, ``proof`` compares it with PyTorch, ``writing`` makes the bundle appear whole;
-``exporting`` runs them in this order.
+``checkpoint`` finds and judges it, ``graph`` traces it and makes the fp32 graph fast, ``int8``
+makes the graph small, ``proof`` compares it with PyTorch, and ``layout`` says where the native
+engine finds each tensor. ``exporting`` runs them in this order, and ``writing`` makes the bundle
+appear whole.
 """

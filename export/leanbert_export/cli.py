@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from leanbert.cli.progress import Progress
 from leanbert.errors import MissingExtraError
-from leanbert_export.heads import HEADS, TASK_NAMES
+from leanbert_export.checkpoint.heads import HEADS, TASK_NAMES
 
 if TYPE_CHECKING:
     from leanbert_export.exporting import Report

@@ -12,29 +12,30 @@ from leanbert.bundle import Bundle
 from leanbert.errors import InputError
 from leanbert.tokenization import TextInput, Tokenizer
 from leanbert_export import writing
-from leanbert_export.answers import Answers
-from leanbert_export.calibration import watch
-from leanbert_export.checkpoint import Checkpoint, find_checkpoint
-from leanbert_export.examples import Examples, read_examples
-from leanbert_export.fp32 import OPSET as EXPORT_OPSET
-from leanbert_export.fp32 import export_fp32
-from leanbert_export.fusion import count_operators, fuse
-from leanbert_export.gate import Gate, GateReport, pass_gate, rank_products
-from leanbert_export.heads import HEADS, TASK_NAMES, canonical_task
-from leanbert_export.labels import check_labels, labels_in_order
-from leanbert_export.products import find_products
-from leanbert_export.proof import Agreement, check_values, compare, make_golden
-from leanbert_export.quantization import (
-    RECIPES,
+from leanbert_export.checkpoint.finding import Checkpoint, find_checkpoint
+from leanbert_export.checkpoint.heads import HEADS, TASK_NAMES, canonical_task
+from leanbert_export.checkpoint.labels import check_labels, labels_in_order
+from leanbert_export.graph.fusion import count_operators, fuse
+from leanbert_export.graph.operators import FINAL_OPSET
+from leanbert_export.graph.rewriting import rewrite
+from leanbert_export.graph.saving import save_with_weights
+from leanbert_export.graph.tracing import export_fp32
+from leanbert_export.int8.calibration import watch
+from leanbert_export.int8.matmuls import find_products
+from leanbert_export.int8.quantization import (
     check_products,
     is_classifier,
     quantize,
-    save_with_weights,
 )
-from leanbert_export.recipe import Int8Settings, Plan, make_plan
-from leanbert_export.reference import TorchReference, sample_texts
-from leanbert_export.rewriting import OPSET, rewrite
-from leanbert_export.tabling import seal_with_table
+from leanbert_export.int8.weights import Plan, make_plan
+from leanbert_export.layout.sealing import seal_with_table
+from leanbert_export.proof.comparison import Agreement, check_values, compare, make_golden
+from leanbert_export.proof.examples import Examples, read_examples
+from leanbert_export.proof.gate import Gate, GateReport, pass_gate, rank_products
+from leanbert_export.proof.predictions import Answers
+from leanbert_export.proof.reference import TorchReference
+from leanbert_export.recipe import RECIPES, Int8Settings
+from leanbert_export.samples import sample_texts
 
 STEPS = (
     "finding the checkpoint",
@@ -124,7 +125,7 @@ def export(
         output: the bundle's directory; it appears when everything has passed.
         recipe: ``"int8"``, ``"int8-per-tensor"`` (for comparison) or ``"fp32"``.
         revision: branch, tag or commit of a hub id.
-        task: one of :data:`leanbert_export.heads.TASK_NAMES`; by default the head's own.
+        task: one of :data:`leanbert_export.checkpoint.heads.TASK_NAMES`; by default the head's own.
         reduce_range: int8 weights in 7 bits, for x86 CPUs without VNNI.
         force: replace a bundle that is there; write one that fails its gate.
         texts: texts or pairs to compare the fp32 graph on, and for the golden answers; by default
@@ -171,7 +172,7 @@ def export(
             reference = TorchReference(checkpoint)
             fp32 = final = compare(bundle, reference, texts)
             check_values(fp32, quantized=False)
-            settings: dict[str, Any] = {"name": recipe, "opset": max(OPSET, EXPORT_OPSET)}
+            settings: dict[str, Any] = {"name": recipe, "opset": FINAL_OPSET}
             evidence = [{"dataset": "sample texts of the export", **asdict(fp32)}]
             card: dict[str, Any] = labels_in_order(checkpoint)
             source, gate = "", None

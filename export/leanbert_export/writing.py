@@ -14,9 +14,9 @@ from typing import Any
 
 from leanbert import __version__
 from leanbert.bundle import MANIFEST, Bundle, Golden, file_sha256, seal
-from leanbert_export.checkpoint import Checkpoint
+from leanbert_export.checkpoint.finding import Checkpoint
 from leanbert_export.errors import CheckpointError, OutputExistsError
-from leanbert_export.proof import GoldenBounds
+from leanbert_export.proof.comparison import GoldenBounds
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 

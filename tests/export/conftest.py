@@ -25,11 +25,12 @@ from transformers import (
 )
 
 from leanbert_export import exporting
-from leanbert_export.checkpoint import Checkpoint, find_checkpoint
+from leanbert_export.checkpoint.finding import Checkpoint, find_checkpoint
 from leanbert_export.exporting import Report, export
-from leanbert_export.fp32 import export_fp32, quiet
-from leanbert_export.fusion import fuse
-from leanbert_export.reference import sample_texts
+from leanbert_export.graph.fusion import fuse
+from leanbert_export.graph.tracing import export_fp32
+from leanbert_export.quiet import quiet
+from leanbert_export.samples import sample_texts
 
 SEED = 20
 LAYERS = 2

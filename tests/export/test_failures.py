@@ -14,8 +14,8 @@ import pytest
 from leanbert.bundle import MANIFEST, Bundle, ModelConfig
 from leanbert.errors import InputError
 from leanbert.tokenization import ModelInputs
-from leanbert_export import exporting, recipe, rounding, writing
-from leanbert_export.checkpoint import Checkpoint, find_checkpoint
+from leanbert_export import exporting, writing
+from leanbert_export.checkpoint.finding import Checkpoint, find_checkpoint
 from leanbert_export.errors import (
     CheckpointError,
     ExportError,
@@ -24,9 +24,10 @@ from leanbert_export.errors import (
     ProofError,
 )
 from leanbert_export.exporting import export
-from leanbert_export.fusion import check_fusion
-from leanbert_export.proof import Agreement, check_values, compare, make_golden
-from leanbert_export.reference import TorchReference
+from leanbert_export.graph.fusion import check_fusion
+from leanbert_export.int8 import rounding, weights
+from leanbert_export.proof.comparison import Agreement, check_values, compare, make_golden
+from leanbert_export.proof.reference import TorchReference
 
 if TYPE_CHECKING:
     from tests.export.conftest import Workshop
@@ -287,7 +288,7 @@ def test_a_graph_that_does_not_fuse(
 
         return OnnxModel(onnx.load(graph))
 
-    monkeypatch.setattr("leanbert_export.fusion.optimizer.optimize_model", pass_through)
+    monkeypatch.setattr("leanbert_export.graph.fusion.optimizer.optimize_model", pass_through)
     message = error_of(FusionError, str(workshop.tiny()), tmp_path / "out")
     assert message.startswith("classifier: 0 of 2 Gelu fused")
     nothing_left()
@@ -405,7 +406,7 @@ def test_a_model_that_does_not_bear_int8(
     def coarse(weight: Any, gram: Any, limit: int) -> Any:
         return honest(weight, gram, 1)  # three values a weight
 
-    monkeypatch.setattr(recipe, "quantize_compensated", coarse)
+    monkeypatch.setattr(weights, "quantize_compensated", coarse)
     options = {"texts": TEXTS, "calibration": TEXTS}
     message = error_of(ProofError, str(workshop.tiny()), tmp_path / "out", **options)
     assert message.startswith("values: int8 is ")

@@ -18,14 +18,14 @@ from leanbert.bundle import MANIFEST, Bundle
 from leanbert.engines.binding import why_no_library
 from leanbert.errors import BundleCorruptError, VerificationError
 from leanbert_export import writing
-from leanbert_export.checkpoint import Checkpoint, find_checkpoint
+from leanbert_export.checkpoint.finding import Checkpoint, find_checkpoint
+from leanbert_export.checkpoint.heads import HEADS, canonical_task, task_of
+from leanbert_export.checkpoint.labels import check_labels, labels_in_order
 from leanbert_export.errors import CheckpointError
 from leanbert_export.exporting import Report, export
-from leanbert_export.fp32 import quiet
-from leanbert_export.heads import HEADS, canonical_task, task_of
-from leanbert_export.labels import check_labels, labels_in_order
-from leanbert_export.proof import INT8_MEAN_DIFFERENCE
-from leanbert_export.reference import sample_texts
+from leanbert_export.proof.comparison import INT8_MEAN_DIFFERENCE
+from leanbert_export.quiet import quiet
+from leanbert_export.samples import sample_texts
 from tests.helpers import families
 
 pytestmark = pytest.mark.slow

@@ -19,8 +19,8 @@ import torch
 import transformers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-from leanbert_export.fp32 import quiet
-from leanbert_export.reference import sample_texts
+from leanbert_export.quiet import quiet
+from leanbert_export.samples import sample_texts
 
 torch.set_num_threads(1)  # tiny models: threads would only wait for each other
 SEED = 20

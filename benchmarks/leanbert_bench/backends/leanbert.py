@@ -109,7 +109,8 @@ class LeanBertFp32(_LeanBert):
         """See :meth:`Backend.prepare`: ``leanbert export``."""
 
         def make(folder: Path) -> None:
-            from leanbert_export import exporting, recipe, rounding
+            from leanbert_export import exporting
+            from leanbert_export.int8 import rounding, weights
 
             folder.rmdir()  # the export makes it
             few = None
@@ -117,7 +118,7 @@ class LeanBertFp32(_LeanBert):
                 # Random weights: to make up for each rounding takes minutes and would mean nothing.
                 # It changes the levels of the weights alone, not the graph.
                 few = preparation.calibration_texts()
-                vars(recipe)["quantize_compensated"] = lambda weight, _, limit: (
+                vars(weights)["quantize_compensated"] = lambda weight, _, limit: (
                     rounding.quantize_columns(weight, limit)
                 )
             exporting.export(

@@ -14,7 +14,7 @@ import pytest
 from leanbert import LeanBertWarning, pipeline
 from leanbert.errors import InputError
 from leanbert.pipelines.entities import STRATEGIES
-from leanbert_export.reference import sample_texts
+from leanbert_export.samples import sample_texts
 from tests.helpers.parity import check_same
 from tests.helpers.real_texts import AWKWARD, LONG, entity_texts
 

@@ -52,7 +52,7 @@ def relabelled(source: Path, folder: Path, labels: tuple[str, ...]) -> Path:
 def both(workshop: Any, family: str, labels: tuple[str, ...], folder: Path) -> tuple[Any, Any]:
     import transformers
 
-    from leanbert_export.fp32 import quiet
+    from leanbert_export.quiet import quiet
 
     task = "zero-shot-classification"
     source = workshop.checkpoint(family, "text-classification")

@@ -1,0 +1,1 @@
+"""Find a checkpoint and judge it: its files, its head, its labels."""

@@ -1,0 +1,127 @@
+"""Make the fp32 graph fast: fuse what ONNX Runtime fuses rightly, and count that it did.
+
+Fusion works by matching patterns, and finds nothing, silently, when an exporter changes its
+patterns; so every layer's operators are counted. Left out on purpose (measured, see
+docs/bundles.md): SkipLayerNormalization and BiasGelu, which are scalar loops on the CPU, and
+EmbedLayerNormalization, which loses ``position_ids``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+from onnx_ir.passes.common import LiftConstantsToInitializersPass
+from onnxruntime.transformers import optimizer
+from onnxruntime.transformers.fusion_options import FusionOptions
+
+from leanbert_export.checkpoint.finding import Checkpoint
+from leanbert_export.errors import FusionError
+from leanbert_export.graph.attention import fuse_attentions
+from leanbert_export.graph.operators import ATTENTION, NORMALIZATION
+from leanbert_export.quiet import quiet
+
+_ACTIVATIONS = {"gelu": "Gelu", "gelu_new": "FastGelu", "gelu_pytorch_tanh": "FastGelu"}
+WHOLE = frozenset(
+    {"albert", "bert", "camembert", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta"}
+)
+"""Families in which nothing may be missing; others are exported as far as they fuse."""
+
+
+def fuse(graph: Path, fused: Path, checkpoint: Checkpoint) -> str:
+    """Write the fused form of ``graph`` to ``fused``; returns the card's line on it.
+
+    Raises:
+        FusionError: the attention, normalization or activation of a layer was not found, in a
+            family where all of them always were.
+    """
+    raw = checkpoint.config.raw
+    heads = int(raw.get("num_attention_heads") or raw.get("n_heads") or 0)
+    options = FusionOptions("bert")
+    options.enable_embed_layer_norm = False
+    options.enable_skip_layer_norm = False
+    options.enable_bias_skip_layer_norm = False
+    options.enable_bias_gelu = False
+    options.use_multi_head_attention = True
+    with quiet():
+        model = optimizer.optimize_model(
+            str(_without_identities(graph)),
+            model_type="bert",
+            num_heads=heads,
+            hidden_size=int(raw.get("hidden_size") or raw.get("dim") or 0),
+            optimization_options=options,
+            opt_level=0,
+            use_gpu=False,
+        )
+        model.save_model_to_file(str(fused), use_external_data_format=False)
+    if count_operators(fused).get(ATTENTION, 0) < checkpoint.num_layers:
+        missed = ir.load(fused)
+        LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(missed)
+        if fuse_attentions(missed, heads):
+            ir.save(missed, fused)
+    return check_fusion(count_operators(fused), checkpoint)
+
+
+def count_operators(path: Path) -> dict[str, int]:
+    """How often each operator stands in the graph, most frequent first; weights are not read."""
+    nodes = onnx.load(str(path), load_external_data=False).graph.node
+    return dict(Counter(node.op_type for node in nodes).most_common())
+
+
+def check_fusion(counts: dict[str, int], checkpoint: Checkpoint) -> str:
+    """What was found of every layer's operators, in a line.
+
+    Raises:
+        FusionError: not all, in a family of :data:`WHOLE`.
+    """
+    layers = checkpoint.num_layers
+    wanted = {ATTENTION: layers, NORMALIZATION: 2 * layers + 1}
+    raw, family = checkpoint.config.raw, checkpoint.config.model_type
+    named = raw.get("hidden_act") or raw.get("activation") or raw.get("hidden_activation")
+    activation = _ACTIVATIONS.get(str(named))
+    if activation:
+        wanted[activation] = layers
+    found = {operator: min(counts.get(operator, 0), number) for operator, number in wanted.items()}
+    for operator, number in wanted.items():
+        if found[operator] < number and family in WHOLE:
+            raise FusionError(
+                f"{checkpoint.model}: {found[operator]} of {number} {operator} fused "
+                f"({layers} layers, {family}); this version of transformers exports another "
+                "pattern: please report it"
+            )
+    told = ", ".join(f"{found[name]} of {number} {name}" for name, number in wanted.items())
+    missing = [name for name, number in wanted.items() if found[name] < number]
+    slower = f"; {', '.join(missing)} left as exported, which is right but slower"
+    return told + (slower if missing else "")
+
+
+def _without_identities(graph: Path) -> Path:
+    """The graph beside it in which every reader of a shared weight reads the weight itself.
+
+    Layers that share their weights (ALBERT's) get them through ``Identity``, and the patterns
+    look for weights.
+    """
+    model = onnx.load(str(graph))
+    weights = {tensor.name for tensor in model.graph.initializer}
+    same: dict[str, str] = {}
+    for node in model.graph.node:
+        if node.op_type == "Identity" and (same.get(node.input[0], node.input[0])) in weights:
+            same[node.output[0]] = same.get(node.input[0], node.input[0])
+    outputs = {value.name for value in model.graph.output}
+    if not same or outputs & set(same):
+        return graph
+    for node in model.graph.node:
+        for i, name in enumerate(node.input):
+            node.input[i] = same.get(name, name)
+    kept = [node for node in model.graph.node if node.output[0] not in same]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    path = graph.with_name("plain.onnx")
+    onnx.save(model, str(path), save_as_external_data=_is_large(model), location="plain.onnx.data")
+    return path
+
+
+def _is_large(model: onnx.ModelProto) -> bool:
+    return bool(model.ByteSize() >= onnx.checker.MAXIMUM_PROTOBUF // 2)

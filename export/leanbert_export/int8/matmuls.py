@@ -1,0 +1,162 @@
+"""The products of a rewritten graph: what is quantized, named as a model's author would."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from leanbert_export.graph.editing import bias_after, constant, weight_of
+from leanbert_export.graph.operators import ATTENTION, NORMALIZATION
+
+_GELU = frozenset({"Gelu", "FastGelu"})
+_ACTIVATIONS = _GELU | {"Relu", "Tanh", "Sigmoid"}
+_BRANCHES = frozenset({"If", "Loop", "Scan"})  # what they read is not among their inputs
+# A layer's number in the name that the exporter gave a node, for attentions that did not fuse.
+_LAYER = re.compile(r"/layers?\.(\d+)/")
+
+
+@dataclass(frozen=True)
+class Product:
+    """One product with a constant matrix, and the bias that follows it."""
+
+    name: str
+    """For example ``layer.3.ffn_down``."""
+    node: ir.Node
+    input: ir.Value
+    """*Shape:* ``(tokens, inputs)``."""
+    weight: npt.NDArray[np.float32]
+    """*Shape:* ``(inputs, outputs)``."""
+    bias: npt.NDArray[np.float32] | None
+    add: ir.Node | None
+    """The sum that adds the bias."""
+    after_gelu: bool
+    """Whether the input is a GELU's output, which is never below -0.1701."""
+    after_norm: bool
+    """Whether the input is a normalization's output, whose outlier channels hurt."""
+    first_token: bool
+    """Whether the input has one row a text instead of one a token."""
+    rank: int
+    """Axes of the input: 2 behind the head's choice of the first token, else 3."""
+
+    @property
+    def weight_name(self) -> str:
+        """The initializer; layers that share weights (ALBERT) have the same."""
+        value = self.node.inputs[1]
+        return str(value.name) if value is not None else self.name
+
+
+def find_products(graph: ir.Graph) -> list[Product]:
+    """All that read tokens, in the graph's order; the last classifier too, if it is a ``MatMul``.
+
+    A product of a table alone, as DeBERTa's relative positions have, is the same for every text.
+    """
+    found: list[Product] = []
+    attentions = [node for node in graph if node.op_type == ATTENTION]
+    readers = {id(node): i for i, node in enumerate(attentions)}
+    seen: dict[str, int] = {}
+    reading = _read_tokens(graph)
+    layer = -1
+    for node in graph:
+        weight = weight_of(node)
+        source = node.inputs[0] if node.inputs else None
+        if weight is None or source is None or source not in reading:
+            continue
+        bias = bias_after(node)
+        told = None if attentions else _LAYER.search(str(node.name))
+        layer = int(told[1]) if told else layer
+        end = bias.node.outputs[0] if bias else node.outputs[0]
+        following = _following(end)
+        attention = next((readers[id(n)] for n in following if id(n) in readers), None)
+        if attention is not None:
+            layer = attention
+            kind = {3: "qkv", 2: "key_value"}.get(_parts(node.outputs[0]), "query")
+        elif _made_by(source, {ATTENTION}):
+            kind = "attention_output"
+        elif layer >= 0 and _is_up(end, weight):
+            kind = "ffn_up"
+        elif layer >= 0 and _made_by(source, _ACTIVATIONS) and weight.shape[0] > weight.shape[1]:
+            kind = "ffn_down"
+        else:
+            kind = "dense"
+        last = layer == len(attentions) - 1 if attentions else layer >= 0 and not told
+        in_head = last and kind == "dense"
+        place = "head" if in_head else f"layer.{layer}" if layer >= 0 else "embeddings"
+        name = f"{place}.{kind}"
+        first = _first_token(source)
+        seen[name] = seen.get(name, 0) + 1
+        found.append(
+            Product(
+                name=name if seen[name] == 1 else f"{name}.{seen[name]}",
+                node=node,
+                input=source,
+                weight=weight,
+                bias=bias.vector if bias else None,
+                add=bias.node if bias else None,
+                after_gelu=_made_by(source, _GELU),
+                after_norm=_made_by(source, {NORMALIZATION}),
+                first_token=first is not None,
+                rank=3 if first is None else 2 + _index_rank(first),
+            )
+        )
+    return found
+
+
+def _read_tokens(graph: ir.Graph) -> set[ir.Value]:
+    """The values that depend on the inputs' content, not only on their shapes."""
+    found = set(graph.inputs)
+    for node in graph:
+        if node.op_type in _BRANCHES or (
+            node.op_type != "Shape" and any(value in found for value in node.inputs)
+        ):
+            found.update(node.outputs)
+    return found
+
+
+def _following(value: ir.Value, depth: int = 4) -> Iterator[ir.Node]:
+    """Nodes that read ``value``, also through shapes, splits and a bias."""
+    for use in value.uses():
+        yield use.node
+        through = {"Reshape", "Split"} | ({"Add"} if _is_bias(use.node) else set())
+        if depth and use.node.op_type in through and use.idx == 0:
+            for output in use.node.outputs:
+                yield from _following(output, depth - 1)
+
+
+def _is_bias(node: ir.Node) -> bool:
+    return node.op_type == "Add" and any(constant(value) is not None for value in node.inputs)
+
+
+def _parts(value: ir.Value) -> int:
+    return next((len(n.outputs) for n in _following(value) if n.op_type == "Split"), 1)
+
+
+def _is_up(value: ir.Value, weight: npt.NDArray[np.float32]) -> bool:
+    wider = weight.shape[1] > weight.shape[0]
+    return wider and any(use.node.op_type in _ACTIVATIONS for use in value.uses())
+
+
+def _made_by(value: ir.Value | None, operators: set[str] | frozenset[str]) -> bool:
+    node = value.producer() if value is not None else None
+    while node is not None and node.op_type == "Reshape":
+        value = node.inputs[0]
+        node = value.producer() if value is not None else None
+    return node is not None and node.op_type in operators
+
+
+def _first_token(value: ir.Value | None) -> ir.Node | None:
+    """The nearest node on the way here that gathered the first token."""
+    while value is not None and (node := value.producer()) is not None:
+        if node.op_type == "Gather":
+            return node if node.attributes.get_int("axis", 0) == 1 else None
+        value = next((v for v in node.inputs if v is not None and constant(v) is None), None)
+    return None
+
+
+def _index_rank(gather: ir.Node) -> int:
+    index = constant(gather.inputs[1])
+    return 0 if index is None else index.ndim
