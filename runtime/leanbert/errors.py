@@ -1,22 +1,29 @@
-"""Every error LeanBERT raises on purpose, each a single line: what, where and what to do.
+"""Every error that LeanBERT raises on purpose, each a single line: what, where and what to do.
 
 ::
 
     LeanBertError
     ├── BundleError              a model directory cannot be used
-    │   ├── BundleNotFoundError      it, or one of its files, is missing
+    │   ├── BundleNotFoundError (FileNotFoundError)   it, or one of its files, is missing
     │   ├── BundleCorruptError       a file differs from what its manifest says
     │   └── BundleVersionError       its format is newer than this LeanBERT
     ├── InputError (ValueError)  a text, an argument or an input file cannot be used
     ├── TaskError (ValueError)   this model does not do that task
     ├── EngineError              the engine refused the graph or failed to run it
     ├── VerificationError        numbers differ from the recorded or expected ones
-    └── MissingExtraError        an optional part of LeanBERT is not installed
+    └── MissingExtraError (ImportError)   an optional part of LeanBERT is not installed
 
     LeanBertWarning (UserWarning)
 """
 
 from __future__ import annotations
+
+import sys
+import warnings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 __all__ = [
     "BundleCorruptError",
@@ -30,6 +37,7 @@ __all__ = [
     "MissingExtraError",
     "TaskError",
     "VerificationError",
+    "warn",
 ]
 
 
@@ -41,7 +49,7 @@ class BundleError(LeanBertError):
     """A model directory cannot be used."""
 
 
-class BundleNotFoundError(BundleError):
+class BundleNotFoundError(BundleError, FileNotFoundError):
     """The bundle, or a file that it must have, is missing."""
 
 
@@ -58,7 +66,7 @@ class InputError(LeanBertError, ValueError):
 
 
 class TaskError(LeanBertError, ValueError):
-    """The task is unknown, or the model at hand does not do it."""
+    """The task is unknown, or the model does not do it."""
 
 
 class EngineError(LeanBertError):
@@ -69,9 +77,28 @@ class VerificationError(LeanBertError):
     """Computed numbers differ from the recorded or expected ones by more than is allowed."""
 
 
-class MissingExtraError(LeanBertError):
+class MissingExtraError(LeanBertError, ImportError):
     """An optional part of LeanBERT is needed but not installed."""
 
 
 class LeanBertWarning(UserWarning):
     """Base of LeanBERT's warnings."""
+
+
+def warn(message: str) -> None:
+    """Issue a :class:`LeanBertWarning` that names the line which called LeanBERT.
+
+    The line is that of the innermost frame outside LeanBERT's packages: where a lazy iterator is
+    read, the line that reads it.
+    """
+    level = 2  # 1 is this function
+    frame: FrameType | None = sys._getframe(1)  # inspect.stack would read source files
+    while frame is not None and _is_own(frame):
+        frame = frame.f_back
+        level += 1
+    warnings.warn(message, LeanBertWarning, stacklevel=level)
+
+
+def _is_own(frame: FrameType) -> bool:
+    package = str(frame.f_globals.get("__name__")).partition(".")[0]
+    return package == "leanbert" or package.startswith("leanbert_")

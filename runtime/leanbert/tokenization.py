@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import re
 import threading
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
@@ -26,7 +25,7 @@ import tokenizers
 from leanbert.bundle import Bundle
 from leanbert.bundle.config import read_json
 from leanbert.cpu import allowed_cores
-from leanbert.errors import BundleCorruptError, InputError, LeanBertWarning
+from leanbert.errors import BundleCorruptError, InputError, warn
 
 __all__ = ["Encodings", "ModelInputs", "TextInput", "Tokenizer", "join"]
 
@@ -312,11 +311,9 @@ def report_cut(cut: Sequence[int], truncation: bool | None, length: int) -> None
         raise InputError(
             f"{which}: longer than {length} tokens; pass truncation=True to cut, or split the text"
         )
-    warnings.warn(
+    warn(
         f"{which}: cut to {length} tokens; pass truncation=True to cut silently, "
-        "or truncation=False to raise",
-        LeanBertWarning,
-        stacklevel=2,
+        "or truncation=False to raise"
     )
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from leanbert.errors import LeanBertWarning
+from leanbert.errors import warn
 from leanbert_export.checkpoint.finding import Checkpoint
 from leanbert_export.errors import CheckpointError
 
@@ -50,11 +49,9 @@ def check_labels(checkpoint: Checkpoint) -> None:
             "would be random; fine-tune it first, or pass --task feature-extraction"
         )
     if len(labels) > 1 and all(_UNNAMED.fullmatch(label) for label in labels.values()):
-        warnings.warn(
+        warn(
             f"{checkpoint.path / 'config.json'}: its labels have no names "
-            f"({', '.join(labels.values())}), so answers will say these; write names into id2label",
-            LeanBertWarning,
-            stacklevel=3,
+            f"({', '.join(labels.values())}), so answers will say these; write names into id2label"
         )
 
 

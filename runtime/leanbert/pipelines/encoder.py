@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -18,7 +17,7 @@ from leanbert.arguments import check_count
 from leanbert.bundle import Bundle
 from leanbert.cpu import allowed_cores
 from leanbert.engines import ModelOutputs, load_engine
-from leanbert.errors import InputError, LeanBertWarning
+from leanbert.errors import InputError, warn
 from leanbert.scheduling import plan_batches, windows
 from leanbert.tokenization import Encodings, ModelInputs, Tokenizer, join, text_input
 from leanbert.workers import in_order
@@ -81,11 +80,7 @@ class Encoder:
             raise InputError(f"mode is {mode!r}; expected one of {', '.join(MODES)}")
         check_count("threads", threads, most=1024)
         if bundle.manifest is None:
-            warnings.warn(
-                f"{bundle.path}: has no leanbert.json, so nothing of it is verified",
-                LeanBertWarning,
-                stacklevel=2,
-            )
+            warn(f"{bundle.path}: has no leanbert.json, so nothing of it is verified")
         self.bundle = bundle
         if mode == "latency":
             self.workers = 1

@@ -7,7 +7,6 @@ text's answer without a list around it, and a text with several masks a list for
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -17,7 +16,7 @@ import numpy.typing as npt
 
 from leanbert.arguments import check_count, merge_tokenizer_kwargs
 from leanbert.engines import ModelOutputs
-from leanbert.errors import InputError, LeanBertWarning, TaskError
+from leanbert.errors import InputError, TaskError, warn
 from leanbert.numerics import Floats, softmax
 from leanbert.pipelines.base import NOT_GIVEN, NotGiven, Pipeline
 from leanbert.tokenization import ModelInputs
@@ -113,11 +112,7 @@ class FillMaskPipeline(Pipeline):
                 told = "is ignored"
                 if token_id is not None:
                     told = f"counts as {tokenizer.id_to_token(token_id)!r}"
-                warnings.warn(
-                    f"target {word!r} is not in the model's vocabulary and {told}",
-                    LeanBertWarning,
-                    stacklevel=3,
-                )
+                warn(f"target {word!r} is not in the model's vocabulary and {told}")
             if token_id is not None:
                 found[token_id] = None
         if not found:

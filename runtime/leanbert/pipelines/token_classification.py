@@ -7,14 +7,13 @@ Arguments, defaults and the structure of results follow transformers 4.57,
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate
 from typing import Any
 
 from leanbert.engines import ModelOutputs
-from leanbert.errors import InputError, LeanBertWarning
+from leanbert.errors import InputError, warn
 from leanbert.numerics import Floats, softmax
 from leanbert.pipelines.base import NOT_GIVEN, NotGiven, Pipeline
 from leanbert.pipelines.entities import STRATEGIES, EntityReader, SourceText
@@ -160,11 +159,9 @@ def _deprecated(options: Mapping[str, Any]) -> str | None:
     if grouped is None and subwords is None:
         return None
     strategy = ("first" if subwords else "simple") if grouped else "none"
-    warnings.warn(
+    warn(
         "grouped_entities and ignore_subwords are deprecated, as in transformers; "
-        f'pass aggregation_strategy="{strategy}"',
-        LeanBertWarning,
-        stacklevel=4,
+        f'pass aggregation_strategy="{strategy}"'
     )
     return strategy
 

@@ -8,7 +8,6 @@ text, and here that is a text like any other.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -17,7 +16,7 @@ import numpy as np
 
 from leanbert.arguments import check_count, check_text
 from leanbert.bundle import Bundle
-from leanbert.errors import InputError, LeanBertWarning
+from leanbert.errors import InputError, warn
 from leanbert.numerics import Floats, softmax
 from leanbert.pipelines.base import NOT_GIVEN, NotGiven, Pipeline
 from leanbert.segments import Segments, segment
@@ -149,12 +148,10 @@ def _entailment_id(bundle: Bundle) -> int:
     for name, number in ids.items():
         if str(name).lower().startswith("entail") and isinstance(number, int):
             return number
-    warnings.warn(
+    warn(
         f"{bundle.path / 'config.json'}: no label begins with 'entail', so the last one "
         f"({config.id2label.get(config.num_labels - 1)}) counts as it; zero-shot-classification "
-        "needs a model trained on natural language inference",
-        LeanBertWarning,
-        stacklevel=3,
+        "needs a model trained on natural language inference"
     )
     return -1
 
