@@ -11,7 +11,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 NATIVE_LIBRARY := $(CURDIR)/build/native/libleanbert_native.so
 CPP = $(wildcard $(addprefix runtime/native/*/*.,cpp h inl))
 # What mypy checks beside the packages that pyproject.toml names.
-MYPY_REST := benchmarks/emulated benchmarks/graph benchmarks/heads benchmarks/memory_growth.py benchmarks/cold_start.py models/train tests
+MYPY_REST := benchmarks/emulated benchmarks/graph benchmarks/heads benchmarks/memory_growth.py benchmarks/cold_start.py tests
 PYTEST = LEANBERT_NATIVE_LIBRARY=$(wildcard $(NATIVE_LIBRARY)) $(DEV)/bin/python -m pytest
 
 .PHONY: demo test quick lint sanitize fuzz clean

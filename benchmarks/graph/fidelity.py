@@ -27,8 +27,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "models" / "train"))
-
 from contestants import (
     NEEDED,
     OPENVINO_PACKAGES,
@@ -38,7 +36,6 @@ from contestants import (
     named_bundle,
     prepare,
 )
-from data import LABELS, Example, load_phrasebank, load_twitter, without
 from graphs import HIDDEN, LOGITS
 from leanbert.cpu import allowed_cores
 from leanbert.errors import InputError, LeanBertError, MissingExtraError
@@ -59,6 +56,7 @@ from nearness import (
     shuffled_batches,
     sorted_batches,
 )
+from sentiment_sets import LABELS, Example, load_phrasebank, load_twitter, without
 from tokens import read_config, tokenize, write_tokens
 
 FORMAT_VERSION = 1
@@ -68,7 +66,7 @@ CALIBRATION_TEXTS = 300
 
 @dataclass(frozen=True)
 class TextSet:
-    """An evaluation set: its texts, and their labels' indices in :data:`~data.LABELS`."""
+    """An evaluation set: its texts, and their labels' indices in :data:`~sentiment_sets.LABELS`."""
 
     name: str
     texts: Sequence[str]

@@ -6,17 +6,13 @@ The pure part of ``fidelity.py``: which texts share a batch, and what is said of
 from __future__ import annotations
 
 import random
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "models" / "train"))
-
-from evaluate import accuracy, closeness
+from leanbert_bench import metrics
 
 BATCH = 32
 MARGIN = 0.1
@@ -58,8 +54,9 @@ def set_fidelity(
     flipped = probabilities.argmax(axis=1) != reference.argmax(axis=1)
     held = margins(reference) > MARGIN
     return {
-        **closeness(probabilities, reference),
-        "accuracy": None if labels is None else accuracy(probabilities.argmax(axis=1), labels),
+        "agreement": metrics.accuracy(probabilities, reference.argmax(axis=1)),
+        **metrics.nearness(probabilities, reference),
+        "accuracy": None if labels is None else metrics.accuracy(probabilities, labels),
         "flipped": int(flipped.sum()),
         "held": int(held.sum()),
         "held_flipped": int((flipped & held).sum()),

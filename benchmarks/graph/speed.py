@@ -30,8 +30,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "models" / "train"))
-
 import making
 import sentences
 from contestants import (
@@ -46,7 +44,6 @@ from contestants import (
     missing_openvino,
     named_bundle,
 )
-from data import load_phrasebank
 from graphs import LOGITS
 from leanbert.errors import InputError, LeanBertError, MissingExtraError
 from leanbert_bench.backends.optimum import optimum_preset
@@ -55,6 +52,7 @@ from leanbert_bench.report import describe_bundle, describe_machine, installed, 
 from leanbert_bench.runner import WorkerError, WorkerProcess
 from leanbert_bench.statistics import estimate, median, paired_ratios
 from leanbert_bench.workload import read_workload
+from sentiment_sets import load_phrasebank
 from tokens import read_config, vocabulary_size
 
 FORMAT_VERSION = 1

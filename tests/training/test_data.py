@@ -1,40 +1,22 @@
-"""The readers and the cleaning of the training recipe, on files of a few lines."""
+"""The readers and the cleaning of the public sets, on files of a few lines."""
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "models" / "train"))
-
-import data
-
-POSITIVE, NEGATIVE, NEUTRAL = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
-
-
-def example(text: str, target: tuple[float, float, float] = NEUTRAL) -> data.Example:
-    return data.Example(text, target)
-
-
-def write_twitter(path: Path, rows: list[tuple[str, int]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lines = [f'"{text}",{label}' for text, label in rows]
-    path.write_text("\n".join(["text,label", *lines, ""]), encoding="utf-8")
-
-
-def write_phrasebank(path: Path, rows: list[tuple[str, str]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes("".join(f"{text}@{label}\r\n" for text, label in rows).encode("latin-1"))
-
-
-def write_finbert(path: Path, rows: list[tuple[str, float, float, float]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    names = ("text", "p_positive", "p_negative", "p_neutral")
-    lines = [json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in rows]
-    path.write_text("".join(lines), encoding="utf-8")
+from leanbert_training import data
+from tests.helpers.training_sets import (
+    NEGATIVE,
+    NEUTRAL,
+    POSITIVE,
+    example,
+    write_finbert,
+    write_phrasebank,
+    write_sets,
+    write_twitter,
+)
 
 
 def test_twitter_labels_become_ours(tmp_path: Path) -> None:
@@ -167,24 +149,6 @@ def test_without_nothing_is_everything() -> None:
     assert data.without([], examples) == []
 
 
-def write_sets(tmp_path: Path) -> None:
-    twitter, phrasebank = tmp_path / "twitter_financial_news", tmp_path / "phrasebank"
-    write_twitter(
-        twitter / "sent_train.csv",
-        [("only in train", 1), ("In VALID too!", 0), ("in phrasebank too", 2)],
-    )
-    write_twitter(twitter / "sent_valid.csv", [("in valid too", 0)])
-    write_phrasebank(phrasebank / "Sentences_AllAgree.txt", [("sure", "neutral")])
-    write_phrasebank(
-        phrasebank / "Sentences_50Agree.txt",
-        [("sure", "neutral"), ("In phrasebank too .", "neutral")],
-    )
-    write_finbert(
-        tmp_path / "finbert_reference" / "finbert_probs.jsonl",
-        [(f"soft {i}", 0.2, 0.3, 0.5) for i in range(5)] + [("Sure!", 0.2, 0.3, 0.5)],
-    )
-
-
 def test_no_evaluation_text_is_trained_on(tmp_path: Path) -> None:
     write_sets(tmp_path)
 
@@ -201,36 +165,6 @@ def test_no_evaluation_text_is_trained_on(tmp_path: Path) -> None:
         "phrasebank_all_agree",
         "phrasebank_50_agree",
         "finbert_held_out",
-    ]
-
-
-def test_transfer_rows_are_seeded_distinct_and_in_no_evaluation_set(tmp_path: Path) -> None:
-    write_sets(tmp_path)
-    valid = "one two three four five six of the validation set"
-    write_twitter(tmp_path / "twitter_financial_news" / "sent_valid.csv", [(valid, 0)])
-    folder = tmp_path / "unlabelled"
-    folder.mkdir()
-    tweets = [
-        f"$AB{'C' * (i % 3)} volume is {i} million shares today http://t.co/{i}" for i in range(9)
-    ]
-    tweets += [f"RT @me: {valid.upper()}!", "too short"]
-    tweets += [f"a word of its own for this tweet: {'x' * i}" for i in range(1, 20)]
-    (folder / "stocknet_tweets.txt").write_text("\n".join(tweets), encoding="utf-8")
-    speech = "Growth was strong in every district. Yes. Prices rose less than we had expected it."
-    (folder / "fed_speeches.jsonl").write_text(json.dumps({"text": speech}), encoding="utf-8")
-
-    rows = data.transfer_rows(tmp_path, 20, seed=1)
-
-    assert rows == data.transfer_rows(tmp_path, 20, seed=1) != data.transfer_rows(tmp_path, 20, 2)
-    found = [row.text for row in rows]
-    assert sum("volume" in text for text in found) <= 1
-    assert not any(valid in text.lower() for text in found)
-    assert "too short" not in found
-    spoken = [row.text for row in rows if row.kind == "sentence"]
-    assert {row.kind for row in rows} == {"post", "sentence"}
-    assert sorted(spoken) == [
-        "Growth was strong in every district.",
-        "Prices rose less than we had expected it.",
     ]
 
 

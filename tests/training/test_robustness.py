@@ -1,26 +1,14 @@
-"""The robustness table's generators, and what the placed bundle's card says."""
+"""The kinds of text that the robustness table measures."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "models" / "train"))
-
-import build
-import card
-import data
-import distilling
-import robustness
-from leanbert.bundle import Bundle
-from leanbert.engines import choose_engine
-from leanbert_models import default_model
-
-POSITIVE, NEGATIVE, NEUTRAL = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
+from leanbert_training import data, robustness
+from tests.helpers.training_sets import NEGATIVE, NEUTRAL, POSITIVE
 
 
 @pytest.fixture
@@ -80,37 +68,3 @@ def test_the_table_counts_what_the_model_says(sets: data.Sets) -> None:
     assert rows["with"]["share"] == 0.0
     assert (rows["company"]["share"], rows["company"]["measure"]) == (1.0, "same label")
     assert "| 33.3% |" in robustness.markdown(list(rows.values()))
-
-
-def test_the_placed_bundle_is_small() -> None:
-    parts = build.sizes(default_model())
-
-    assert 5_000_000 < parts["bundle"] <= build.MAX_BYTES
-    assert parts["bundle"] == sum(size for name, size in parts.items() if name != "bundle")
-
-
-def test_the_placed_bundle_runs_natively_where_the_cpu_allows() -> None:
-    bundle = Bundle.open(default_model())
-    assert bundle.manifest is not None
-    assert bundle.manifest.card["native engine"].startswith("yes")
-    assert bundle.config.id2label == {0: "positive", 1: "negative", 2: "neutral"}
-    choose_engine(bundle)
-
-
-def test_the_placed_card_is_complete() -> None:
-    manifest = Bundle.open(default_model()).manifest
-    assert manifest is not None
-    told = manifest.card
-    for name in ("model", "licence", "base", "data", "not trained on", "size", "quality"):
-        assert told[name]
-    for name in ("int8 - fp32", "temperature", "robustness", "bad at", "larger", "accuracy gate"):
-        assert told[name]
-    assert told["larger"] == card.LARGER
-    assert str(max(lesson.transfer for lesson in distilling.LESSONS)) in told["teachers"]
-    assert {row["dataset"] for row in manifest.evidence} == set(card.NAMES)
-    for row in manifest.evidence:
-        assert f"{row['int8']['accuracy']:.2%}" in told["quality"]
-        assert f"ECE {row['int8']['ece']:.3f}" in told["quality"]
-        assert row["agreement"] >= 0.99
-        worse = row["pytorch"]["accuracy"] - row["int8"]["accuracy"]
-        assert abs(worse) <= 0.003

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,7 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "models" / "train"))
-
-import vocabulary
+from leanbert_training import vocabulary
 
 WORDS = ["the", "profit", "rose", "fell", "loss", "zebra", "quark", "##s", "##ed", "##ing", "lay"]
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"

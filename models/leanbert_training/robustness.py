@@ -1,6 +1,6 @@
-"""How the model answers kinds of text that trip sentiment models: a table of accuracies.
+"""Measure the model on kinds of text that sentiment models often get wrong.
 
-The kinds are cut out of the evaluation sets when this runs, but for the negations, which are ours.
+The kinds are cut out of the evaluation sets, except for the negations, which are our own.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from augmenting import NAMES, without_links
-from data import Example, Sets
-from negations import sentences
+from leanbert_training.augmenting import NAMES, without_links
+from leanbert_training.data import Example, Sets
+from leanbert_training.negations import sentences
 
 Predict = Callable[[Sequence[str]], npt.NDArray[np.float64]]
 
@@ -45,7 +45,7 @@ _SUBSTITUTES_JOINED = (
     "Bayview Capital"
 )
 SUBSTITUTES = tuple(_SUBSTITUTES_JOINED.split("|"))
-"""Put in place of a name: none of them is swapped in while training."""
+"""Names that are put in place of others here, and never during training."""
 _TICKERS = (
     "$DANOY",
     "$HEIA",
@@ -67,12 +67,12 @@ _ANY_NAME = re.compile(
 
 
 def words(text: str) -> int:
-    """Words of ``text``, links left out."""
+    """The number of words in ``text``, without links."""
     return len(without_links(text).split())
 
 
 def swap(text: str, rng: random.Random) -> str:
-    """``text`` with every known company and cashtag replaced, each by one of its own kind."""
+    """Replace every known company in ``text`` by another one, and every cashtag by another one."""
     chosen: dict[str, str] = {}
     names, tickers = rng.sample(SUBSTITUTES, len(SUBSTITUTES)), rng.sample(_TICKERS, len(_TICKERS))
     text = _ANY_NAME.sub(lambda m: chosen.setdefault(m[0], names[len(chosen) % len(names)]), text)
@@ -82,14 +82,14 @@ def swap(text: str, rng: random.Random) -> str:
 
 
 def name_pairs(examples: Sequence[Example], pairs: int = PAIRS) -> list[tuple[str, str]]:
-    """Texts that name a company, each with its twin that names another; picked by hash."""
+    """Texts that name a company, each with a copy that names another; texts are picked by hash."""
     named = {e.text for e in examples if _ANY_NAME.search(e.text) or _CASHTAG.search(e.text)}
     chosen = sorted(named, key=lambda text: hashlib.sha256(text.encode()).hexdigest())[:pairs]
     return [(text, swap(text, random.Random(text))) for text in chosen]
 
 
 def kinds(sets: Sets) -> dict[str, list[Example]]:
-    """The labelled texts of each kind."""
+    """The labelled texts of each kind, by the name of the kind."""
     people = [*sets.twitter_valid, *sets.phrasebank_50_agree]
     agreed = [*sets.twitter_valid, *sets.phrasebank_all_agree]
     return {
@@ -116,7 +116,12 @@ def kinds(sets: Sets) -> dict[str, list[Example]]:
 
 
 def measure(sets: Sets, predict: Predict) -> list[dict[str, Any]]:
-    """A row a kind: ``kind``, ``rows``, ``measure`` (what is counted) and ``share`` (of rows)."""
+    """Measure every kind of text.
+
+    Returns:
+        One dictionary per kind: its name ``kind``, the number of ``rows``, the ``measure`` that is
+        counted (``"accuracy"`` or ``"same label"``), and the ``share`` of rows that meet it.
+    """
     table = []
     for kind, examples in kinds(sets).items():
         expected = np.array([e.label for e in examples])

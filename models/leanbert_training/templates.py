@@ -1,15 +1,16 @@
-"""Short company news of our own writing, filled in at random: what the public rows rarely say.
+"""Write short company news from patterns of our own that are filled in at random.
 
-Results with numbers and units, orders, negations. The label follows from the pattern. No pattern
-is taken from an evaluation set, nor from the sentences that robustness.py measures on.
+They cover what the public rows rarely contain: results with numbers and units, orders, negations.
+The label follows from the pattern. No pattern is taken from an evaluation set, or from the
+sentences that :mod:`leanbert_training.robustness` measures on.
 """
 
 from __future__ import annotations
 
 import random
 
-# {c} company, {m} a profit-like measure, {s} a sales-like one, {l} a loss-like one, {hi} {lo}
-# amounts with hi > lo, {u} unit, {p} per cent, {t} period, {u2} another company.
+# {c} is a company, {u2} another company, {m} a measure of profit, {s} of sales, {l} of loss,
+# {hi} and {lo} are amounts with hi > lo, {u} is a unit, {p} a percentage, {t} a period.
 POSITIVE = (
     "{c}'s {m} rose to {hi} {u} in {t} from {lo} {u} a year earlier .",
     "{m} for {t} came to {hi} {u}, up from {lo} {u} .",
@@ -124,7 +125,7 @@ def _fill(pattern: str, rng: random.Random) -> str:
 
 
 def generate(rows: int, seed: int = 0) -> list[tuple[str, int]]:
-    """``rows`` sentences with their label: 0 positive, 1 negative, 2 neutral, in turns."""
+    """``rows`` sentences with their labels 0 (positive), 1 (negative) and 2 (neutral), in turns."""
     rng = random.Random(seed)
     patterns = (POSITIVE, NEGATIVE, NEUTRAL)
     return [(_fill(rng.choice(patterns[i % 3]), rng), i % 3) for i in range(rows)]

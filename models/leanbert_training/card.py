@@ -1,12 +1,12 @@
-"""What the card of the embedded model says, and its tables: from measurements alone."""
+"""Write the card of the embedded model and the results table from what was measured."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from distilling import LESSONS, STUDENT
-from evaluate import PYTORCH
-from stages import HELD_SHARE, OWN_SENTENCES, TEACHERS, Shape
+from leanbert_training.distilling import LESSONS, STUDENT
+from leanbert_training.evaluate import PYTORCH
+from leanbert_training.stages import HELD_SHARE, OWN_SENTENCES, TEACHERS, Shape
 
 NAMES = {
     "twitter_valid": "Twitter validation",
@@ -14,11 +14,13 @@ NAMES = {
     "phrasebank_50_agree": "PhraseBank 50Agree",
     "finbert_held_out": "FinBERT's own labels",
 }
+"""What the card and its readers call each evaluation set."""
 LARGER = "leanbert export ProsusAI/finbert -o finbert-int8"
+"""The command that the card names to those who want a larger model."""
 
 
 def results_table(rows: list[dict[str, Any]]) -> str:
-    """The measurements as Markdown: a row a set, PyTorch fp32 beside int8."""
+    """The measurements as a Markdown table: one line per set, PyTorch fp32 beside int8."""
     lines = [
         "| set | rows | accuracy fp32 | int8 | macro-F1 fp32 | int8 | ECE int8 | same label "
         "| mean, largest difference of probability |",
@@ -36,23 +38,23 @@ def results_table(rows: list[dict[str, Any]]) -> str:
 
 
 def _quality(rows: list[dict[str, Any]]) -> str:
-    told = []
+    parts = []
     for row in rows:
         int8 = row["int8"]
         what = "agreement" if row["dataset"] == "finbert_held_out" else "accuracy"
-        told.append(
+        parts.append(
             f"{NAMES[row['dataset']]} ({row['rows']}) {what} {int8['accuracy']:.2%}, macro-F1 "
             f"{int8['macro_f1']:.3f}, ECE {int8['ece']:.3f}"
         )
-    return "; ".join(told)
+    return "; ".join(parts)
 
 
 def _int8(rows: list[dict[str, Any]]) -> str:
-    told = []
+    parts = []
     for row in rows:
         points = 100 * (row["int8"]["accuracy"] - row[PYTORCH]["accuracy"])
-        told.append(f"{NAMES[row['dataset']]} {points:+.2f} points, {row['agreement']:.2%} alike")
-    return "; ".join(told)
+        parts.append(f"{NAMES[row['dataset']]} {points:+.2f} points, {row['agreement']:.2%} alike")
+    return "; ".join(parts)
 
 
 def make_card(
@@ -62,14 +64,14 @@ def make_card(
     sizes: dict[str, int],
     calibration_texts: int,
 ) -> dict[str, str]:
-    """The card: a sentence a line of ``leanbert info``.
+    """The card: one entry per line of ``leanbert info``.
 
     Args:
-        rows: what evaluate.py measured.
-        robust: what robustness.py measured.
-        calibration: what distilling.calibrate found.
-        sizes: bytes of the bundle's parts by name.
-        calibration_texts: training texts that the export took for ranges and gate.
+        rows: the result of :func:`leanbert_training.evaluate.evaluate`.
+        robust: the result of :func:`leanbert_training.robustness.measure`.
+        calibration: the result of :func:`leanbert_training.distilling.calibrate`.
+        sizes: the bytes of the bundle's parts by name.
+        calibration_texts: how many training texts the export took for ranges and gate.
     """
     shape = Shape()
     weakest = sorted(
@@ -107,7 +109,7 @@ def make_card(
         "bad at": f"its weakest kinds of text above ({weak}); irony, two opinions in one text, "
         "whole documents, numbers that must be compared, languages other than English (scripts "
         "other than Latin become unknown words); a text that is not about finance gets a label too",
-        "seed": f"0; the students' {STUDENT.epochs} epochs (models/train/README.md)",
+        "seed": f"0; the students' {STUDENT.epochs} epochs (models/leanbert_training/README.md)",
         "calibration": f"{calibration_texts} of the training texts; a third of them held back for "
         "the gate",
         "larger": LARGER,

@@ -1,10 +1,11 @@
-"""Measure the sentiment model on the public sets, as PyTorch has it and as bundles answer it.
+r"""Measure the sentiment model on the public sets: its checkpoint in PyTorch, and its bundles.
 
-    python models/train/evaluate.py --data DATA --checkpoint build/sentiment-fp32 \
+    python -m leanbert_training.evaluate --data DATA \
+        --checkpoint build/sentiment/sentiment-fp32 \
         --bundle fp32=DIR --bundle int8=DIR -o evaluation.json
 
-``--checkpoint`` needs torch and transformers; bundles go through LeanBERT's own runtime. The table
-goes to standard output; ``--dry`` writes no file.
+``--checkpoint`` needs torch and transformers; bundles run in LeanBERT itself. The table goes to
+standard output, and ``--dry`` writes no file.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data import LABELS, Example, load_sets
 from leanbert import pipeline
 from leanbert.errors import LeanBertError
 from leanbert.files import whole_file
+from leanbert_bench.metrics import accuracy, calibration_error, macro_f1, nearness
+from leanbert_training.data import LABELS, Example, load_sets
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -31,66 +33,40 @@ Predict = Callable[[Sequence[str]], Floats]
 PYTORCH = "pytorch"
 INT8 = "int8"
 MAX_LENGTH = 512
-BINS = 15
 _NEARNESS = ("agreement", "mean_difference", "max_difference")
 _OWN_KEYS = (PYTORCH, "dataset", "rows", "reference", *_NEARNESS)
 _REFERENCES = {"finbert_held_out": "the label of ProsusAI/finbert: accuracy is agreement with it"}
 _PEOPLE = "the data set's own label"
 
 
-def accuracy(predicted: Ints, expected: Ints) -> float:
-    """Share of rows whose label is the expected one."""
-    return float((predicted == expected).mean())
-
-
-def macro_f1(predicted: Ints, expected: Ints) -> float:
-    """Mean F1 over the labels that occur among the predicted or the expected ones."""
-    scores = []
-    for label in range(len(LABELS)):
-        hits = int(((predicted == label) & (expected == label)).sum())
-        both = int((predicted == label).sum() + (expected == label).sum())
-        if both:
-            scores.append(2 * hits / both)
-    return float(np.mean(scores))
-
-
-def calibration_error(probabilities: Floats, expected: Ints, bins: int = BINS) -> float:
-    """Expected calibration error of the best label, over ``bins`` of equal width in (0, 1].
-
-    *Shape:* ``(rows, labels)``, ``(rows,)`` -> a number from 0 to 1.
-    """
-    confidence = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == expected
-    index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    gap = 0.0
-    for chosen in (index == number for number in range(bins)):
-        if chosen.any():
-            gap += float(chosen.mean() * abs(correct[chosen].mean() - confidence[chosen].mean()))
-    return gap
-
-
 def quality(probabilities: Floats, expected: Ints) -> dict[str, float]:
-    """Accuracy, macro-F1 and expected calibration error of one model on one set."""
-    predicted = probabilities.argmax(axis=1)
+    """Accuracy, macro-F1 and expected calibration error of one model on one set.
+
+    *Shape:* ``(rows, labels)``, ``(rows,)``.
+    """
     return {
-        "accuracy": accuracy(predicted, expected),
-        "macro_f1": macro_f1(predicted, expected),
+        "accuracy": accuracy(probabilities, expected),
+        "macro_f1": macro_f1(probabilities, expected),
         "ece": calibration_error(probabilities, expected),
     }
 
 
 def closeness(probabilities: Floats, reference: Floats) -> dict[str, float]:
-    """How near one model's answers are to another's, over all rows and labels."""
-    difference = np.abs(probabilities - reference)
+    """How near the probabilities of one model are to those of another.
+
+    ``agreement`` is the share of rows with the same label; the mean and the largest difference are
+    of probabilities, over all rows and labels.
+
+    *Shape:* ``(rows, labels)`` both.
+    """
     return {
-        "agreement": accuracy(probabilities.argmax(axis=1), reference.argmax(axis=1)),
-        "mean_difference": float(difference.mean()),
-        "max_difference": float(difference.max()),
+        "agreement": accuracy(probabilities, reference.argmax(axis=1)),
+        **nearness(probabilities, reference),
     }
 
 
 def bundle_predictor(directory: Path) -> Predict:
-    """Answer texts with a bundle through the shipped runtime.
+    """A function that answers texts with the bundle in ``directory``.
 
     Raises:
         LeanBertError: the bundle cannot be used.
@@ -109,7 +85,7 @@ def bundle_predictor(directory: Path) -> Predict:
 
 
 def checkpoint_predictor(directory: Path, batch_size: int = 32) -> Predict:
-    """Answer texts with a Hugging Face checkpoint, in PyTorch and fp32.
+    """A function that answers texts with a Hugging Face checkpoint, in PyTorch and fp32.
 
     Raises:
         ValueError: the checkpoint's labels are not ours, or in another order.
@@ -147,8 +123,8 @@ def set_row(
 ) -> dict[str, Any]:
     """The measurements of all models on one set.
 
-    Each bundle's object says how near it is to PyTorch; those of ``compared`` are repeated at the
-    top, where the card reads them.
+    The entry of each bundle says how near it is to PyTorch. These figures of ``compared`` are
+    repeated at the top, where the card reads them.
     """
     row: dict[str, Any] = {
         "dataset": name,
@@ -169,15 +145,15 @@ def set_row(
 def evaluate(
     sets: dict[str, list[Example]], checkpoint: Path | None, bundles: dict[str, Path]
 ) -> list[dict[str, Any]]:
-    """Measure the checkpoint and the bundles on every set; a text in two sets is answered once.
+    """Measure the checkpoint and the bundles on every set. A text in two sets is answered once.
 
     Args:
         sets: the evaluation sets by name.
         checkpoint: a Hugging Face checkpoint for PyTorch, or ``None``.
-        bundles: bundle directories by the name they get in the result.
+        bundles: the directory of each bundle by its name in the result.
 
     Returns:
-        One dictionary a set, ready for JSON.
+        One dictionary per set, ready for JSON.
 
     Raises:
         LeanBertError: a bundle cannot be used.
@@ -187,7 +163,7 @@ def evaluate(
     for name, examples in sets.items():
         if not examples:
             raise ValueError(f"the set {name} is empty")
-    predictors: dict[str, Predict] = {}  # all are opened before the first, long run
+    predictors: dict[str, Predict] = {}  # a model that cannot be opened fails before a long run
     if checkpoint is not None:
         predictors[PYTORCH] = checkpoint_predictor(checkpoint)
     predictors.update({name: bundle_predictor(path) for name, path in bundles.items()})
@@ -210,7 +186,7 @@ def evaluate(
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """The measurements as plain text: one line a set and model."""
+    """The measurements as plain text: one line per set and model."""
     head = f"{'set':<22}{'rows':>6}  {'model':<10}{'accuracy':>9}{'macro-F1':>9}{'ECE':>8}"
     lines = [f"{head}{'agree':>9}{'mean diff':>11}{'max diff':>10}"]
     for row in rows:
@@ -231,7 +207,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write ``value`` as JSON so that ``path`` holds the old file or the whole new one."""
+    """Write ``value`` as JSON; after a failure ``path`` still holds the old file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as file:
         json.dump(value, file, indent=2, ensure_ascii=False, allow_nan=False)

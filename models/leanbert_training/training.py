@@ -1,4 +1,4 @@
-"""The training loop: of the six layers in full width, and of the narrower students."""
+"""The training loop of the teachers and of the students."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
-from augmenting import KEEP_LINKS, SWAPS, augment, cashtags, without_links
-from data import Row
+from leanbert_training.augmenting import KEEP_LINKS, SWAPS, augment, cashtags, without_links
+from leanbert_training.rows import Row
 
 MAX_LENGTH = 128
 Floats = npt.NDArray[np.float32]
@@ -24,26 +24,28 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Settings:
-    """What a stage is trained with; every field is on the card or in the README."""
+    """The settings of one training; README.md lists them all."""
 
     epochs: int
     learning_rate: float
     layer_decay: float = 0.9
-    """Each layer below the last learns this much slower than the one above it."""
+    """The learning rate of a layer divided by that of the layer above it."""
     batch_size: int = 32
     weight_decay: float = 0.01
     warmup: float = 0.06
+    """Share of the steps in which the learning rate rises."""
     finbert_weight: float = 0.5
-    """Of the second head's loss: FinBERT's answer to the same text."""
+    """The weight of the second head's loss, whose target is FinBERT's answer to the text."""
     swaps: float = SWAPS
+    """Share of the texts whose cashtags are swapped; the same share has its names swapped."""
     seed: int = 0
 
 
 class TwoHeads(torch.nn.Module):
-    """A BERT classifier with a second head that answers as FinBERT would; only the first ships.
+    """A BERT classifier with a second head that answers as FinBERT does. Only the first head ships.
 
-    Tweets carry two labels, people's and FinBERT's, which differ in a third of them: two heads let
-    the layers below learn from both.
+    A tweet has two labels, one by people and one by FinBERT, and they differ for a third of the
+    tweets. With two heads the layers below them learn from both.
     """
 
     def __init__(self, model: Any) -> None:
@@ -52,32 +54,44 @@ class TwoHeads(torch.nn.Module):
         self.second = torch.nn.Linear(model.config.hidden_size, model.config.num_labels)
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits of both heads, each ``(rows, labels)``."""
+        """The logits of both heads.
+
+        *Shape:* ``(rows, labels)`` each.
+        """
         pooled = self.model.dropout(self.model.bert(**inputs)[1])
         return self.model.classifier(pooled).float(), self.second(pooled).float()
 
 
 def batches(lengths: Sequence[int], size: int, seed: int) -> list[list[int]]:
-    """Shuffle, then sort by length within windows of 50 batches, so that little is padded."""
+    """Cut the rows into shuffled batches of similar lengths, so that little is padded.
+
+    The rows are shuffled, then sorted by length in groups of 50 batches.
+
+    Returns:
+        The indices of the rows of each batch.
+    """
     rng = random.Random(seed)
     order = list(range(len(lengths)))
     rng.shuffle(order)
-    window = size * 50
+    group = size * 50
     cut: list[list[int]] = []
-    for start in range(0, len(order), window):
-        part = sorted(order[start : start + window], key=lengths.__getitem__)
+    for start in range(0, len(order), group):
+        part = sorted(order[start : start + group], key=lengths.__getitem__)
         cut += [part[i : i + size] for i in range(0, len(part), size)]
     rng.shuffle(cut)
     return cut
 
 
 def soft_cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """``-sum(target * log_softmax(logits))`` of each row; a target of zeros costs nothing."""
+    """The cross-entropy of each row, which is 0 where the target is all zeros.
+
+    *Shape:* ``(rows, labels)`` both -> ``(rows,)``.
+    """
     return -(target * torch.log_softmax(logits, dim=-1)).sum(dim=-1)
 
 
 def parameter_groups(network: TwoHeads, settings: Settings) -> Iterator[dict[str, Any]]:
-    """Weight decay on matrices only (arXiv 1810.04805, A.2), lower layers slower."""
+    """One group per parameter: only matrices decay (arXiv 1810.04805), low layers learn slower."""
     layers = network.model.config.num_hidden_layers
     for name, parameter in network.named_parameters():
         place = re.search(r"encoder\.layer\.(\d+)\.", name)
@@ -90,19 +104,24 @@ def parameter_groups(network: TwoHeads, settings: Settings) -> Iterator[dict[str
 
 
 def encode(tokenizer: Any, texts: list[str]) -> dict[str, torch.Tensor]:
-    """Padded ids and mask of ``texts``."""
+    """The padded ``input_ids`` and ``attention_mask`` of ``texts``, *shape* ``(texts, length)``."""
     inputs = tokenizer(
         texts, padding=True, truncation=True, max_length=MAX_LENGTH, return_tensors="pt"
     )
     return {name: inputs[name] for name in ("input_ids", "attention_mask")}
 
 
-def answers(network: TwoHeads, tokenizer: Any, texts: Sequence[str], size: int = 32) -> Floats:
-    """Both heads' logits, ``(texts, heads, labels)``, without dropout."""
+def predict_logits(
+    network: TwoHeads, tokenizer: Any, texts: Sequence[str], size: int = 32
+) -> Floats:
+    """The logits of both heads, computed without dropout.
+
+    *Shape:* ``(texts, heads, labels)``.
+    """
     network.eval()
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     result = np.empty((len(texts), 2, network.model.config.num_labels), dtype=np.float32)
-    for start in tqdm(range(0, len(order), size), desc="answers", mininterval=5, leave=False):
+    for start in tqdm(range(0, len(order), size), desc="logits", mininterval=5, leave=False):
         rows = order[start : start + size]
         with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
             heads = network(encode(tokenizer, [texts[i] for i in rows]))
@@ -111,7 +130,7 @@ def answers(network: TwoHeads, tokenizer: Any, texts: Sequence[str], size: int =
 
 
 def _origin(network: TwoHeads, rows: Sequence[Row], settings: Settings) -> str:
-    """A hash of the weights, rows and settings that training starts from."""
+    """A hash of the weights, rows and settings with which training starts."""
     found = hashlib.sha256(repr((settings, rows)).encode())
     for name, value in network.state_dict().items():
         found.update(name.encode() + value.numpy().tobytes())
@@ -125,9 +144,17 @@ def train(
     settings: Settings,
     state_path: Path,
 ) -> None:
-    """Train ``network`` in place; a stop after any epoch is resumed from ``state_path``.
+    """Train ``network`` in place.
 
-    What is there of other weights, rows or settings is begun anew.
+    The state after each epoch is written to ``state_path``, and an interrupted training continues
+    from it. Training starts anew if that state belongs to other weights, rows or settings.
+
+    Args:
+        network: the classifier.
+        tokenizer: a fast tokenizer of transformers.
+        rows: the rows to learn from.
+        settings: how to train.
+        state_path: the file that holds the state.
     """
     tags = cashtags([row.text for row in rows])
     lengths = [len(without_links(row.text)) for row in rows]
@@ -160,7 +187,7 @@ def train(
             mininterval=10,
         )
         for batch in progress:
-            links = rng.random() < KEEP_LINKS  # a batch alike: one link would pad all its rows
+            links = rng.random() < KEEP_LINKS  # for a whole batch, as one link would pad all rows
             texts = [
                 augment(rows[i].text, tags, rng, links=links, swaps=settings.swaps) for i in batch
             ]

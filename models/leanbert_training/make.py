@@ -1,10 +1,10 @@
-"""From public inputs to the embedded bundle, in one command.
+"""Make the embedded bundle from the public data sets, in one command.
 
-    python models/train/make.py --data DATA
+    python -m leanbert_training.make --data DATA
 
-Each stage writes one folder below ``--work`` and is not run again while that is there: run the same
-command again to go on after a stop (training goes on after the last whole epoch), delete a folder
-and those after it to make them anew.
+Each stage writes one folder in ``--work``, and does not run again while that folder exists. After
+an interruption, run the same command again: training continues after the last complete epoch. To
+repeat a stage, delete its folder and those of the stages after it.
 """
 
 from __future__ import annotations
@@ -19,14 +19,13 @@ from pathlib import Path
 
 import torch
 
-import distilling
-import stages
-from build import build
 from leanbert.errors import LeanBertError
+from leanbert_training import distilling, stages
+from leanbert_training.build import build
 
 
 def _steps(data: Path, work: Path, *, place: bool) -> dict[str, Callable[[], object]]:
-    """What each stage does, by its name, in their order."""
+    """The function of each stage by its name, in the order of the stages."""
     shape = stages.Shape()
     base, wide, answers, narrow = (work / name for name in ("base", "wide", "answers", "narrow"))
     steps: dict[str, Callable[[], object]] = {
@@ -53,10 +52,16 @@ STAGES = tuple(_steps(Path(), Path(), place=False))
 
 
 def make(data: Path, work: Path, *, until: str = STAGES[-1], place: bool = True) -> None:
-    """Run every stage up to ``until`` that has not been run.
+    """Run every stage up to ``until`` whose folder does not exist.
+
+    Args:
+        data: the folder of the public sets.
+        work: the folder that holds one folder per stage.
+        until: the name of the last stage to run.
+        place: whether the last stage replaces the bundle that ships.
 
     Raises:
-        ValueError: a stage is there that was made from one that is not.
+        ValueError: the folder of a stage exists, but not that of the stage before it.
     """
     work.mkdir(parents=True, exist_ok=True)
     steps = _steps(data, work, place=place)
@@ -81,11 +86,20 @@ def main() -> int:
     """Parse the command line and make the bundle."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     add = parser.add_argument
-    add("--data", type=Path, required=True, help="folder of the public sets (README.md)")
-    add("--work", type=Path, default=Path("build/sentiment"), help="folder of the stages")
+    add("--data", type=Path, required=True, help="folder of the public sets (see README.md)")
+    add(
+        "--work",
+        type=Path,
+        default=Path("build/sentiment"),
+        help="folder that holds the stages",
+    )
     add("--until", choices=STAGES, default=STAGES[-1], help="stop after this stage")
-    add("--threads", type=int, help="of torch; default: its own choice")
-    add("--keep", action="store_true", help="leave the placed bundle and README.md as they are")
+    add("--threads", type=int, help="threads of torch (default: its own choice)")
+    add(
+        "--keep",
+        action="store_true",
+        help="replace neither the bundle that ships nor README.md",
+    )
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)

@@ -1,7 +1,7 @@
 """Cut the feed-forward layers to their most important neurons.
 
-Importance of a neuron: the mean over tokens of |activation x gradient|, the first-order estimate of
-how much the loss changes without it (arXiv 1905.10650 does the same to heads).
+The importance of a neuron is the sum over tokens of |activation x gradient|, the first-order
+estimate of how much the loss changes without it (arXiv 1905.10650 does the same to heads).
 """
 
 from __future__ import annotations
@@ -15,9 +15,14 @@ Loss = torch.Tensor
 
 
 def importance(model: Any, losses: Iterable[Loss]) -> list[torch.Tensor]:
-    """Importance of each feed-forward neuron, one vector a layer.
+    """The importance of each feed-forward neuron.
 
-    ``losses`` yields one loss a batch, computed with ``model`` as it is asked for.
+    Args:
+        model: the BERT classifier.
+        losses: the loss of each batch; it is computed with ``model`` when it is asked for.
+
+    Returns:
+        One vector per layer, *shape* ``(intermediate_size,)``.
     """
     layers = model.bert.encoder.layer
     scores = [torch.zeros(model.config.intermediate_size) for _ in layers]
@@ -36,8 +41,8 @@ def importance(model: Any, losses: Iterable[Loss]) -> list[torch.Tensor]:
             loss.backward()  # type: ignore[no-untyped-call]
             for index, output in seen.items():
                 gradient: Any = output.grad
-                product = (output.detach().float() * gradient.float()).abs()
-                scores[index] += product.flatten(0, -2).sum(dim=0)
+                effect = (output.detach().float() * gradient.float()).abs()
+                scores[index] += effect.flatten(0, -2).sum(dim=0)
             model.zero_grad()
     finally:
         for handle in handles:
@@ -49,7 +54,7 @@ def narrow(model: Any, scores: list[torch.Tensor], width: int) -> None:
     """Keep the ``width`` most important neurons of each layer, in their order. Changes ``model``.
 
     Raises:
-        ValueError: ``width`` is not from 1 to the present one.
+        ValueError: ``width`` is below 1 or above the present width.
     """
     if not 1 <= width <= model.config.intermediate_size:
         raise ValueError(f"width is {width}; expected 1 to {model.config.intermediate_size}")

@@ -1,6 +1,7 @@
-"""Teach the students: what the teachers answer, what each learns, their mean, its temperature.
+"""Teach the students: the teachers' answers, the students, the mean of their weights.
 
-As in `stages`, each stage writes one folder, which appears when the stage is complete.
+As in :mod:`leanbert_training.stages`, each stage writes one folder, which appears when the stage is
+complete.
 """
 
 from __future__ import annotations
@@ -16,35 +17,56 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from calibrating import divergence, fit_temperature, fold_temperature, softmax
-from data import UNLABELLED, Row, Target, held_back, split_rows, transfer_rows
-from evaluate import accuracy, calibration_error
-from narrowing import importance, narrow
-from stages import HELD_SHARE, SEED, Shape, load_network, new_stage, rows_of, save_network
-from training import Floats, Settings, TwoHeads, answers, encode, soft_cross_entropy, train
+from leanbert_bench.metrics import accuracy, calibration_error
+from leanbert_training.calibrating import divergence, fit_temperature, fold_temperature, softmax
+from leanbert_training.data import Target
+from leanbert_training.narrowing import importance, narrow
+from leanbert_training.rows import UNLABELLED, Row, held_back, split_rows, transfer_rows
+from leanbert_training.stages import (
+    HELD_SHARE,
+    SEED,
+    Shape,
+    load_network,
+    new_stage,
+    rows_of,
+    save_network,
+)
+from leanbert_training.training import (
+    Floats,
+    Settings,
+    TwoHeads,
+    encode,
+    predict_logits,
+    soft_cross_entropy,
+    train,
+)
 
 STUDENT = Settings(epochs=4, learning_rate=1e-4, layer_decay=0.95, swaps=0.6)
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """What one of the students learns beside the labels."""
+    """What one of the students learns besides the labels."""
 
     transfer: int
-    """Unlabelled texts, learnt from the teachers' answers alone."""
+    """How many unlabelled texts it learns from, by the teachers' answers alone."""
     both_heads: bool
-    """Both heads learn what the teachers' heads answer, and the first what their second ones say
-    of formal text; else the first learns from the first, and the second from FinBERT alone."""
+    """Whether the teachers' second heads teach, too.
+
+    If so, each head learns from the same head of the teachers, except that the first learns formal
+    text from their second. If not, the first learns from their first, the second from FinBERT.
+    """
     settings: Settings = STUDENT
 
 
 LESSONS = (Lesson(15000, both_heads=False), Lesson(25000, both_heads=True))
-"""One student each; what ships is the mean of their weights."""
+"""The lesson of each student. The mean of their weights is what ships."""
 IMPORTANCE_ROWS = 800
+"""How many rows the importance of neurons is measured on."""
 SOFTENING = 1.5
-"""Temperature of the teachers' answers: on rows that they were trained on they are too sure."""
+"""The temperature of the teachers' answers: they are too sure of rows that they learnt from."""
 TEACHERS_SHARE = 0.5
-"""Of the teachers' answers in a labelled row's target; an unlabelled row has nothing else."""
+"""Share of the teachers' answers in the target of a labelled row. Of an unlabelled row it is 1."""
 
 
 def _losses(network: TwoHeads, tokenizer: Any, rows: list[Row], size: int) -> Iterator[Any]:
@@ -56,25 +78,30 @@ def _losses(network: TwoHeads, tokenizer: Any, rows: list[Row], size: int) -> It
         yield soft_cross_entropy(logits, torch.tensor([row.target for row in batch])).mean()
 
 
-def _told(network: TwoHeads, tokenizer: Any, texts: Sequence[str]) -> Floats:
-    """Softened distributions of both heads, ``(texts, heads, labels)``."""
-    logits = answers(network, tokenizer, texts).astype(np.float64)
+def _softened(network: TwoHeads, tokenizer: Any, texts: Sequence[str]) -> Floats:
+    """The softened probabilities of both heads, *shape* ``(texts, heads, labels)``."""
+    logits = predict_logits(network, tokenizer, texts).astype(np.float64)
     found: Floats = softmax(logits / SOFTENING).astype(np.float32)
     return found
 
 
 def make_answers(data: Path, folder: Path, teachers: Sequence[Path]) -> None:
-    """What the teachers say of every labelled row and of all unlabelled texts of the lessons.
+    """Let the teachers answer every labelled row and all unlabelled texts of the lessons.
 
-    ``rows.jsonl``: the texts and where each is from; ``answers.npy``: the mean of the teachers'
-    softened distributions, ``(texts, heads, labels)``.
+    The folder holds ``rows.jsonl``, the rows, and ``answers.npy``, the mean of the teachers'
+    softened probabilities, *shape* ``(rows, heads, labels)``.
+
+    Args:
+        data: the folder of the public sets.
+        folder: the folder to write.
+        teachers: the folder of each teacher.
     """
     rows = [row for part in rows_of(data) for row in part]
-    texts: dict[str, Row] = {}  # the lessons share most of theirs
+    texts: dict[str, Row] = {}  # the lessons share most of their texts
     for lesson in LESSONS:
         texts |= {row.text: row for row in transfer_rows(data, lesson.transfer, SEED)}
     rows += texts.values()
-    found = [_told(*load_network(teacher), [row.text for row in rows]) for teacher in teachers]
+    found = [_softened(*load_network(teacher), [row.text for row in rows]) for teacher in teachers]
     with new_stage(folder) as partial:
         np.save(partial / "answers.npy", np.mean(found, axis=0))
         with (partial / "rows.jsonl").open("w", encoding="utf-8") as file:
@@ -82,27 +109,28 @@ def make_answers(data: Path, folder: Path, teachers: Sequence[Path]) -> None:
                 file.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
 
 
-def _row(told: dict[str, Any]) -> Row:
-    finbert = told["finbert"]
-    return Row(told["text"], tuple(told["target"]), finbert and tuple(finbert), told["kind"])
+def _row(saved: dict[str, Any]) -> Row:
+    finbert = saved["finbert"]
+    return Row(saved["text"], tuple(saved["target"]), finbert and tuple(finbert), saved["kind"])
 
 
-def _rows_told(folder: Path) -> tuple[list[Row], Floats]:
-    """What :func:`make_answers` left in ``folder``."""
+def _read_answers(folder: Path) -> tuple[list[Row], Floats]:
+    """The rows and the teachers' answers that :func:`make_answers` wrote into ``folder``."""
     with (folder / "rows.jsonl").open(encoding="utf-8") as file:
         rows = [_row(json.loads(line)) for line in file]
     return rows, np.load(folder / "answers.npy")
 
 
 def taught(
-    rows: Sequence[Row], told: Floats, *, both_heads: bool, share: float = TEACHERS_SHARE
+    rows: Sequence[Row], answers: Floats, *, both_heads: bool, share: float = TEACHERS_SHARE
 ) -> list[Row]:
-    """``rows`` with the teachers' answers mixed into the targets, ``share`` of each.
+    """The ``rows`` with the teachers' answers mixed into their targets.
 
-    An unlabelled row learns the answers alone. ``both_heads``: see :class:`Lesson`; the teachers'
-    second heads know better what FinBERT says (README.md).
-
-    *Shape:* ``told`` ``(rows, heads, labels)``.
+    Args:
+        rows: labelled and unlabelled rows.
+        answers: the teachers' probabilities, *shape* ``(rows, heads, labels)``.
+        both_heads: as in :class:`Lesson`. The second heads know better how FinBERT answers.
+        share: the share of the answers in a labelled row's target.
     """
 
     def mixed(own: Target | None, theirs: Sequence[float]) -> Target:
@@ -111,7 +139,7 @@ def taught(
         return (row[0], row[1], row[2])
 
     found = []
-    for row, (first, second) in zip(rows, told.tolist(), strict=True):
+    for row, (first, second) in zip(rows, answers.tolist(), strict=True):
         formal = both_heads and row.kind in ("finbert", "sentence")
         label = None if row.kind in UNLABELLED else row.target
         found.append(
@@ -125,9 +153,9 @@ def taught(
 
 
 def make_narrow(wide: Path, answers_folder: Path, folder: Path, shape: Shape) -> None:
-    """``wide`` with fewer neurons: where each student starts, so that they can be averaged."""
+    """Cut ``wide`` to fewer neurons. All students start there, so that they can be averaged."""
     network, tokenizer = load_network(wide)
-    rows, _ = _rows_told(answers_folder)
+    rows, _ = _read_answers(answers_folder)
     learnt, _ = split_rows([row for row in rows if row.kind not in UNLABELLED], HELD_SHARE)
     sample = random.Random(SEED).sample(learnt, min(len(learnt), IMPORTANCE_ROWS))
     losses = _losses(network, tokenizer, sample, STUDENT.batch_size)
@@ -143,13 +171,20 @@ def make_student(
     folder: Path,
     lesson: Lesson,
 ) -> None:
-    """``start`` trained on the labels and on the teachers' answers.
+    """Train the network in ``start`` on the labels and on the teachers' answers.
+
+    Args:
+        data: the folder of the public sets.
+        start: the folder of :func:`make_narrow`.
+        answers_folder: the folder of :func:`make_answers`.
+        folder: the folder to write.
+        lesson: what this student learns.
 
     Raises:
-        ValueError: the teachers were not asked about all unlabelled texts of the lesson.
+        ValueError: the teachers' answers lack an unlabelled text of the lesson.
     """
     network, tokenizer = load_network(start)
-    rows, told = _rows_told(answers_folder)
+    rows, answers = _read_answers(answers_folder)
     held = held_back(rows, HELD_SHARE)
     texts = {row.text for row in transfer_rows(data, lesson.transfer, SEED)}
     if missing := len(texts - {row.text for row in rows}):
@@ -160,7 +195,7 @@ def make_student(
         if (row.text in texts if row.kind in UNLABELLED else not held[i])
     ]
     state = folder.with_suffix(".resume.pt")
-    targets = taught([rows[i] for i in kept], told[kept], both_heads=lesson.both_heads)
+    targets = taught([rows[i] for i in kept], answers[kept], both_heads=lesson.both_heads)
     train(network, tokenizer, targets, lesson.settings, state)
     with new_stage(folder) as partial:
         save_network(network, start, partial)
@@ -168,7 +203,7 @@ def make_student(
 
 
 def mean_of_weights(networks: Sequence[TwoHeads]) -> TwoHeads:
-    """The first network with the mean of all weights (arXiv 2203.05482). Changes it."""
+    """Set the weights of the first network to the mean of all networks' (arXiv 2203.05482)."""
     states = [network.state_dict() for network in networks]
     mean = {
         name: torch.stack([state[name] for state in states]).mean(dim=0)
@@ -181,32 +216,40 @@ def mean_of_weights(networks: Sequence[TwoHeads]) -> TwoHeads:
 
 
 def calibrate(answers_folder: Path, students: Sequence[Path], folder: Path) -> dict[str, Any]:
-    """The mean of the students, its temperature folded in; returns what the held-back rows say."""
-    rows, told = _rows_told(answers_folder)
+    """Write the mean of the students, with its temperature folded into the weights.
+
+    Args:
+        answers_folder: the folder of :func:`make_answers`.
+        students: the folder of each student.
+        folder: the folder to write, a Hugging Face checkpoint with ``calibration.json``.
+
+    Returns:
+        What was measured on the rows held back: the content of ``calibration.json``.
+    """
+    rows, answers = _read_answers(answers_folder)
     is_held = held_back(rows, HELD_SHARE)
     held = [row for row, one in zip(rows, is_held, strict=True) if one]
-    texts, teachers = [row.text for row in held], told[is_held][:, 0]
+    texts, teachers = [row.text for row in held], answers[is_held][:, 0]
     labels = np.array([row.label for row in held], dtype=np.int64)
     tweets = np.array([row.kind == "tweet" for row in held])
     loaded = [load_network(student) for student in students]
     tokenizer = loaded[0][1]
 
     def found(logits: npt.NDArray[Any]) -> dict[str, float]:
-        answer = logits.argmax(axis=1)
         return {
-            "accuracy_tweets": accuracy(answer[tweets], labels[tweets]),
-            "agreement_finbert": accuracy(answer[~tweets], labels[~tweets]),
+            "accuracy_tweets": accuracy(logits[tweets], labels[tweets]),
+            "agreement_finbert": accuracy(logits[~tweets], labels[~tweets]),
             "divergence_from_teachers": divergence(teachers, softmax(logits)),
         }
 
-    told_of: dict[str, Any] = {"teachers": found(np.log(teachers))}
+    measured: dict[str, Any] = {"teachers": found(np.log(teachers))}
     for student, (network, _) in zip(students, loaded, strict=True):
-        told_of[student.name] = found(answers(network, tokenizer, texts)[:, 0])
+        measured[student.name] = found(predict_logits(network, tokenizer, texts)[:, 0])
     network = mean_of_weights([network for network, _ in loaded])
-    logits = answers(network, tokenizer, texts)[:, 0].astype(np.float64)
+    logits = predict_logits(network, tokenizer, texts)[:, 0].astype(np.float64)
     temperature = fit_temperature(logits[tweets], labels[tweets])
     before, after = (softmax(logits[tweets] / t) for t in (1.0, temperature))
-    told_of |= {
+    measured |= {
         "mean of the weights": found(logits),
         "temperature": temperature,
         "rows": int(tweets.sum()),
@@ -217,5 +260,5 @@ def calibrate(answers_folder: Path, students: Sequence[Path], folder: Path) -> d
     with new_stage(folder) as partial:
         save_network(network, students[0], partial, both_heads=False)
         with (partial / "calibration.json").open("w", encoding="utf-8") as file:
-            json.dump(told_of, file, indent=1)
-    return told_of
+            json.dump(measured, file, indent=1)
+    return measured

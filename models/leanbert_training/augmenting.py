@@ -1,4 +1,4 @@
-"""Change training texts in ways that must not change their label: links, tickers, names.
+"""Change the links, tickers and names of training texts, none of which may change their label.
 
 Trained on the changed texts, the model cannot learn that a company is good or bad news in itself.
 """
@@ -12,8 +12,9 @@ from collections.abc import Sequence
 _LINK = re.compile(r"\s*https?://\S+")
 _CASHTAG = re.compile(r"\$[A-Z]{1,5}\b")
 KEEP_LINKS = 0.25
+"""Share of the batches whose texts keep their links."""
 SWAPS = 0.4
-"""Share of the texts whose cashtags are swapped, and of those whose names are."""
+"""Share of the texts whose cashtags are swapped; the same share has its names swapped."""
 
 _NAMES_JOINED = (
     "Apple|Amazon|Tesla|Microsoft|Boeing|Netflix|Facebook|Google|Alphabet|Nvidia|Intel|Disney|"
@@ -28,7 +29,7 @@ _NAMES_JOINED = (
     "Samsung|Sony|Nokia|Ericsson|Siemens|Volkswagen|BMW"
 )
 NAMES = tuple(_NAMES_JOINED.split("|"))
-"""Well-known companies; ours to list, they need not be complete."""
+"""Well-known companies. The list is our own, and it need not be complete."""
 
 _NAME = re.compile(
     r"\b(?:" + "|".join(re.escape(n) for n in sorted(NAMES, key=len, reverse=True)) + r")\b"
@@ -41,18 +42,18 @@ def cashtags(texts: Sequence[str]) -> list[str]:
 
 
 def without_links(text: str) -> str:
-    """``text`` less its web addresses."""
+    """``text`` without its web addresses, or ``text`` itself if nothing else is in it."""
     return _LINK.sub("", text).strip() or text
 
 
 def swap_names(text: str, rng: random.Random) -> str:
-    """Each known company's name replaced by another's, the same one throughout the text."""
+    """Replace the name of each known company by another one, the same throughout the text."""
     chosen: dict[str, str] = {}
     return _NAME.sub(lambda m: chosen.setdefault(m[0], rng.choice(NAMES)), text)
 
 
 def swap_tickers(text: str, tags: Sequence[str], rng: random.Random) -> str:
-    """Each cashtag replaced by another of ``tags``, the same one throughout the text."""
+    """Replace each cashtag by one of ``tags``, the same throughout the text."""
     chosen: dict[str, str] = {}
     return _CASHTAG.sub(lambda m: chosen.setdefault(m[0], rng.choice(tags)), text)
 
@@ -60,7 +61,15 @@ def swap_tickers(text: str, tags: Sequence[str], rng: random.Random) -> str:
 def augment(
     text: str, tags: Sequence[str], rng: random.Random, *, links: bool, swaps: float = SWAPS
 ) -> str:
-    """One random variant of ``text``, with its links or without them."""
+    """One random variant of ``text``.
+
+    Args:
+        text: the text.
+        tags: the cashtags to choose from.
+        rng: the only source of chance.
+        links: whether the text keeps its links.
+        swaps: the probability that cashtags are swapped, and that names are.
+    """
     if not links:
         text = without_links(text)
     if tags and rng.random() < swaps:

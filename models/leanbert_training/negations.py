@@ -1,7 +1,7 @@
-"""Sentences of our own writing whose sentiment hangs on a negation; for measuring only.
+"""Sentences of our own writing whose sentiment depends on a negation, for measuring only.
 
-None of them is trained on; templates.py has other sentences, with some of the same constructions
-("no longer", "did not").
+The model is trained on none of them. The patterns of :mod:`leanbert_training.templates` share some
+of the constructions ("no longer", "did not"), but no sentence.
 """
 
 from __future__ import annotations

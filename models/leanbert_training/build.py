@@ -1,7 +1,7 @@
-"""From the fp32 checkpoint to the embedded bundle: the last stage of make.py.
+"""Turn the fp32 checkpoint into the embedded bundle: the last stage.
 
-Exports the int8 bundle, measures it and PyTorch in fp32 on the evaluation sets, writes the
-measurements into the bundle's manifest and this folder's README.md, and puts the bundle where
+It exports the int8 bundle, measures it and PyTorch in fp32 on the evaluation sets, writes the
+measurements into the bundle's manifest and into this folder's README.md, and puts the bundle where
 ``pipeline("text-classification")`` finds it.
 """
 
@@ -13,24 +13,25 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import robustness
-from card import make_card, results_table
-from data import load_sets
-from evaluate import INT8, bundle_predictor, evaluate, table, write_json
 from leanbert.bundle import MANIFEST, Bundle
 from leanbert.files import whole_file
-from leanbert_bench.report import replace_section
+from leanbert_bench.sections import replace_section
 from leanbert_export.exporting import export
 from leanbert_export.writing import amend_manifest, new_directory, write_manifest
 from leanbert_models import default_model
+from leanbert_training import robustness
+from leanbert_training.card import make_card, results_table
+from leanbert_training.data import load_sets
+from leanbert_training.evaluate import INT8, bundle_predictor, evaluate, table, write_json
 
 MAX_BYTES = 10_000_000
+"""The largest bundle that is shipped."""
 _CALIBRATION_TEXTS = 3000
 _PAGE = Path(__file__).with_name("README.md")
 
 
 def sizes(folder: Path) -> dict[str, int]:
-    """Bytes of a bundle: the whole, then by part."""
+    """Sizes in bytes of the bundle in ``folder``: the whole first, then its parts."""
     found = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
     tokenizer = sum(size for name, size in found.items() if "token" in name)
     weights, graph = found["model.onnx.data"], found["model.onnx"]
@@ -44,7 +45,11 @@ def sizes(folder: Path) -> dict[str, int]:
 
 
 def reseal(folder: Path, evidence: list[dict[str, Any]], card: dict[str, str]) -> None:
-    """Write tokenizer.json without its white space, and the manifest with what was measured."""
+    """Remove the white space of tokenizer.json, and write evidence and card into the manifest.
+
+    Raises:
+        BundleError: the bundle does not pass its own checks as it stands.
+    """
     amend_manifest(folder, evidence=evidence, card=card)  # checks the bundle first
     tokenizer = folder / "tokenizer.json"
     content = json.loads(tokenizer.read_text(encoding="utf-8"))
@@ -59,8 +64,13 @@ def reseal(folder: Path, evidence: list[dict[str, Any]], card: dict[str, str]) -
 def build(data: Path, checkpoint: Path, work: Path, *, place: bool = True) -> None:
     """Export, measure, and place the bundle.
 
-    ``work`` appears complete: ``int8``, ``evaluation.json``, ``robustness.json``; a bundle
-    exported before a stop is not made again.
+    Args:
+        data: the folder of the public sets.
+        checkpoint: the folder of the fp32 checkpoint.
+        work: the folder to make, which appears when it is complete: the bundle ``int8``,
+            ``evaluation.json`` and ``robustness.json``. A bundle that an interrupted run exported
+            is not exported again.
+        place: whether to replace the bundle that ships, and the tables of README.md.
 
     Raises:
         ValueError: the bundle is larger than :data:`MAX_BYTES`.
@@ -80,9 +90,9 @@ def build(data: Path, checkpoint: Path, work: Path, *, place: bool = True) -> No
     write_json(partial / "robustness.json", robust)
     found = json.loads((checkpoint / "calibration.json").read_text(encoding="utf-8"))
     made = Bundle.open(int8).manifest
-    for _ in range(2):  # the card tells the size of the manifest that it stands in
-        told = make_card(rows, robust, found, sizes(int8), _CALIBRATION_TEXTS)
-        card = {**(made.card if made else {}), **told}
+    for _ in range(2):  # the card gives the size of the manifest that it is part of
+        measured = make_card(rows, robust, found, sizes(int8), _CALIBRATION_TEXTS)
+        card = {**(made.card if made else {}), **measured}
         reseal(int8, rows, card)
     if (size := sizes(int8)["bundle"]) > MAX_BYTES:
         raise ValueError(f"the bundle has {size} bytes; expected at most {MAX_BYTES}")

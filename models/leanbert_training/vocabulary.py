@@ -1,8 +1,8 @@
 """Cut a WordPiece vocabulary down to the pieces that finance and news text use.
 
-Half of all-MiniLM-L6-v2 is its table of 30,522 word embeddings. WordPiece takes the longest piece
-that fits, so a text whose pieces are all kept is cut as before, and any other word falls into
-shorter pieces: down to single characters, which are kept for every script the model reads.
+The 30,522 word embeddings are half of all-MiniLM-L6-v2. WordPiece takes the longest piece that
+fits, so a text whose pieces are all kept is tokenized as before. Any other word becomes shorter
+pieces, in the end single characters, which are kept for every script that the model reads.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _ZIPF = 0.03
 
 
 def count_pieces(tokenizer: Tokenizer, texts: Sequence[str]) -> Counter[str]:
-    """How often ``tokenizer`` uses each piece in ``texts``, links left out (they are noise)."""
+    """Count how often ``tokenizer`` uses each piece in ``texts``. Links are noise and left out."""
     counts: Counter[str] = Counter()
     for start in range(0, len(texts), 1000):
         part = [_LINK.sub("", text) for text in texts[start : start + 1000]]
@@ -44,7 +44,7 @@ def count_pieces(tokenizer: Tokenizer, texts: Sequence[str]) -> Counter[str]:
 
 
 def is_floor(piece: str) -> bool:
-    """Whether ``piece`` is kept whatever the texts hold: special, or one readable character."""
+    """Whether ``piece`` is always kept: a special token, or a single character that can be read."""
     if piece in SPECIAL:
         return True
     character = piece.removeprefix(_PREFIX)
@@ -60,16 +60,16 @@ def choose_pieces(
     """The ``size`` pieces to keep, in the order of ``vocabulary``.
 
     Args:
-        vocabulary: every piece with its id.
-        counts: a weight and the counted pieces, for each kind of text; a kind's counts are made
-            shares first, so that a large corpus does not drown a small one.
-        size: how many pieces remain; those of :func:`is_floor` are among them.
+        vocabulary: the id of every piece.
+        counts: for each kind of text its weight and the counted pieces. Counts become shares
+            of their kind, so that a large corpus does not outweigh a small one.
+        size: how many pieces remain. Those of :func:`is_floor` are always among them.
 
-    BERT's whole words stand in the order of their frequency in books and Wikipedia: their place is
-    a weak prior, so that common English is kept where the finance texts happen to lack it.
+    The whole words of BERT's vocabulary are in the order of their frequency in books and Wikipedia.
+    This order is a weak prior: it keeps common English words that the finance texts lack.
 
     Raises:
-        ValueError: ``size`` is below the floor or above what can be kept.
+        ValueError: ``size`` is smaller than the floor, or larger than what can be kept.
     """
     floor = {piece for piece in vocabulary if is_floor(piece)}
     longer = [p for p in vocabulary if len(p.removeprefix(_PREFIX)) > 1 and p not in floor]
@@ -90,7 +90,7 @@ def choose_pieces(
 
 
 def prune_tokenizer(content: dict[str, Any], pieces: Sequence[str]) -> dict[str, Any]:
-    """``tokenizer.json`` with ``pieces`` alone, numbered from 0; truncation and padding left out.
+    """``tokenizer.json`` with ``pieces`` alone, numbered from 0, without truncation and padding.
 
     Raises:
         ValueError: the file is not a WordPiece tokenizer, or a piece is not in it.
@@ -107,14 +107,14 @@ def prune_tokenizer(content: dict[str, Any], pieces: Sequence[str]) -> dict[str,
         token["id"] = ids[token["content"]]
     for token in pruned["post_processor"].get("special_tokens", {}).values():
         token["ids"] = [ids[name] for name in token["tokens"]]
-    for name in ("cls", "sep"):  # BertProcessing's form; TemplateProcessing has the one above
+    for name in ("cls", "sep"):  # for BertProcessing; the loop above is for TemplateProcessing
         if isinstance(pair := pruned["post_processor"].get(name), list):
             pair[1] = ids[pair[0]]
     return pruned
 
 
 def prune_checkpoint(model: Any, old: Mapping[str, int], pieces: Sequence[str]) -> None:
-    """Keep the word embeddings of ``pieces`` alone, in their order. Changes ``model``."""
+    """Keep only the word embeddings of ``pieces``, in their order. Changes ``model``."""
     table = model.get_input_embeddings()
     rows = torch.tensor([old[piece] for piece in pieces])
     small = torch.nn.Embedding(len(pieces), table.embedding_dim, padding_idx=pieces.index("[PAD]"))
@@ -125,7 +125,7 @@ def prune_checkpoint(model: Any, old: Mapping[str, int], pieces: Sequence[str]) 
 
 
 def write_tokenizer(folder: Path, content: dict[str, Any]) -> None:
-    """Write ``tokenizer.json`` and the settings that transformers asks for."""
+    """Write ``tokenizer.json`` and the two files of settings that transformers reads."""
     folder.mkdir(parents=True, exist_ok=True)
     special = dict(zip(("pad", "unk", "cls", "sep", "mask"), SPECIAL, strict=True))
     names = {f"{key}_token": token for key, token in special.items()}

@@ -1,0 +1,38 @@
+"""The card of the bundle that ships."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from leanbert.bundle import Bundle
+from leanbert_models import default_model
+from leanbert_training import card, distilling
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_placed_card_is_complete() -> None:
+    manifest = Bundle.open(default_model()).manifest
+    assert manifest is not None
+    placed = manifest.card
+    for name in ("model", "licence", "base", "data", "not trained on", "size", "quality"):
+        assert placed[name]
+    for name in ("int8 - fp32", "temperature", "robustness", "bad at", "larger", "accuracy gate"):
+        assert placed[name]
+    assert placed["larger"] == card.LARGER
+    assert str(max(lesson.transfer for lesson in distilling.LESSONS)) in placed["teachers"]
+    assert {row["dataset"] for row in manifest.evidence} == set(card.NAMES)
+    for row in manifest.evidence:
+        assert f"{row['int8']['accuracy']:.2%}" in placed["quality"]
+        assert f"ECE {row['int8']['ece']:.3f}" in placed["quality"]
+        assert row["agreement"] >= 0.99
+        worse = row["pytorch"]["accuracy"] - row["int8"]["accuracy"]
+        assert abs(worse) <= 0.003
+
+
+def test_the_placed_card_names_the_page_that_describes_the_recipe() -> None:
+    manifest = Bundle.open(default_model()).manifest
+    assert manifest is not None
+    page = manifest.card["seed"].partition("(")[2].rstrip(")")
+    assert page == "models/leanbert_training/README.md"
+    assert (ROOT / page).is_file()
