@@ -27,7 +27,7 @@ from leanbert_export.checkpoint.heads import HEADS, TASK_NAMES
 if TYPE_CHECKING:
     from leanbert_export.exporting import Report
 
-_PRODUCTS = ("MatMulIntegerToFloat", "DynamicQuantizeMatMul", "MatMul")
+_MATMULS = ("MatMulIntegerToFloat", "DynamicQuantizeMatMul", "MatMul")
 _NEEDS = ("torch", "transformers", "optimum", "onnx", "onnx_ir", "safetensors")
 
 
@@ -72,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="POINTS",
         help="percentage points of accuracy (without labels: of agreement with PyTorch fp32) that "
-        "int8 may lose; the most sensitive products go back to fp32 until it holds (default: 1 "
+        "int8 may lose; the most sensitive matmuls go back to fp32 until it holds (default: 1 "
         "with --calibration, else only measured)",
     )
     parser.add_argument(
@@ -134,7 +134,7 @@ def _card(report: Report) -> str:
     final, agrees = report.final, HEADS[report.checkpoint.task].agrees
     fused = ", ".join(
         f"{report.operators[name]} {name}"
-        for name in ("MultiHeadAttention", "LayerNormalization", *_PRODUCTS)
+        for name in ("MultiHeadAttention", "LayerNormalization", *_MATMULS)
         if name in report.operators
     )
     lines = [

@@ -20,18 +20,18 @@ from leanbert_export.graph.operators import FINAL_OPSET
 from leanbert_export.graph.rewriting import rewrite
 from leanbert_export.graph.saving import save_with_weights
 from leanbert_export.graph.tracing import export_fp32
-from leanbert_export.int8.calibration import watch
-from leanbert_export.int8.matmuls import find_products
+from leanbert_export.int8.calibration import record_inputs
+from leanbert_export.int8.matmuls import find_matmuls
 from leanbert_export.int8.quantization import (
-    check_products,
+    check_matmuls,
     is_classifier,
-    quantize,
+    quantize_graph,
 )
-from leanbert_export.int8.weights import Plan, make_plan
-from leanbert_export.layout.sealing import seal_with_table
+from leanbert_export.int8.weights import QuantizedMatmul, quantize_matmuls
+from leanbert_export.layout.sealing import seal_with_layout
 from leanbert_export.proof.comparison import Agreement, check_values, compare, make_golden
 from leanbert_export.proof.examples import Examples, read_examples
-from leanbert_export.proof.gate import Gate, GateReport, pass_gate, rank_products
+from leanbert_export.proof.gate import Gate, GateReport, pass_gate, rank_matmuls
 from leanbert_export.proof.predictions import Answers
 from leanbert_export.proof.reference import TorchReference
 from leanbert_export.recipe import RECIPES, Int8Settings
@@ -79,19 +79,19 @@ class _Graphs:
 
     fused: Path
     folder: Path
-    plans: dict[str, Plan]
+    plans: dict[str, QuantizedMatmul]
     settings: Int8Settings
 
     def write(self, names: frozenset[str] | set[str]) -> Bundle:
-        """The bundle with the named products in int8 and every other in fp32."""
+        """The bundle with the named matmuls in int8 and every other in fp32."""
         model = rewrite(self.fused)
         if names:
-            quantize(model, {name: self.plans[name] for name in names}, self.settings)
+            quantize_graph(model, {name: self.plans[name] for name in names}, self.settings)
         _replace_graph(self.folder, model)
         return Bundle.open(self.folder)
 
     def without(self, names: frozenset[str]) -> Bundle:
-        """The bundle with the named products in fp32 and every other in int8."""
+        """The bundle with the named matmuls in fp32 and every other in int8."""
         return self.write(set(self.plans) - names)
 
 
@@ -201,7 +201,7 @@ def export(
             )
             content["card"] = card
             card["fused"] = fused
-            card["native engine"] = seal_with_table(folder, content)
+            card["native engine"] = seal_with_layout(folder, content)
             writing.write_manifest(folder, content)
             bundle_bytes = Bundle.open(folder).size
     return Report(
@@ -287,11 +287,13 @@ def _quantize(
     on_step(STEPS[4])
     fused = work / "fused.onnx"
     model = rewrite(fused)
-    products = [product for product in find_products(model.graph) if not is_classifier(product)]
-    check_products(len(products), model.graph)
-    samples = watch(model, Tokenizer.of(bundle), watched, work) if settings.per_token else {}
+    matmuls = [matmul for matmul in find_matmuls(model.graph) if not is_classifier(matmul)]
+    check_matmuls(len(matmuls), model.graph)
+    samples = (
+        record_inputs(model, Tokenizer.of(bundle), watched, work) if settings.per_token else {}
+    )
     on_step(STEPS[5])
-    plans = make_plan(products, samples, settings, lambda name: on_step(f"{STEPS[5]} {name}"))
+    plans = quantize_matmuls(matmuls, samples, settings, lambda name: on_step(f"{STEPS[5]} {name}"))
     del samples, model
     graphs = _Graphs(fused, bundle.path, plans, settings)
     on_step(STEPS[6])
@@ -299,11 +301,11 @@ def _quantize(
     gate = Gate(bundle, reference, held)
 
     def rank() -> list[str]:
-        return rank_products(
+        return rank_matmuls(
             names,
             lambda name: graphs.write(set() if name is None else {name}),
             watched,
-            lambda name: on_step(f"ranking the products: {name}"),
+            lambda name: on_step(f"ranking the matmuls: {name}"),
         )
 
     report = pass_gate(
@@ -314,7 +316,7 @@ def _quantize(
         "calibration_rows": len(calibrating.texts),
         "products": {
             name: "fp32"
-            if name in report.fp32_products
+            if name in report.fp32_matmuls
             else plan.summary()
             if settings.per_token
             else "int8"
@@ -335,9 +337,9 @@ def gate_line(gate: GateReport) -> str:
         return f"not set; {told}"
     verdict = "passed" if gate.passed else "FAILED, written with --force"
     line = f"{verdict}: at most {gate.max_drop:g} points may be lost; {told}"
-    if gate.fp32_products:
+    if gate.fp32_matmuls:
         line += (
-            f"; {len(gate.fp32_products)} products in fp32 for it, which cost "
+            f"; {len(gate.fp32_matmuls)} matmuls in fp32 for it, which cost "
             f"{(gate.bytes_after - gate.bytes_before) / 1e6:.1f} MB and "
             f"{gate.slowdown - 1:+.0%} time"
         )

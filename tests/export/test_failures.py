@@ -454,8 +454,8 @@ def _raises(error: BaseException) -> Callable[..., Any]:
 
 
 STEPS = (
-    "export_fp32", "fuse", "rewrite", "save_with_weights", "compare", "watch", "make_plan",
-    "quantize", "pass_gate", "make_golden",
+    "export_fp32", "fuse", "rewrite", "save_with_weights", "compare", "record_inputs",
+    "quantize_matmuls", "quantize_graph", "pass_gate", "make_golden",
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ import onnx
 from onnx import numpy_helper
 
 BOOKKEEPING = frozenset({"Expand", "Shape"})
-"""Of zero points: one for all products that can share it, so they belong to no layer."""
+"""Of zero points: one for all matmuls that can share it, so they belong to no layer."""
 
 
 @dataclass
@@ -90,8 +90,8 @@ def recipe_of(bundle: Path) -> dict[str, Any]:
 
 
 @dataclass
-class Int8Product:
-    """One per-token product as it stands in the graph."""
+class Int8Matmul:
+    """One per-token matmul as it stands in the graph."""
 
     levels: npt.NDArray[np.int8]
     scale: npt.NDArray[np.float32]
@@ -108,8 +108,8 @@ class Int8Product:
         return restored if self.smoothing is None else self.smoothing[:, None] * restored
 
 
-def products(graph: Graph) -> list[Int8Product]:
-    """The per-token products in the graph's order."""
+def matmuls(graph: Graph) -> list[Int8Matmul]:
+    """The per-token matmuls in the graph's order."""
     found = []
     for node in graph.of("MatMulIntegerToFloat"):
         rows, weight, row_scale, scale, zero = node.input[:5]
@@ -121,7 +121,7 @@ def products(graph: Graph) -> list[Int8Product]:
         if before is not None and before.op_type == "Mul" and before.input[1] in graph.weights:
             smoothing = graph.weights[before.input[1]]
         found.append(
-            Int8Product(
+            Int8Matmul(
                 graph.weights[weight],
                 graph.weights[scale],
                 graph.weights[zero].item(),

@@ -14,7 +14,7 @@ from leanbert_export.errors import CheckpointError
 __all__ = ["check_labels", "labels_in_order"]
 
 _WITH_LABELS = ("text-classification", "token-classification")
-# The last product of a classification head in transformers' families: BERT, DistilBERT, ALBERT,
+# The last matmul of a classification head in transformers' families: BERT, DistilBERT, ALBERT,
 # DeBERTa and ModernBERT; RoBERTa, ELECTRA and MPNet.
 _HEAD = re.compile(r"(.*\.)?classifier(\.out_proj)?\.weight")  # not DistilBERT's pre_classifier
 _UNNAMED = re.compile(r"LABEL_\d+")

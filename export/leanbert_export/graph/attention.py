@@ -1,9 +1,9 @@
-"""Fuse the attentions that ONNX Runtime's patterns miss.
+"""Fuse the attentions that the patterns of ONNX Runtime's optimizer miss.
 
-``softmax(q @ k.T * scale + mask + bias) @ v``, as transformers' layers are traced: ALBERT's first
-layer, which reads no normalization, and MPNet's, which add a bias by relative position. Only the
-structure is matched: that the scale is the usual one, that the mask is one of padding, is shown by
-the comparison with PyTorch.
+An attention is ``softmax(q @ k.T * scale + mask + bias) @ v``. The optimizer misses ALBERT's first
+layer, which does not read a normalization, and MPNet's layers, which add a bias by relative
+position. Only the structure is matched here. That the mask hides padding and nothing else is shown
+by the comparison with PyTorch.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from leanbert_export.graph.editing import (
 )
 from leanbert_export.graph.operators import ATTENTION, MICROSOFT
 
-# What turns a mask of tokens into one of scores; a window or a direction needs more.
+# These operators turn the mask of tokens into one of scores. A mask of a window or of a direction
+# needs others too.
 _PADDING = frozenset(
     {"Where", "Cast", "Sub", "Mul", "Expand", "Unsqueeze", "Identity", "Not", "Equal"}
 )
@@ -31,7 +32,7 @@ _PADDING = frozenset(
 
 @dataclass(frozen=True)
 class _Found:
-    """One attention; ``query``, ``key`` and ``value`` are *shape* ``(batch, length, width)``."""
+    """One attention. *Shape* of ``query``, ``key`` and ``value``: ``(batch, length, width)``."""
 
     query: ir.Value
     key: ir.Value
@@ -42,7 +43,7 @@ class _Found:
 
 
 def fuse_attentions(model: ir.Model, num_heads: int) -> int:
-    """Replace them in place; returns how many there were."""
+    """Replace each attention by one operator, in place; returns how many were replaced."""
     done = 0
     for node in list(model.graph):
         if node.op_type == "Softmax" and (found := _find(node)) is not None:
@@ -84,7 +85,7 @@ def _only_user(node: ir.Node, op_type: str) -> ir.Node | None:
 
 
 def _terms(value: ir.Value | None) -> tuple[ir.Node | None, float | None, list[ir.Value]]:
-    """The product of queries and keys, what scales it, and what is added to it."""
+    """Find the matmul of queries and keys, its scale, and the terms that are added to it."""
     terms: list[ir.Value] = []
     node = value.producer() if value is not None else None
     while node is not None and node.op_type == "Add":
@@ -106,7 +107,7 @@ def _terms(value: ir.Value | None) -> tuple[ir.Node | None, float | None, list[i
 
 
 def _is_scores(value: ir.Value) -> bool:
-    """Whether it is the product, or a sum or a quotient of it."""
+    """Whether ``value`` is the matmul of queries and keys, scaled and with terms added or not."""
     node = value.producer()
     if node is None:
         return False
@@ -118,9 +119,9 @@ def _is_scores(value: ir.Value) -> bool:
 
 
 def _projection(value: ir.Value | None, perm: list[int]) -> ir.Value | None:
-    """What is cut into heads there, before that."""
+    """The projection that is cut into heads and transposed by ``perm`` to give ``value``."""
     node = value.producer() if value is not None else None
-    if node is not None and node.op_type == "Mul":  # by the root of the scale
+    if node is not None and node.op_type == "Mul":  # each side, by the root of the scale
         node = node.inputs[0].producer() if node.inputs[0] is not None else None
     if node is None or node.op_type != "Transpose":
         return None
@@ -131,12 +132,12 @@ def _projection(value: ir.Value | None, perm: list[int]) -> ir.Value | None:
 
 
 def _is_padding(value: ir.Value) -> bool:
-    """Whether it is made from ``attention_mask`` by nothing but what padding needs."""
+    """Whether ``value`` is computed from ``attention_mask`` as a mask of padding is."""
     if not value.is_graph_input():
         node = value.producer()
         if node is None or node.op_type not in _PADDING:
             return False
-        # Shapes come second (Expand, Unsqueeze), conditions first.
+        # Expand and Unsqueeze have a shape as their second input, which is not followed.
         through = (
             node.inputs if node.op_type in ("Where", "Sub", "Mul", "Equal") else node.inputs[:1]
         )
@@ -146,7 +147,7 @@ def _is_padding(value: ir.Value) -> bool:
 
 
 def _reads_input(value: ir.Value | None, seen: set[int] | None = None) -> bool:
-    """Whether it depends on more of the graph's inputs than their shapes."""
+    """Whether ``value`` depends on the content of the graph's inputs, not only on their shapes."""
     seen = set() if seen is None else seen
     if value is None or id(value) in seen:
         return False
@@ -180,7 +181,8 @@ def _replace(graph: ir.Graph, found: _Found, num_heads: int) -> None:
         parts = [found.query, found.key, found.value]
     wide = found.bias
     expanded = wide.producer() if wide is not None else None
-    if expanded is not None and expanded.op_type == "Expand":  # over the batch: done anyway
+    # The fused operator expands a bias over the batch itself.
+    if expanded is not None and expanded.op_type == "Expand":
         wide = expanded.inputs[0]
     attributes = {"num_heads": num_heads}
     node = ir.node(
@@ -195,7 +197,7 @@ def _replace(graph: ir.Graph, found: _Found, num_heads: int) -> None:
 
 
 def _without_bias(add: ir.Node | None) -> ir.Node | None:
-    """The product behind a sum with a vector."""
+    """The matmul behind a sum with a vector."""
     if add is None or add.op_type != "Add":
         return None
     makers = [v.producer() for v in add.inputs if v is not None]
@@ -203,7 +205,7 @@ def _without_bias(add: ir.Node | None) -> ir.Node | None:
 
 
 def _lengths(graph: ir.Graph) -> ir.Value:
-    """Each text's number of tokens, int32, as the fused attentions take padding."""
+    """The number of tokens of each text, int32, by which the fused attentions know padding."""
     for node in graph:
         if node.op_type == ATTENTION and len(node.inputs) > 4 and node.inputs[4] is not None:
             return node.inputs[4]

@@ -1,4 +1,4 @@
-"""Read and edit the graph of a model, in the few ways that the rewriting steps need."""
+"""Read and edit a graph in the few ways that the steps of the export need."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 
 def tidy(model: ir.Model) -> None:
-    """Drop what nothing uses and put the nodes in order."""
+    """Remove nodes that nothing reads, and sort the others topologically."""
     RemoveUnusedNodesPass()(model)
     model.graph.sort()
 
@@ -30,9 +30,10 @@ def initializer(
     name: str,
     array: npt.NDArray[Any] | Callable[[], npt.NDArray[Any]],
 ) -> ir.Value:
-    """The initializer of that name, made from ``array`` if it is not there yet.
+    """The initializer called ``name``; it is made from ``array`` if there is none yet.
 
-    A function is called only then; an array that differs from what is there gets a name of its own.
+    If ``array`` is a function, it is called only when an initializer must be made. An array that
+    differs from the initializer of that name becomes another initializer, with a longer name.
     """
     if name in graph.initializers and callable(array):
         return graph.initializers[name]
@@ -40,7 +41,7 @@ def initializer(
     while (there := graph.initializers.get(name)) is not None:
         if there.const_value is not None and np.array_equal(there.const_value.numpy(), made):
             return there
-        name += "'"  # another node of the same name, or of none
+        name += "'"  # two nodes may have the same name, or none
     tensor = ir.tensor(made, name=name)
     value = ir.Value(
         name=name,
@@ -63,7 +64,11 @@ def add_node(
     domain: str = "",
     **attributes: Any,
 ) -> ir.Value:
-    """Put a node with one output into the graph; without a place, before its first reader."""
+    """Add a node with one output to the graph, and return the output.
+
+    Without ``before``, ``after`` or ``first`` the node goes to the end, from where :func:`tidy`
+    brings it into order.
+    """
     node = ir.node(op_type, inputs, attributes=attributes, domain=domain)
     if before is not None:
         graph.insert_before(before, node)
@@ -72,12 +77,12 @@ def add_node(
     elif first:
         graph.insert_before(graph[0], node)
     else:
-        graph.append(node)  # `tidy` sorts
+        graph.append(node)
     return node.outputs[0]
 
 
 def weight_of(node: ir.Node) -> npt.NDArray[np.float32] | None:
-    """The constant matrix of a product; ``None`` for any other node."""
+    """The constant matrix of a matmul; ``None`` for any other node."""
     if node.op_type != "MatMul":
         return None
     weight = constant(node.inputs[1])
@@ -95,7 +100,7 @@ class Bias:
 
 
 def bias_after(node: ir.Node) -> Bias | None:
-    """The bias that follows a product; ``None`` where there is none of its own."""
+    """The bias that is added to the output of a matmul; ``None`` if nothing else is done to it."""
     users = list(node.outputs[0].uses())
     if len(users) != 1 or users[0].node.op_type != "Add":
         return None

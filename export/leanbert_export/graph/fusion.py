@@ -1,9 +1,9 @@
-"""Make the fp32 graph fast: fuse what ONNX Runtime fuses rightly, and count that it did.
+"""Make the fp32 graph fast: fuse the operators of each layer, and count that all were fused.
 
-Fusion works by matching patterns, and finds nothing, silently, when an exporter changes its
-patterns; so every layer's operators are counted. Left out on purpose (measured, see
-docs/bundles.md): SkipLayerNormalization and BiasGelu, which are scalar loops on the CPU, and
-EmbedLayerNormalization, which loses ``position_ids``.
+ONNX Runtime's optimizer fuses by matching patterns. When an exporter changes its patterns, the
+optimizer finds nothing and says nothing, so the operators of every layer are counted here. Three
+of its fusions are switched off: SkipLayerNormalization and BiasGelu, which are scalar loops on a
+CPU (docs/graph.md has the times), and EmbedLayerNormalization, which loses ``position_ids``.
 """
 
 from __future__ import annotations
@@ -27,15 +27,18 @@ _ACTIVATIONS = {"gelu": "Gelu", "gelu_new": "FastGelu", "gelu_pytorch_tanh": "Fa
 WHOLE = frozenset(
     {"albert", "bert", "camembert", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta"}
 )
-"""Families in which nothing may be missing; others are exported as far as they fuse."""
+"""Families in which every operator must fuse; others are exported as far as they fuse."""
 
 
 def fuse(graph: Path, fused: Path, checkpoint: Checkpoint) -> str:
-    """Write the fused form of ``graph`` to ``fused``; returns the card's line on it.
+    """Write the fused form of ``graph`` to ``fused``.
+
+    Returns:
+        The card's line on what was fused.
 
     Raises:
-        FusionError: the attention, normalization or activation of a layer was not found, in a
-            family where all of them always were.
+        FusionError: an attention, a normalization or an activation is missing in a family of
+            :data:`WHOLE`.
     """
     raw = checkpoint.config.raw
     heads = int(raw.get("num_attention_heads") or raw.get("n_heads") or 0)
@@ -65,16 +68,16 @@ def fuse(graph: Path, fused: Path, checkpoint: Checkpoint) -> str:
 
 
 def count_operators(path: Path) -> dict[str, int]:
-    """How often each operator stands in the graph, most frequent first; weights are not read."""
+    """Count each operator of the graph, the most frequent first; weights are not read."""
     nodes = onnx.load(str(path), load_external_data=False).graph.node
     return dict(Counter(node.op_type for node in nodes).most_common())
 
 
 def check_fusion(counts: dict[str, int], checkpoint: Checkpoint) -> str:
-    """What was found of every layer's operators, in a line.
+    """Check how many operators of the layers were fused, and say it in a line.
 
     Raises:
-        FusionError: not all, in a family of :data:`WHOLE`.
+        FusionError: some are missing in a family of :data:`WHOLE`.
     """
     layers = checkpoint.num_layers
     wanted = {ATTENTION: layers, NORMALIZATION: 2 * layers + 1}
@@ -91,17 +94,20 @@ def check_fusion(counts: dict[str, int], checkpoint: Checkpoint) -> str:
                 f"({layers} layers, {family}); this version of transformers exports another "
                 "pattern: please report it"
             )
-    told = ", ".join(f"{found[name]} of {number} {name}" for name, number in wanted.items())
+    line = ", ".join(f"{found[name]} of {number} {name}" for name, number in wanted.items())
     missing = [name for name, number in wanted.items() if found[name] < number]
     slower = f"; {', '.join(missing)} left as exported, which is right but slower"
-    return told + (slower if missing else "")
+    return line + (slower if missing else "")
 
 
 def _without_identities(graph: Path) -> Path:
-    """The graph beside it in which every reader of a shared weight reads the weight itself.
+    """Write a graph beside ``graph`` in which no operator reads a weight through ``Identity``.
 
-    Layers that share their weights (ALBERT's) get them through ``Identity``, and the patterns
-    look for weights.
+    Layers that share their weights (ALBERT's) read them through ``Identity``, where the patterns
+    of the optimizer do not find them.
+
+    Returns:
+        The path of the new graph, or ``graph`` itself if nothing had to change.
     """
     model = onnx.load(str(graph))
     weights = {tensor.name for tensor in model.graph.initializer}

@@ -1,10 +1,13 @@
 """Absorb the bias of each residual sum into the LayerNorm before it.
 
-``LayerNorm(y + (x @ W + b))`` sums three things, and on a CPU each sum is a pass over every
-token. ``y`` comes from a LayerNorm whose own bias can hold ``b``; what else reads ``y`` is a
-product, whose bias takes the difference back. Exact in real arithmetic, and one pass less a sum.
-In BERT this holds for the sum after the second feed-forward product. For attention's it does not:
-the difference would go into the value's bias, which has moved into that very sum's.
+``LayerNorm(y + (x @ W + b))`` adds three terms, and on a CPU each addition reads and writes every
+token. ``y`` comes from a LayerNorm whose own bias can hold ``b``. Every other reader of ``y`` is a
+matmul, and the bias of that matmul takes the difference back. This is exact in real arithmetic and
+saves one addition for each sum.
+
+In BERT it applies to the sum after the second feed-forward matmul. It does not apply to the sum
+after attention: there the difference would go into the bias of the values, and that bias has moved
+into the same sum already.
 """
 
 from __future__ import annotations
@@ -23,16 +26,16 @@ Doubles = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Reader:
-    """A constant vector that can hold what a reader of ``y`` sees changed."""
+    """A constant vector by which a reader of ``y`` can take a change of ``y`` back."""
 
     node: ir.Node
     position: int
     weight: npt.NDArray[np.float32] | None
-    """Of a product; ``None`` for the residual sum itself."""
+    """The weights, if the reader is a matmul; ``None`` if it is the residual sum."""
 
 
 def absorb_biases(graph: ir.Graph) -> int:
-    """Rewrite the fused graph in place; returns the number of sums that are gone."""
+    """Absorb biases in the fused graph, in place; returns how many additions were removed."""
     done = 0
     for node in list(graph):
         bias = constant(node.inputs[2]) if len(node.inputs) > 2 else None
@@ -48,10 +51,10 @@ def absorb_biases(graph: ir.Graph) -> int:
             if reader.weight is not None:
                 _add_to(graph, reader, -(moved @ reader.weight.astype(np.float64)))
         empty = sums[0].node
-        product = empty.inputs[1 - sums[0].position]
-        if product is None:
-            raise AssertionError(empty.name)  # `_reader` looked
-        ir.convenience.replace_all_uses_with(empty.outputs[0], product)
+        matmul = empty.inputs[1 - sums[0].position]
+        if matmul is None:
+            raise AssertionError(empty.name)  # `_reader` has checked it
+        ir.convenience.replace_all_uses_with(empty.outputs[0], matmul)
         done += 1
     return done
 
@@ -59,13 +62,13 @@ def absorb_biases(graph: ir.Graph) -> int:
 def _vector(reader: _Reader) -> Doubles:
     found = constant(reader.node.inputs[reader.position])
     if found is None:
-        raise AssertionError(reader.node.name)  # `_reader` looked
+        raise AssertionError(reader.node.name)  # `_reader` has checked it
     return found.astype(np.float64)
 
 
 def _add_to(graph: ir.Graph, reader: _Reader, vector: Doubles) -> None:
     made = _vector(reader) + vector
-    # A name of its own: exporters let equal vectors share one initializer.
+    # The name is new, since exporters let equal vectors share one initializer.
     name = f"{reader.node.name}/absorbed.{reader.position}"
     graph.initializers.pop(name, None)
     value = initializer(graph, name, made.astype(np.float32))
@@ -73,7 +76,7 @@ def _add_to(graph: ir.Graph, reader: _Reader, vector: Doubles) -> None:
 
 
 def _readers(value: ir.Value) -> list[_Reader] | None:
-    """Everything that reads ``value``; ``None`` where one of them cannot be corrected."""
+    """All readers of ``value``; ``None`` if one of them cannot take a change back."""
     found: list[_Reader] = []
     if value.is_graph_output():
         return None

@@ -2,13 +2,14 @@
 
 1. :func:`~leanbert_export.graph.residuals.absorb_biases`: a residual sum's bias moves into the
    LayerNorm before it.
-2. :func:`keep_first_token`: a head that reads only the first token needs, of the last layer, every
-   key and value but a single query, and everything after attention for that one token.
-3. :func:`join_projections`: query, key and value are one product. Of their biases only the query's
-   is left: the key's adds the same to all scores of a row, which softmax ignores; the value's
-   passes through attention unchanged (its weights sum to 1) into the next product's bias.
-4. :func:`open_gemms`: a head's ``Gemm`` becomes ``MatMul`` and ``Add``, like every other product;
-   the last one keeps its form, with its weights laid out as theirs.
+2. :func:`keep_first_token`: if the head reads only the first token, the last layer computes all
+   keys and values, but only one query, and after attention it computes only the first token.
+3. :func:`join_projections`: query, key and value become one matmul. Only the bias of the query
+   stays. The bias of the key adds the same number to all scores of a row, which softmax ignores.
+   The bias of the value passes through attention unchanged, since the weights of attention sum to
+   1, and is added to the bias of the next matmul.
+4. :func:`open_gemms`: a ``Gemm`` inside the head becomes ``MatMul`` and ``Add``, like every other
+   matmul. The last one stays a ``Gemm``, with its weights laid out as those of a ``MatMul``.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _BINARY = frozenset({"Add", "Mul", "Sub", "Div"})
 
 
 def rewrite(source: Path) -> ir.Model:
-    """Load the fused graph ``source`` and bring it into the final form."""
+    """Load the fused fp32 graph ``source`` and bring it into its final form."""
     model = ir.load(source)
     LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     graph = model.graph
@@ -50,7 +51,7 @@ def rewrite(source: Path) -> ir.Model:
 
 
 def keep_first_token(graph: ir.Graph) -> None:
-    """Compute the last layer's tail for the first token alone, where the head reads no other."""
+    """Let the end of the last layer compute the first token only, if the head reads no other."""
     for node in list(graph):
         if node.op_type != "Gather" or node.attributes.get_int("axis") != 1:
             continue
@@ -70,14 +71,18 @@ def _nearest_attention(value: ir.Value) -> ir.Node | None:
     node = value.producer()
     while node is not None and node.op_type != ATTENTION:
         made = [v.producer() for v in node.inputs if v is not None and constant(v) is None]
-        # The first computed input of a residual sum is the product's side in every fused graph
-        # seen; where it is not, the walk reaches an older attention and `_FirstToken` gives up.
+        # In every fused graph so far, the first computed input of a residual sum came from the
+        # matmul. If it came from the other side, this would find an earlier attention, and
+        # `_FirstToken` would leave the graph as it is.
         node = next((n for n in made if n is not None), None)
     return node
 
 
 class _FirstToken:
-    """Rebuilds the cone between an attention and the head for one token, ``(batch, 1, width)``."""
+    """Copies the nodes between an attention and the head, for one token per text.
+
+    *Shape* of the copies' outputs: ``(batch, 1, width)``.
+    """
 
     def __init__(self, graph: ir.Graph, attention: ir.Node) -> None:
         self._graph, self._attention = graph, attention
@@ -87,7 +92,7 @@ class _FirstToken:
         self._made: dict[ir.Value, ir.Value | None] = {}
 
     def of(self, value: ir.Value) -> ir.Value | None:
-        """The first token of ``value``; ``None`` where an operator on the way is not known."""
+        """The first token of ``value``; ``None`` if an operator on the way is not known."""
         if value not in self._made:
             self._made[value] = self._rebuild(value)
         return self._made[value]
@@ -103,7 +108,7 @@ class _FirstToken:
             inputs: list[ir.Value | None] = list(node.inputs)
             inputs[0] = self.of(inputs[0]) if inputs[0] is not None else None
             needed = [inputs[0]]
-            if len(inputs) > 5 and inputs[5] is not None:  # a bias a score: the first row's
+            if len(inputs) > 5 and inputs[5] is not None:  # a bias of the scores, query by query
                 zero = initializer(self._graph, "first_token", np.zeros(1, np.int64))
                 inputs[5] = add_node(self._graph, "Gather", [inputs[5], zero], axis=2)
         elif node.op_type in _POINTWISE | _BINARY | {NORMALIZATION} or weight_of(node) is not None:
@@ -127,7 +132,7 @@ class _FirstToken:
 
 
 def join_projections(graph: ir.Graph) -> None:
-    """Make the products that feed each attention one, or two where the query has fewer tokens."""
+    """Join the matmuls before each attention into one, or two if the query has fewer tokens."""
     for node in list(graph):
         if node.op_type == ATTENTION:
             _join(graph, node)
@@ -150,13 +155,13 @@ def _join(graph: ir.Graph, node: ir.Node) -> None:
     names = [str(part.inputs[1].name) for part in joined if part.inputs[1] is not None]
     weight = initializer(
         graph,
-        "+".join(names),  # by content, so that layers which share weights go on sharing
+        "+".join(names),  # so that layers which share their weights share the joined ones too
         lambda: np.concatenate([w for w in weights[-len(joined) :] if w is not None], axis=1),
     )
-    product = add_node(graph, "MatMul", [key.inputs[0], weight], before=node)
+    matmul = add_node(graph, "MatMul", [key.inputs[0], weight], before=node)
     split = ir.node(
         "Split",
-        [product],
+        [matmul],
         attributes={"axis": -1, "num_outputs": len(joined)},
         num_outputs=len(joined),
         name=f"{node.name}/split",
@@ -175,7 +180,7 @@ def _join(graph: ir.Graph, node: ir.Node) -> None:
 
 
 def _move_value_bias(graph: ir.Graph, node: ir.Node, bias: npt.NDArray[np.float32]) -> None:
-    """Attention's weights sum to 1, so a constant in every value comes out as it went in."""
+    """Add the bias of the values to the output of attention, whose weights sum to 1."""
     out = node.outputs[0]
     wide = initializer(graph, f"{node.name}/value_bias", bias)
     shifted = add_node(graph, "Add", [out, wide], after=node)
@@ -193,7 +198,7 @@ def _move_value_bias(graph: ir.Graph, node: ir.Node, bias: npt.NDArray[np.float3
 
 
 def open_gemms(graph: ir.Graph) -> None:
-    """Write a head's inner ``Gemm`` as a product and a sum; the last classifier stays one."""
+    """Replace each ``Gemm`` but the last classifier by ``MatMul`` and ``Add``."""
     for node in list(graph):
         if node.op_type != "Gemm":
             continue

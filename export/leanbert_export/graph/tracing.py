@@ -1,4 +1,4 @@
-"""Export the checkpoint's graph in fp32, with Optimum."""
+"""Trace the checkpoint in PyTorch to an fp32 graph, with Optimum."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from leanbert_export.quiet import quiet
 
 
 def export_fp32(checkpoint: Checkpoint, folder: Path) -> Path:
-    """Write ``model.onnx`` and the tokenizer's files to ``folder``; returns the graph's path.
+    """Trace the checkpoint to ``folder``, which gets ``model.onnx`` and the tokenizer's files.
+
+    Returns:
+        The path of the graph.
 
     Raises:
         CheckpointError: transformers or Optimum cannot load or trace the checkpoint.
@@ -26,7 +29,7 @@ def export_fp32(checkpoint: Checkpoint, folder: Path) -> Path:
                 folder,
                 task=checkpoint.task,
                 opset=TRACED_OPSET,
-                do_validation=False,  # `proof` checks more, and on real texts
+                do_validation=False,  # `proof` compares more, and on real texts
                 library_name="transformers",
                 trust_remote_code=False,
             )
@@ -39,7 +42,7 @@ def export_fp32(checkpoint: Checkpoint, folder: Path) -> Path:
 
 
 def _allow(checkpoint: Checkpoint) -> None:
-    """Tell Optimum 2.1 that ModernBERT answers questions too: transformers learned it later."""
+    """Register ModernBERT's question answering, which Optimum 2.1 does not know yet."""
     from optimum.exporters.onnx.model_configs import ModernBertOnnxConfig
     from optimum.exporters.tasks import TasksManager
 

@@ -1,4 +1,4 @@
-"""Look at what each product gets on calibration texts."""
+"""Record the rows that each matmul reads on calibration texts."""
 
 from __future__ import annotations
 
@@ -13,26 +13,33 @@ import onnxruntime as ort
 from leanbert.cpu import allowed_cores
 from leanbert.scheduling import plan_batches
 from leanbert.tokenization import TextInput, Tokenizer
-from leanbert_export.int8.matmuls import Product, find_products
+from leanbert_export.int8.matmuls import Matmul, find_matmuls
 from leanbert_export.int8.ranges import Sample
 
 MAX_TOKENS = 16_384
-"""Tokens that are looked at: 0.9 GB of half floats for BERT-base. More gave nothing measurable."""
+"""Tokens whose rows are recorded: 0.9 GB of float16 for BERT-base. More gave no measurable gain."""
 
 _BATCH = 2048  # padded tokens
 _WEIGHTS = "calibration.onnx.data"
 
 
-def watch(
+def record_inputs(
     model: ir.Model, tokenizer: Tokenizer, texts: Sequence[TextInput], scratch: Path
 ) -> dict[str, Sample]:
-    """The rows that reach each product of the rewritten fp32 graph, by the product's name.
+    """Run the texts through the final fp32 graph, and record what each matmul reads.
 
-    ``model`` comes back as it was; its weights are written to ``scratch`` once more.
+    Args:
+        model: the final fp32 graph; it is changed meanwhile, and as it was on return.
+        tokenizer: of the bundle.
+        texts: to be run, until :data:`MAX_TOKENS` tokens have been seen.
+        scratch: a folder for a copy of the graph and its weights.
+
+    Returns:
+        The rows by the matmul's name.
     """
-    products = find_products(model.graph)
+    matmuls = find_matmuls(model.graph)
     before = list(model.graph.outputs)
-    taps = {name_of(product.input, product): product.input for product in products}
+    taps = {_name_of(matmul.input, matmul): matmul.input for matmul in matmuls}
     for value in taps.values():
         value.dtype = ir.DataType.FLOAT
     model.graph.outputs.extend(v for v in taps.values() if v not in before)
@@ -48,13 +55,13 @@ def watch(
     del session
     path.unlink()
     (scratch / _WEIGHTS).unlink()
-    return {product.name: seen[name_of(product.input, product)] for product in products}
+    return {matmul.name: seen[_name_of(matmul.input, matmul)] for matmul in matmuls}
 
 
-def name_of(value: ir.Value, product: Product) -> str:
-    """The value's name, given if it has none."""
+def _name_of(value: ir.Value, matmul: Matmul) -> str:
+    """The name of a matmul's input, which gets one if it has none."""
     if value.name is None:
-        value.name = f"{product.name}/input"
+        value.name = f"{matmul.name}/input"
     return value.name
 
 
@@ -87,6 +94,6 @@ def _collect(
 
 
 def _mixed(batches: list[list[int]]) -> list[list[int]]:
-    """Long and short batches by turns, so that a cut leaves a mixture."""
+    """Batches of long and of short texts by turns, so that a part of them is a mixture too."""
     order = np.random.default_rng(0).permutation(len(batches))
     return [batches[i] for i in order]

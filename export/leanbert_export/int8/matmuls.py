@@ -1,4 +1,4 @@
-"""The products of a rewritten graph: what is quantized, named as a model's author would."""
+"""Find the matmuls of the final fp32 graph, and name them as the model's authors would."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from leanbert_export.graph.operators import ATTENTION, NORMALIZATION
 
 _GELU = frozenset({"Gelu", "FastGelu"})
 _ACTIVATIONS = _GELU | {"Relu", "Tanh", "Sigmoid"}
-_BRANCHES = frozenset({"If", "Loop", "Scan"})  # what they read is not among their inputs
-# A layer's number in the name that the exporter gave a node, for attentions that did not fuse.
+# What the operators inside these read is not among their inputs.
+_BRANCHES = frozenset({"If", "Loop", "Scan"})
+# PyTorch's exporter writes the number of a layer into the names of its nodes. This number is used
+# where the attentions, which are counted otherwise, did not fuse.
 _LAYER = re.compile(r"/layers?\.(\d+)/")
 
 
 @dataclass(frozen=True)
-class Product:
-    """One product with a constant matrix, and the bias that follows it."""
+class Matmul:
+    """A matmul with a constant matrix, and the bias that follows it."""
 
     name: str
     """For example ``layer.3.ffn_down``."""
@@ -33,29 +35,30 @@ class Product:
     """*Shape:* ``(inputs, outputs)``."""
     bias: npt.NDArray[np.float32] | None
     add: ir.Node | None
-    """The sum that adds the bias."""
+    """The node that adds the bias."""
     after_gelu: bool
-    """Whether the input is a GELU's output, which is never below -0.1701."""
+    """Whether the input is the output of a GELU, which is never below -0.1701."""
     after_norm: bool
-    """Whether the input is a normalization's output, whose outlier channels hurt."""
+    """Whether the input is the output of a LayerNorm, whose outlier channels cost accuracy."""
     first_token: bool
-    """Whether the input has one row a text instead of one a token."""
+    """Whether the input has one row per text instead of one per token."""
     rank: int
-    """Axes of the input: 2 behind the head's choice of the first token, else 3."""
+    """Number of axes of the input: 2 once the head has taken the first token, else 3."""
 
     @property
     def weight_name(self) -> str:
-        """The initializer; layers that share weights (ALBERT) have the same."""
+        """The name of the initializer; layers that share weights (ALBERT) have the same."""
         value = self.node.inputs[1]
         return str(value.name) if value is not None else self.name
 
 
-def find_products(graph: ir.Graph) -> list[Product]:
-    """All that read tokens, in the graph's order; the last classifier too, if it is a ``MatMul``.
+def find_matmuls(graph: ir.Graph) -> list[Matmul]:
+    """Find all matmuls whose input depends on the tokens, in the graph's order.
 
-    A product of a table alone, as DeBERTa's relative positions have, is the same for every text.
+    The last classifier is among them if it is a ``MatMul``. A matmul that multiplies a constant
+    table alone, as DeBERTa's relative positions need, is the same for every text and is left out.
     """
-    found: list[Product] = []
+    found: list[Matmul] = []
     attentions = [node for node in graph if node.op_type == ATTENTION]
     readers = {id(node): i for i, node in enumerate(attentions)}
     seen: dict[str, int] = {}
@@ -67,8 +70,8 @@ def find_products(graph: ir.Graph) -> list[Product]:
         if weight is None or source is None or source not in reading:
             continue
         bias = bias_after(node)
-        told = None if attentions else _LAYER.search(str(node.name))
-        layer = int(told[1]) if told else layer
+        numbered = None if attentions else _LAYER.search(str(node.name))
+        layer = int(numbered[1]) if numbered else layer
         end = bias.node.outputs[0] if bias else node.outputs[0]
         following = _following(end)
         attention = next((readers[id(n)] for n in following if id(n) in readers), None)
@@ -83,14 +86,14 @@ def find_products(graph: ir.Graph) -> list[Product]:
             kind = "ffn_down"
         else:
             kind = "dense"
-        last = layer == len(attentions) - 1 if attentions else layer >= 0 and not told
+        last = layer == len(attentions) - 1 if attentions else layer >= 0 and not numbered
         in_head = last and kind == "dense"
         place = "head" if in_head else f"layer.{layer}" if layer >= 0 else "embeddings"
         name = f"{place}.{kind}"
         first = _first_token(source)
         seen[name] = seen.get(name, 0) + 1
         found.append(
-            Product(
+            Matmul(
                 name=name if seen[name] == 1 else f"{name}.{seen[name]}",
                 node=node,
                 input=source,
@@ -107,7 +110,7 @@ def find_products(graph: ir.Graph) -> list[Product]:
 
 
 def _read_tokens(graph: ir.Graph) -> set[ir.Value]:
-    """The values that depend on the inputs' content, not only on their shapes."""
+    """The values that depend on the content of the inputs, not only on their shapes."""
     found = set(graph.inputs)
     for node in graph:
         if node.op_type in _BRANCHES or (
@@ -118,7 +121,7 @@ def _read_tokens(graph: ir.Graph) -> set[ir.Value]:
 
 
 def _following(value: ir.Value, depth: int = 4) -> Iterator[ir.Node]:
-    """Nodes that read ``value``, also through shapes, splits and a bias."""
+    """The nodes that read ``value``, directly or behind a reshape, a split or a bias."""
     for use in value.uses():
         yield use.node
         through = {"Reshape", "Split"} | ({"Add"} if _is_bias(use.node) else set())
@@ -149,7 +152,7 @@ def _made_by(value: ir.Value | None, operators: set[str] | frozenset[str]) -> bo
 
 
 def _first_token(value: ir.Value | None) -> ir.Node | None:
-    """The nearest node on the way here that gathered the first token."""
+    """The nearest node before ``value`` that takes the first token; ``None`` without one."""
     while value is not None and (node := value.producer()) is not None:
         if node.op_type == "Gather":
             return node if node.attributes.get_int("axis", 0) == 1 else None

@@ -1,10 +1,10 @@
-"""Make the rewritten graph int8, product by product as planned.
+"""Write quantized matmuls into the final fp32 graph.
 
-A product becomes: the row's largest and smallest value, the scale that they ask for, one pass that
-rounds the row to uint8 (``QuantizeLinear`` with a block as wide as the row), the int8 product with
-that scale (``MatMulIntegerToFloat``), its bias. So a token's result depends on no other token.
-Embedding tables are int8 with one scale a row. Attention, normalization and the last, tiny
-classifier stay in fp32.
+Four steps take the place of a matmul. The largest and the smallest value of each row are found, and
+with them the scale of the row. ``QuantizeLinear``, with a block as wide as the row, rounds the row
+to uint8. ``MatMulIntegerToFloat`` multiplies, and the bias is added. So the result of a token
+depends on no other token. Embedding tables become int8 with one scale per row. Attention,
+normalization and the last, small classifier stay in fp32.
 """
 
 from __future__ import annotations
@@ -17,28 +17,38 @@ import onnx_ir as ir
 from leanbert_export.errors import ExportError
 from leanbert_export.graph.editing import add_node, bias_after, constant, initializer, tidy
 from leanbert_export.graph.operators import ATTENTION, MICROSOFT
-from leanbert_export.int8.matmuls import Product, find_products
+from leanbert_export.int8.matmuls import Matmul, find_matmuls
 from leanbert_export.int8.ranges import GELU_FLOOR, TINY, ActivationRange
 from leanbert_export.int8.rounding import quantize_columns
-from leanbert_export.int8.weights import Plan
+from leanbert_export.int8.weights import QuantizedMatmul
 from leanbert_export.recipe import Int8Settings
 
 _MOST_LABELS = 256
-_MIN_ROWS = 64  # smaller tables (token types) save nothing
+_MIN_ROWS = 64  # smaller embedding tables, such as that of token types, would save nothing
 
 
-def quantize(model: ir.Model, plans: Mapping[str, Plan], settings: Int8Settings) -> int:
-    """Bring the planned products of the rewritten graph to int8, in place; returns their number.
+def quantize_graph(
+    model: ir.Model, quantized: Mapping[str, QuantizedMatmul], settings: Int8Settings
+) -> int:
+    """Replace matmuls of the final fp32 graph, and its embedding tables, by int8 ones in place.
 
-    The last classifier stays, whatever the plan says: a few hundred weights that decide the answer.
+    The last classifier is never replaced: it has a few hundred weights, and they decide the answer.
+
+    Args:
+        model: the final fp32 graph.
+        quantized: the numbers of each matmul that is to be int8, by the matmul's name.
+        settings: of the recipe.
+
+    Returns:
+        How many matmuls were replaced.
     """
     graph = model.graph
     writer = _Writer(graph, settings)
     done = 0
-    for product in find_products(graph):
-        plan = plans.get(product.name)
-        if plan is not None and not is_classifier(product):
-            writer.product(product, plan)
+    for matmul in find_matmuls(graph):
+        numbers = quantized.get(matmul.name)
+        if numbers is not None and not is_classifier(matmul):
+            writer.replace(matmul, numbers)
             done += 1
     for node in list(graph):
         if node.op_type == "Gather":
@@ -48,51 +58,58 @@ def quantize(model: ir.Model, plans: Mapping[str, Plan], settings: Int8Settings)
     return done
 
 
-def is_classifier(product: Product) -> bool:
-    """Whether the product gives the answer itself, to few labels: a vocabulary is no classifier."""
-    if product.weight.shape[1] > _MOST_LABELS:
+def is_classifier(matmul: Matmul) -> bool:
+    """Whether the matmul gives the scores of labels, at most 256 of them.
+
+    A matmul that gives scores of a vocabulary's words is no classifier in this sense.
+    """
+    if matmul.weight.shape[1] > _MOST_LABELS:
         return False
-    ends = [(product.add or product.node).outputs[0]]
-    for step in ("Split", "Squeeze"):  # starts and ends of answers
+    ends = [(matmul.add or matmul.node).outputs[0]]
+    for step in ("Split", "Squeeze"):  # how a question's answer gets its start and its end
         users = [use.node for value in ends for use in value.uses()]
         ends += [output for node in users if node.op_type == step for output in node.outputs]
     return any(value.is_graph_output() for value in ends)
 
 
-def check_products(products: int, graph: ir.Graph) -> None:
-    """Raise ExportError where a layer has less than its four products."""
+def check_matmuls(matmuls: int, graph: ir.Graph) -> None:
+    """Check that each layer has its four matmuls.
+
+    Raises:
+        ExportError: fewer were found.
+    """
     attentions = sum(node.op_type == ATTENTION for node in graph)
-    if products < 4 * attentions or not products:
+    if matmuls < 4 * attentions or not matmuls:
         raise ExportError(
-            f"{products} products found where {4 * attentions} were expected "
-            "(QKV, output and two feed-forward in each layer)"
+            f"{matmuls} matmuls were found where {4 * attentions} were expected "
+            "(in each layer QKV, attention's output, and two of the feed-forward network)"
         )
 
 
 class _Writer:
-    """Writes the operators of int8 products; what several share is made once."""
+    """Writes the operators of int8 matmuls; operators that several share are made once."""
 
     def __init__(self, graph: ir.Graph, settings: Int8Settings) -> None:
         self._graph, self._settings = graph, settings
         self._zero_points: dict[tuple[int, bool, int], ir.Value] = {}
 
-    def product(self, product: Product, plan: Plan) -> None:
-        """Replace one product, and correct its bias."""
-        node, name = product.node, product.name
-        matrix = initializer(self._graph, f"{product.weight_name}/int8", plan.levels)
-        scale = initializer(self._graph, f"{product.weight_name}/scale", plan.scale)
+    def replace(self, matmul: Matmul, numbers: QuantizedMatmul) -> None:
+        """Replace one matmul, and correct its bias."""
+        node, name = matmul.node, matmul.name
+        matrix = initializer(self._graph, f"{matmul.weight_name}/int8", numbers.levels)
+        scale = initializer(self._graph, f"{matmul.weight_name}/scale", numbers.scale)
         if self._settings.per_token:
-            value = product.input
-            if plan.smoothing is not None:
+            value = matmul.input
+            if numbers.smoothing is not None:
                 inverse = initializer(
-                    self._graph, f"{product.weight_name}/smoothing", 1 / plan.smoothing
+                    self._graph, f"{matmul.weight_name}/smoothing", 1 / numbers.smoothing
                 )
                 value = add_node(self._graph, "Mul", [value, inverse], before=node)
-            row_scale, levels = self._rows(product, value, plan.range)
+            row_scale, levels = self._rows(matmul, value, numbers.range)
             zero = initializer(
                 self._graph,
-                f"zero_point_{plan.range.zero_point}",
-                np.array(plan.range.zero_point, np.uint8),
+                f"zero_point_{numbers.range.zero_point}",
+                np.array(numbers.range.zero_point, np.uint8),
             )
             output = add_node(
                 self._graph,
@@ -105,21 +122,21 @@ class _Writer:
             output = add_node(
                 self._graph,
                 "DynamicQuantizeMatMul",
-                [product.input, matrix, scale],
+                [matmul.input, matrix, scale],
                 before=node,
                 domain=MICROSOFT,
             )
         bias = bias_after(node)
-        if bias is not None and plan.bias_change.any():
-            changed = initializer(self._graph, f"{name}/bias", bias.vector + plan.bias_change)
+        if bias is not None and numbers.bias_change.any():
+            changed = initializer(self._graph, f"{name}/bias", bias.vector + numbers.bias_change)
             bias.node.replace_input_with(bias.position, changed)
         ir.convenience.replace_all_uses_with(node.outputs[0], output)
 
     def _rows(
-        self, product: Product, value: ir.Value, chosen: ActivationRange
+        self, matmul: Matmul, value: ir.Value, chosen: ActivationRange
     ) -> tuple[ir.Value, ir.Value]:
-        """Each row's scale, ``(…, 1)``, and its uint8 levels."""
-        graph, node = self._graph, product.node
+        """The scales of the rows, *shape* ``(…, 1)``, and their uint8 levels."""
+        graph, node = self._graph, matmul.node
 
         def vector(number: float) -> ir.Value:
             return initializer(graph, f"constant_{number!r}", np.array([number], np.float32))
@@ -127,7 +144,7 @@ class _Writer:
         last = initializer(graph, "last_axis", np.array([-1], np.int64))
         high = add_node(graph, "ReduceMax", [value, last], before=node, keepdims=1)
         ends = [add_node(graph, "Mul", [high, vector(chosen.high)], before=node)]
-        if product.after_gelu:
+        if matmul.after_gelu:
             ends.append(vector(float(np.float32(-GELU_FLOOR * chosen.low))))
         else:
             low = add_node(graph, "ReduceMin", [value, last], before=node, keepdims=1)
@@ -137,16 +154,16 @@ class _Writer:
         levels = add_node(
             graph,
             "QuantizeLinear",
-            [value, scale, self._zero_point(product, chosen, scale)],
+            [value, scale, self._zero_point(matmul, chosen, scale)],
             before=node,
             axis=-1,
-            block_size=product.weight.shape[0],
+            block_size=matmul.weight.shape[0],
         )
         return scale, levels
 
-    def _zero_point(self, product: Product, chosen: ActivationRange, scale: ir.Value) -> ir.Value:
-        """The zero point once a row, which is how QuantizeLinear wants it."""
-        key = chosen.zero_point, product.first_token, product.rank
+    def _zero_point(self, matmul: Matmul, chosen: ActivationRange, scale: ir.Value) -> ir.Value:
+        """The zero point, repeated for each row as QuantizeLinear wants it."""
+        key = chosen.zero_point, matmul.first_token, matmul.rank
         if key not in self._zero_points:
             one = np.array([chosen.zero_point], np.uint8)
             self._zero_points[key] = add_node(
@@ -154,15 +171,15 @@ class _Writer:
                 "Expand",
                 [
                     initializer(self._graph, f"zero_points_{chosen.zero_point}", one),
-                    add_node(self._graph, "Shape", [scale], before=product.node),
+                    add_node(self._graph, "Shape", [scale], before=matmul.node),
                 ],
-                before=product.node,
+                before=matmul.node,
             )
         return self._zero_points[key]
 
 
 def _quantize_table(graph: ir.Graph, node: ir.Node) -> None:
-    """Store an embedding table in int8, and scale the looked-up rows back."""
+    """Store an embedding table in int8, and multiply the rows looked up by their scales."""
     table, source = constant(node.inputs[0]), node.inputs[0]
     if source is None or table is None or table.ndim != 2 or table.dtype != np.float32:
         return

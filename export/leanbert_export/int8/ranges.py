@@ -1,4 +1,4 @@
-"""How a token's row becomes uint8: its range, and the smoothing that comes before it."""
+"""Choose how rows of activations are rounded to uint8: their range, and a smoothing before it."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ import numpy.typing as npt
 from leanbert_export.int8.rounding import Doubles, Floats, quantize_columns
 
 SYMMETRIC, AFTER_GELU = 128, 16
-"""Zero points without calibration. GELU's output is hardly negative, so its zero lies low."""
+"""Zero points without calibration. The output of GELU is hardly negative, so its zero is low."""
 
 GELU_FLOOR = 0.1701
-"""GELU's minimum is -0.16997, at -0.7518; the tanh form's is -0.17004, at -0.7525."""
+"""Minus the lower bound of GELU. Its minimum is -0.16997, at -0.7518; that of its tanh form is
+-0.17004, at -0.7525."""
 
 TINY = 1e-30
-"""The least scale: a row of zeros divides by it and stays zero."""
+"""The least scale: a row of zeros is divided by it and stays zero."""
 
 _ZERO_POINTS = (128, 112, 144, 96, 160, 80, 176, 64, 192, 48, 208, 32, 224, 16, 240, 8)
 _CLIPS = (1.0, 0.95, 0.9, 0.8)
-_ROWS = 512  # of calibration, for one product's searches
-_FIRST = 128  # of them first tokens
-_FIRST_WEIGHT = 0.15  # of the first tokens' error in the whole
+_ROWS = 512  # calibration rows that the searches for one matmul use
+_FIRST = 128  # how many of these rows may be of first tokens
+_FIRST_WEIGHT = 0.15  # share of the first tokens' error in the whole error
 
 
 @dataclass(frozen=True)
 class ActivationRange:
-    """One scale a row, one zero point a product.
+    """How rows become uint8: the zero point of a matmul, and the scale of each row.
 
     ``scale = max(row_max * clip / (255 - zero_point), -row_min * clip / zero_point)``
     """
@@ -38,16 +39,19 @@ class ActivationRange:
 
     @property
     def high(self) -> float:
-        """What the row's maximum is multiplied by."""
+        """The factor by which a row's maximum becomes its scale."""
         return self.clip / (255 - self.zero_point)
 
     @property
     def low(self) -> float:
-        """What the row's minimum is multiplied by, negative."""
+        """The factor by which a row's minimum becomes its scale; it is negative."""
         return -self.clip / self.zero_point
 
     def round_trip(self, rows: Floats) -> Floats:
-        """Quantize and restore, as the graph does. *Shape:* ``(tokens, inputs)``, kept."""
+        """Round rows to uint8 and restore them, as the graph does.
+
+        *Shape:* ``(tokens, inputs)`` -> ``(tokens, inputs)``.
+        """
         high = rows.max(axis=1, keepdims=True) * np.float32(self.high)
         low = rows.min(axis=1, keepdims=True) * np.float32(self.low)
         scale = np.maximum(np.maximum(high, low), np.float32(TINY))
@@ -58,18 +62,20 @@ class ActivationRange:
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows of one product's input, seen on calibration texts."""
+    """The rows that one matmul read on calibration texts."""
 
     rows: npt.NDArray[np.float16]
     """*Shape:* ``(tokens, inputs)``."""
     first: npt.NDArray[np.bool_]
-    """*Shape:* ``(tokens,)``: whether the row is a text's first token."""
+    """*Shape:* ``(tokens,)``. Whether the row belongs to the first token of a text."""
 
     def few(self, seed: int = 0) -> tuple[Floats, Doubles]:
-        """A subset for searches, and the weight of each row's error.
+        """Draw rows for the searches, and say how much the error of each counts.
 
-        A classifier answers from the first token, whose rows look like no other (one channel of
-        30 among values of 0.1) and are one in thirty.
+        A classifier reads the first token only. Rows of first tokens look like no others (one
+        channel of 30 among values of 0.1), and only about one row in thirty is one of them.
+
+        *Shape:* ``(rows, inputs)`` float32 and ``(rows,)`` float64, which sums to 1.
         """
         order = np.random.default_rng(seed).permutation(len(self.rows))
         first = order[self.first[order]][:_FIRST]
@@ -84,24 +90,25 @@ class Sample:
 
 
 def choose_range(sample: Sample, weight: Floats) -> ActivationRange:
-    """The zero point and clip whose rounding of the rows changes ``rows @ weight`` least."""
+    """Choose the zero point and the clip whose rounding changes ``rows @ weight`` least."""
     rows, shares = sample.few()
 
     def error(candidate: ActivationRange) -> float:
         changed = (rows - candidate.round_trip(rows)) @ weight
         return float(((changed**2).sum(axis=1) * shares).sum())
 
-    # The first of equals is taken: the symmetric zero point, the whole range.
+    # min() takes the first of equals: the symmetric zero point and the whole range stand first.
     zero_point = min((ActivationRange(z) for z in _ZERO_POINTS), key=error).zero_point
     return min((ActivationRange(zero_point, clip) for clip in _CLIPS), key=error)
 
 
 def choose_smoothing(sample: Sample, weight: Floats, limit: int) -> Floats | None:
-    """Factors that move a channel's size from the rows into the weights, or ``None``.
+    """Choose factors that move the size of outlier channels from the rows into the weights.
 
-    ``(rows / factors) @ (factors[:, None] * weight)`` is the same product (SmoothQuant, Xiao et
-    al., arXiv 2211.10438); the candidates are theirs at several strengths, and plain caps on the
-    channels that stand out. The one that changes the product least is taken.
+    ``(rows / factors) @ (factors[:, None] * weight)`` gives the same result (SmoothQuant, Xiao et
+    al., arXiv 2211.10438). The candidates are SmoothQuant's factors at several strengths, and
+    plain caps on the channels that stand out. The candidate with the least error is taken, unless
+    it saves less than 5%: then the result is ``None``.
 
     *Shape:* ``(inputs,)`` float32.
     """
@@ -121,7 +128,7 @@ def choose_smoothing(sample: Sample, weight: Floats, limit: int) -> Floats | Non
     return best
 
 
-_WORTH = 0.95  # smoothing is one more pass over the rows: it must pay
+_WORTH = 0.95  # smoothing costs a multiplication of all rows, so it must save some error
 
 
 def _candidates(inputs: Floats, weights: Floats) -> Iterator[Floats]:

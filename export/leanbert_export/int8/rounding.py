@@ -1,6 +1,7 @@
-"""Round a product's weights to int8 so that its result, not the weights, changes least.
+"""Round the weights of a matmul to int8 so that its result changes least.
 
-All of it costs nothing at run time. In numpy alone: the arrays are a few MB.
+All of this happens in the export and costs nothing at run time. numpy is fast enough, since the
+arrays are a few MB.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ Int8: TypeAlias = "npt.NDArray[np.int8]"
 
 _CLIPS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
 _BLOCK = 128
-# Of the mean energy, added to each; GPTQ's own 0.01 is for far larger models. The mean difference
-# of probability is the same for both, 0.0029 (embedded model's teacher, Twitter validation set).
+# This share of the mean energy is added to the energy of each input. GPTQ itself uses 0.01, for far
+# larger models. With both values the mean difference of probability is 0.0029 (the teacher of the
+# embedded model, Twitter validation set).
 _DAMPING = 0.001
 
 
 def quantize_columns(weight: Floats, limit: int) -> tuple[Int8, Floats]:
-    """Symmetric int8 with one scale a column, to the nearest.
+    """Round to the nearest symmetric int8 level, with one scale per column.
 
     *Shape:* ``(inputs, outputs)`` -> ``(inputs, outputs)`` int8 in ``[-limit, limit]``,
     ``(outputs,)`` float32; ``weight ~ int8 * scale``.
@@ -34,16 +36,17 @@ def quantize_columns(weight: Floats, limit: int) -> tuple[Int8, Floats]:
 def column_scales(weight: Floats, limit: int) -> Floats:
     """The scale of each column at which its largest weight is ``limit``."""
     largest = np.abs(weight).max(axis=0)
-    # Below the smallest normal number the division would underflow to 0; such weights are 0.
+    # Below the smallest normal number the division would underflow to 0. Such weights become 0.
     tiny = np.finfo(np.float32).tiny * limit
     scale: Floats = np.where(largest > tiny, largest / limit, 1.0).astype(np.float32)
     return scale
 
 
 def clipped_scales(weight: Floats, energy: Doubles, limit: int) -> Floats:
-    """The scale of each column, smaller where clipping its few largest weights pays.
+    """The scale of each column; it is smaller where clipping the largest weights saves error.
 
-    ``energy`` is the sum of squares of each input: an error counts by what it meets.
+    ``energy``, *shape* ``(inputs,)``, is the sum of squares of each input, by which the error of
+    a weight is multiplied.
     """
     full = column_scales(weight, limit)
     best, least = full, np.full(weight.shape[1], np.inf)
@@ -57,12 +60,13 @@ def clipped_scales(weight: Floats, energy: Doubles, limit: int) -> Floats:
 
 
 def quantize_compensated(weight: Floats, gram: Doubles, limit: int) -> tuple[Int8, Floats]:
-    """Round input by input, each error spread over the inputs still to come.
+    """Round the weights input by input, and spread each error over the inputs still to come.
 
-    Minimizes the product's squared error greedily, with ``gram``, the sum of ``x.T @ x``, as its
-    second derivative, inputs of most energy first: GPTQ (Frantar et al., arXiv 2210.17323).
+    This is GPTQ (Frantar et al., arXiv 2210.17323). It minimizes the squared error of the result
+    greedily; the second derivative is ``gram``, the sum of ``x.T @ x`` over the calibration rows
+    ``x``. Inputs of most energy come first.
 
-    *Shape:* weight ``(inputs, outputs)``, gram ``(inputs, inputs)``; returns as
+    *Shape:* weight ``(inputs, outputs)`` and gram ``(inputs, inputs)`` -> levels and scales as in
     :func:`quantize_columns`.
     """
     energy = np.diag(gram)

@@ -1,4 +1,4 @@
-"""Decide for each product how it becomes int8."""
+"""Quantize the weights of each matmul, and choose how its input is rounded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from leanbert_export.int8.matmuls import Product
+from leanbert_export.int8.matmuls import Matmul
 from leanbert_export.int8.ranges import (
     AFTER_GELU,
     SYMMETRIC,
@@ -21,52 +21,64 @@ from leanbert_export.int8.rounding import Floats, Int8, quantize_columns, quanti
 from leanbert_export.recipe import Int8Settings
 
 _SMOOTHED = ("qkv", "query", "key_value", "ffn_up", "dense")
-"""Products that read a LayerNorm, whose outlier channels are what hurts."""
+"""Kinds of matmuls that read a LayerNorm, whose outlier channels cost the most accuracy."""
 
 _WIDE = 8192
-"""Columns that are rounded at once: of a vocabulary all of them would take gigabytes."""
+"""Columns that are rounded at once: a whole vocabulary at once would take gigabytes."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """One product in int8."""
+class QuantizedMatmul:
+    """The numbers of one matmul in int8."""
 
     levels: Int8
-    """*Shape:* ``(inputs, outputs)``."""
+    """The weights, *shape* ``(inputs, outputs)``."""
     scale: Floats
-    """*Shape:* ``(outputs,)``."""
+    """The scale of each column of weights, *shape* ``(outputs,)``."""
     range: ActivationRange
     smoothing: Floats | None
-    """*Shape:* ``(inputs,)``: what each input is divided by first; the weights hold it."""
+    """*Shape:* ``(inputs,)``. Each input is divided by it before the matmul; the weights are
+    multiplied by it already. ``None`` if the matmul is not smoothed."""
     bias_change: Floats
-    """*Shape:* ``(outputs,)``: the mean error on calibration texts, to be added to the bias."""
+    """*Shape:* ``(outputs,)``. The mean error on the calibration texts, to be added to the bias."""
 
     def summary(self) -> dict[str, Any]:
         """What the manifest says of it."""
         return {**asdict(self.range), "smoothed": self.smoothing is not None}
 
 
-def make_plan(
-    products: Sequence[Product],
+def quantize_matmuls(
+    matmuls: Sequence[Matmul],
     samples: Mapping[str, Sample],
     settings: Int8Settings,
-    on_product: Callable[[str], None] = lambda _: None,
-) -> dict[str, Plan]:
-    """A plan for every product, by name; layers that share weights share a plan."""
-    groups: dict[str, list[Product]] = {}
-    for product in products:
-        groups.setdefault(product.weight_name, []).append(product)
-    plans: dict[str, Plan] = {}
-    # A query of its own comes last: it takes the smoothing of the keys and values beside it, so
-    # that one smoothed row serves both.
-    for group in sorted(groups.values(), key=lambda group: _beside(group[0]) is not None):
-        on_product(group[0].name)
-        found = [samples[product.name] for product in group if product.name in samples]
-        sample = found[0] if len(found) == 1 else _joined(found) if found else None
-        beside = plans.get(_beside(group[0]) or "")
-        plan = _plan(group[0], sample, settings, beside)
-        plans |= {product.name: plan for product in group}
-    return {product.name: plans[product.name] for product in products}
+    on_matmul: Callable[[str], None] = lambda _: None,
+) -> dict[str, QuantizedMatmul]:
+    """Quantize each matmul; layers that share weights share the result.
+
+    Args:
+        matmuls: the matmuls of the final fp32 graph.
+        samples: the rows that each matmul reads on calibration texts, by the matmul's name. A
+            matmul without a sample is rounded to the nearest levels.
+        settings: of the recipe.
+        on_matmul: is called with the name of each matmul as its turn comes.
+
+    Returns:
+        The quantized matmuls by name, in the order of ``matmuls``.
+    """
+    groups: dict[str, list[Matmul]] = {}
+    for matmul in matmuls:
+        groups.setdefault(matmul.weight_name, []).append(matmul)
+    found: dict[str, QuantizedMatmul] = {}
+    # Queries that are a matmul of their own come last: each takes the smoothing of the matmul for
+    # keys and values that reads the same rows, so that these are smoothed once for both.
+    for group in sorted(groups.values(), key=lambda group: _partner(group[0]) is not None):
+        on_matmul(group[0].name)
+        seen = [samples[matmul.name] for matmul in group if matmul.name in samples]
+        sample = seen[0] if len(seen) == 1 else _joined(seen) if seen else None
+        partner = found.get(_partner(group[0]) or "")
+        made = _quantize(group[0], sample, settings, partner)
+        found |= {matmul.name: made for matmul in group}
+    return {matmul.name: found[matmul.name] for matmul in matmuls}
 
 
 def _joined(samples: Sequence[Sample]) -> Sample:
@@ -76,24 +88,27 @@ def _joined(samples: Sequence[Sample]) -> Sample:
     )
 
 
-def _beside(product: Product) -> str | None:
-    """The product that reads the same rows as a query of its own."""
-    place, _, kind = product.name.rpartition(".")
+def _partner(matmul: Matmul) -> str | None:
+    """Name the matmul for keys and values that reads the same rows as a separate query's matmul.
+
+    ``None`` for every other matmul.
+    """
+    place, _, kind = matmul.name.rpartition(".")
     return f"{place}.key_value" if kind == "query" else None
 
 
-def _plan(
-    product: Product, sample: Sample | None, settings: Int8Settings, beside: Plan | None
-) -> Plan:
-    weight, limit = product.weight, settings.limit
+def _quantize(
+    matmul: Matmul, sample: Sample | None, settings: Int8Settings, partner: QuantizedMatmul | None
+) -> QuantizedMatmul:
+    weight, limit = matmul.weight, settings.limit
     unchanged = np.zeros(weight.shape[1], np.float32)
     if sample is None or not settings.per_token:
         levels, scale = quantize_columns(weight, limit)
-        start = ActivationRange(AFTER_GELU if product.after_gelu else SYMMETRIC)
-        return Plan(levels, scale, start, None, unchanged)
-    smoothing = beside.smoothing if beside is not None else None
-    few = weight[:, :: -(-weight.shape[1] // _WIDE)]  # choices need no whole vocabulary
-    if beside is None and (product.after_norm or product.name.rsplit(".", 1)[-1] in _SMOOTHED):
+        start = ActivationRange(AFTER_GELU if matmul.after_gelu else SYMMETRIC)
+        return QuantizedMatmul(levels, scale, start, None, unchanged)
+    smoothing = partner.smoothing if partner is not None else None
+    few = weight[:, :: -(-weight.shape[1] // _WIDE)]  # some columns are enough for the choices
+    if partner is None and (matmul.after_norm or matmul.name.rsplit(".", 1)[-1] in _SMOOTHED):
         smoothing = choose_smoothing(sample, few, limit)
     if smoothing is not None:
         weight = weight * smoothing[:, None]
@@ -108,7 +123,7 @@ def _plan(
         for i in range(0, weight.shape[1], _WIDE)
     ]
     levels, scale = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
-    # The error's mean is linear in the rows' means.
+    # The matmul is linear, so its mean error follows from the means of the rows.
     lost = rows.mean(axis=0, dtype=np.float64) @ weight
     kept = (rounded.mean(axis=0, dtype=np.float64) @ levels) * scale
-    return Plan(levels, scale, chosen, smoothing, (lost - kept).astype(np.float32))
+    return QuantizedMatmul(levels, scale, chosen, smoothing, (lost - kept).astype(np.float32))

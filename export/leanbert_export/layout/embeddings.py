@@ -1,4 +1,8 @@
-"""The embeddings at the end of the walk: a sum of looked-up rows, a norm, perhaps a projection."""
+"""Recognize the embeddings, where the walk ends.
+
+They are a sum of rows looked up in embedding tables, a normalization, and in some models a
+projection.
+"""
 
 from __future__ import annotations
 
@@ -8,34 +12,37 @@ from typing import Any
 import onnx_ir as ir
 
 from leanbert_export.layout.patterns import (
+    NoLayoutError,
     Norm,
-    NoTableError,
     axis_of,
     input_of,
+    matmul_of,
     norm_of,
-    product_of,
     shape_of,
 )
 
 
 def find_embeddings(value: ir.Value, config: Mapping[str, Any]) -> tuple[dict[str, ir.Value], Norm]:
-    """The tensors behind the first layer's input ``value`` by role, and their norm.
+    """Find the tensors from which the input of the first layer is computed.
 
     Args:
-        value: *shape* ``(batch, length, hidden)``.
-        config: the model's; it tells tables of positions and of types apart.
+        value: the input of the first layer, *shape* ``(batch, length, hidden)``.
+        config: of the model; it says which table has positions and which has token types.
+
+    Returns:
+        The tensors by role, and the normalization of the embeddings.
 
     Raises:
-        NoTableError: it is made otherwise.
+        NoLayoutError: ``value`` is computed in another way.
     """
     found: dict[str, ir.Value] = {}
-    projection = product_of(value)
+    projection = matmul_of(value)
     if projection is not None:
         found |= {f"projection.{part}": tensor for part, tensor in projection.parts.items()}
         value = projection.source
     normed = norm_of(value)
     if normed is None:
-        raise NoTableError("before the first layer stands no norm of embeddings")
+        raise NoLayoutError("the embeddings before the first layer are not normalized")
     found |= {f"norm.{part}": tensor for part, tensor in normed.parts.items()}
     for leaf in _leaves(normed.source):
         table, scale, ids = _looked_up(leaf)
@@ -47,14 +54,14 @@ def find_embeddings(value: ir.Value, config: Mapping[str, Any]) -> tuple[dict[st
         elif rows == config.get("max_position_embeddings"):
             kind = "position"
         else:
-            raise NoTableError("an embedding is neither of words, positions nor types")
+            raise NoLayoutError("an embedding is none of words, positions or token types")
         if kind in found:
-            raise NoTableError(f"there are two embeddings of {kind}")
+            raise NoLayoutError(f"there are two {kind} embeddings")
         found[kind] = table
         if scale is not None:
             found[f"{kind}_scale"] = scale
     if not {"word", "position"} <= set(found) or "token_type_scale" in found:
-        raise NoTableError("the embeddings are not words, positions and types")
+        raise NoLayoutError("the embeddings are not those of words, positions and token types")
     return found, normed
 
 
@@ -66,15 +73,15 @@ def _leaves(value: ir.Value) -> Sequence[ir.Value]:
 
 
 def _looked_up(value: ir.Value) -> tuple[ir.Value, ir.Value | None, ir.Value]:
-    """The table, its rows' scales and the ids of an embedding."""
+    """The table of an embedding, the scales of its rows if it has any, and the ids."""
     node, scale = value.producer(), None
     if node is not None and node.op_type == "Mul":
         scales, cast = input_of(node, 1).producer(), input_of(node, 0).producer()
         if scales is not None and scales.op_type == "Gather" and cast is not None:
             scale, node = input_of(scales, 0), input_of(cast, 0).producer()
             if node is None or input_of(scales, 1) is not input_of(node, 1):
-                raise NoTableError("an embedding is scaled otherwise than by rows")
+                raise NoLayoutError("an embedding has scales that are not those of its rows")
     looked_up = node is not None and node.op_type == "Gather" and not axis_of(node)
     if node is None or not looked_up or len(shape_of(input_of(node, 0))) != 2:
-        raise NoTableError("the embeddings are not a sum of tables")
+        raise NoLayoutError("the embeddings are not a sum of rows from tables")
     return input_of(node, 0), scale, input_of(node, 1)

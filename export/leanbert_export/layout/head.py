@@ -1,4 +1,4 @@
-"""The head, where the walk begins: from the graph's outputs to the encoder's last value."""
+"""Recognize the head, where the walk begins: from the graph's outputs to the encoder's output."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import onnx_ir as ir
 from leanbert_export.graph.editing import constant
 from leanbert_export.layout.patterns import (
     ACTIVATIONS,
+    NoLayoutError,
     Norm,
-    NoTableError,
     activation_of,
     axis_of,
     input_of,
+    matmul_of,
     norm_of,
-    product_of,
 )
 
 
 @dataclass(frozen=True)
 class HeadRoles:
-    """What stands behind the encoder."""
+    """The tensors of the head, by role."""
 
     source: ir.Value
-    """The encoder's last value."""
+    """The output of the encoder, which the head reads."""
     kind: str = "none"
     """``none``, ``first_token`` or ``every_token``."""
     activation: str = "identity"
@@ -35,23 +35,26 @@ class HeadRoles:
 
     @property
     def architecture(self) -> dict[str, Any]:
-        """Its part of the table."""
+        """What the layout says of the head's kind."""
         return {"head": self.kind, "head_activation": self.activation}
 
 
 def find_head(outputs: Sequence[ir.Value]) -> HeadRoles:
-    """Walk from the outputs: dense, activation, norm and classifier, each but the last optional.
+    """Recognize the head from the graph's outputs.
+
+    A head has a classifier, and before it any of a dense layer, an activation and a normalization.
+    A graph whose only output is ``last_hidden_state`` has no head.
 
     Raises:
-        NoTableError: the head is another.
+        NoLayoutError: the head has another structure.
     """
     names = [value.name for value in outputs]
     if names == ["last_hidden_state"]:
         return HeadRoles(outputs[0])
     value = _logits(outputs)
-    classifier = product_of(value)
+    classifier = matmul_of(value)
     if classifier is None:
-        raise NoTableError("the logits are not a product")
+        raise NoLayoutError("the logits are not the output of a matmul")
     tensors = {f"classifier.{part}": tensor for part, tensor in classifier.parts.items()}
     value, activation = classifier.source, "identity"
     norm = norm_of(value)
@@ -59,7 +62,7 @@ def find_head(outputs: Sequence[ir.Value]) -> HeadRoles:
         tensors |= {f"norm.{part}": tensor for part, tensor in norm.parts.items()}
         value = norm.source
     else:
-        norm = None  # the last layer's own
+        norm = None  # it belongs to the encoder's last layer
     node = value.producer()
     if node is not None and _activated(value):
         activation = activation_of(node)
@@ -69,24 +72,26 @@ def find_head(outputs: Sequence[ir.Value]) -> HeadRoles:
     if first is None:
         return HeadRoles(value, "every_token", activation, tensors, norm)
     if norm is not None:
-        raise NoTableError("the head normalizes the first token")
+        raise NoLayoutError("the head normalizes the first token, which the native engine does not")
     return HeadRoles(first, "first_token", activation, tensors)
 
 
 def _logits(outputs: Sequence[ir.Value]) -> ir.Value:
-    """The one product that the outputs come from."""
+    """The output of the one matmul that all outputs of the graph come from."""
     names = [str(value.name) for value in outputs]
     if names == ["logits"]:
         return outputs[0]
     if names == ["start_logits", "end_logits"]:
         return _both_columns(outputs)
-    raise NoTableError(f"the outputs {', '.join(names)} are not known")
+    raise NoLayoutError(
+        f"the graph's outputs are {', '.join(names)}, which the native engine does not know"
+    )
 
 
 def _dense(value: ir.Value) -> tuple[ir.Value, dict[str, ir.Value]]:
-    dense = product_of(value)
+    dense = matmul_of(value)
     if dense is None:
-        raise NoTableError("the head has a layer that is not a dense one")
+        raise NoLayoutError("the head has a layer that is not dense")
     return dense.source, {f"dense.{part}": found for part, found in dense.parts.items()}
 
 
@@ -96,22 +101,22 @@ def _activated(value: ir.Value) -> bool:
 
 
 def _first_token(value: ir.Value) -> ir.Value | None:
-    """What the first token is taken of; ``None`` where the head reads every token.
+    """The value whose first token ``value`` is; ``None`` if the head reads every token.
 
     Raises:
-        NoTableError: it reads others than the first.
+        NoLayoutError: the head reads another token than the first.
     """
     node = value.producer()
     if node is None or node.op_type != "Gather":
         return None
     index = constant(input_of(node, 1))
     if index is None or index.ndim or int(index) or axis_of(node) != 1:
-        raise NoTableError("the head does not read the first token alone")
+        raise NoLayoutError("the head reads another token than the first")
     return input_of(node, 0)
 
 
 def _both_columns(outputs: Sequence[ir.Value]) -> ir.Value:
-    """The product with two columns a token that starts and ends were split from."""
+    """The matmul's output, with two columns per token, that starts and ends were split from."""
     parts = []
     for value in outputs:
         node = value.producer()
@@ -121,5 +126,5 @@ def _both_columns(outputs: Sequence[ir.Value]) -> ir.Value:
         parts.append(value)
     split = parts[0].producer()
     if split is None or split.op_type != "Split" or list(split.outputs) != parts:
-        raise NoTableError("starts and ends are not two columns of one product")
+        raise NoLayoutError("start and end logits are not two columns of one matmul")
     return input_of(split, 0)

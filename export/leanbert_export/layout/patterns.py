@@ -1,4 +1,4 @@
-"""What the walk over the final graph recognizes: products, sums, activations, norms."""
+"""Recognize the pieces of a layer in the final graph: matmuls, sums, activations, norms."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from leanbert_export.graph.operators import NORMALIZATION
 ACTIVATIONS = {"Gelu": "gelu", "FastGelu": "gelu_tanh", "Relu": "relu", "Tanh": "tanh"}
 
 
-class NoTableError(Exception):
-    """The graph is not one that the native engine computes; says why in a clause."""
+class NoLayoutError(Exception):
+    """The native engine does not compute this graph; the message is a clause that says why."""
 
 
 @dataclass(frozen=True)
-class Product:
-    """A product's input and its initializers."""
+class Matmul:
+    """A matmul's input, its initializers and its size."""
 
     source: ir.Value
     parts: dict[str, ir.Value]
-    """Of ``weight``, ``scale``, ``bias``, ``smoothing`` those that it has."""
+    """``weight``, and those of ``scale``, ``bias`` and ``smoothing`` that the matmul has."""
     size: tuple[int, int]
+    """Inputs and outputs."""
 
 
 @dataclass(frozen=True)
@@ -38,34 +39,42 @@ class Norm:
 
 
 def input_of(node: ir.Node, index: int) -> ir.Value:
-    """An input that must be there."""
+    """An input that must be there.
+
+    Raises:
+        NoLayoutError: the node has no such input.
+    """
     value = node.inputs[index] if index < len(node.inputs) else None
     if value is None:
-        raise NoTableError(f"a {node.op_type} lacks an input")
+        raise NoLayoutError(f"a {node.op_type} lacks an input")
     return value
 
 
 def axis_of(node: ir.Node, default: int = 0) -> int:
-    """The attribute ``axis``."""
+    """The attribute ``axis``, or ``default`` without one."""
     return int(node.attributes.get_int("axis", default) or 0)
 
 
 def shape_of(value: ir.Value) -> tuple[int, ...]:
-    """Of a constant; ``()`` for anything computed."""
+    """The shape of a constant; ``()`` for any other value."""
     array = constant(value)
     return () if array is None else tuple(array.shape)
 
 
 def activation_of(node: ir.Node) -> str:
-    """The table's name of an activation's operator."""
+    """The layout's name of an activation.
+
+    Raises:
+        NoLayoutError: the operator does more than the activation.
+    """
     computed = [value for value in node.inputs if value is not None]
     if len(computed) != 1 or node.attributes.get_string("approximate", "none") != "none":
-        raise NoTableError(f"a {node.op_type} with a bias or an approximation")
+        raise NoLayoutError(f"a {node.op_type} has a bias or an approximation")
     return ACTIVATIONS[node.op_type]
 
 
 def biased(value: ir.Value) -> tuple[ir.Value | None, ir.Value]:
-    """The constant vector that was added last, and what it was added to."""
+    """The constant vector that was added last, if any, and the value that it was added to."""
     node = value.producer()
     if node is None or node.op_type != "Add":
         return None, value
@@ -75,15 +84,15 @@ def biased(value: ir.Value) -> tuple[ir.Value | None, ir.Value]:
     return None, value
 
 
-def product_of(value: ir.Value) -> Product | None:
-    """The product, with its bias, that makes ``value``."""
+def matmul_of(value: ir.Value) -> Matmul | None:
+    """The matmul, with its bias, whose output ``value`` is; ``None`` for any other value."""
     bias, made = biased(value)
     node = made.producer()
     if node is None:
         return None
     parts = {} if bias is None else {"bias": bias}
     if node.op_type == "MatMulIntegerToFloat":
-        return _int8_product(node, parts)
+        return _int8_matmul(node, parts)
     if node.op_type == "Gemm" and bias is None:
         plain = not any(node.attributes.get_int(name, 0) for name in ("transA", "transB"))
         ones = all(node.attributes.get_float(name, 1.0) == 1.0 for name in ("alpha", "beta"))
@@ -96,12 +105,12 @@ def product_of(value: ir.Value) -> Product | None:
     return _made(input_of(node, 0), input_of(node, 1), parts, np.float32)
 
 
-def _int8_product(node: ir.Node, parts: dict[str, ir.Value]) -> Product | None:
+def _int8_matmul(node: ir.Node, parts: dict[str, ir.Value]) -> Matmul | None:
     rounding = input_of(node, 0).producer()
     if rounding is None or rounding.op_type != "QuantizeLinear" or len(node.inputs) > 5:
         return None
     if input_of(rounding, 1) is not input_of(node, 2):
-        return None  # a scale other than the rows'
+        return None  # it is multiplied by another scale than the rows were rounded with
     source, smoothing = input_of(rounding, 0), None
     multiplied = source.producer()
     if multiplied is not None and multiplied.op_type == "Mul":
@@ -114,29 +123,34 @@ def _int8_product(node: ir.Node, parts: dict[str, ir.Value]) -> Product | None:
 
 def _made(
     source: ir.Value, weight: ir.Value, parts: dict[str, ir.Value], dtype: type
-) -> Product | None:
+) -> Matmul | None:
     matrix = constant(weight)
     vectors = all(len(shape_of(part)) == 1 for part in parts.values())
     if matrix is None or matrix.ndim != 2 or matrix.dtype != dtype or not vectors:
         return None
-    return Product(source, {"weight": weight, **parts}, (matrix.shape[0], matrix.shape[1]))
+    return Matmul(source, {"weight": weight, **parts}, (matrix.shape[0], matrix.shape[1]))
 
 
 def sum_of(value: ir.Value) -> tuple[ir.Value, ir.Value] | None:
-    """Both sides of the sum that makes ``value``."""
+    """Both sides of the sum that gives ``value``; ``None`` for any other value."""
     node = value.producer()
     if node is None or node.op_type != "Add":
         return None
     return input_of(node, 0), input_of(node, 1)
 
 
-def pick(pair: tuple[ir.Value, ir.Value], before: set[str]) -> tuple[Product, ir.Value] | None:
-    """Of a residual sum the product whose input one of ``before`` makes, and the other side."""
+def pick(pair: tuple[ir.Value, ir.Value], before: set[str]) -> tuple[Matmul, ir.Value] | None:
+    """Tell the two sides of a residual sum apart.
+
+    Returns:
+        The matmul whose input is the output of one of the operators ``before``, and the other
+        side; ``None`` if neither side is such a matmul.
+    """
     for value, other in (pair, pair[::-1]):
-        product = product_of(value)
-        maker = product.source.producer() if product is not None else None
-        if product is not None and maker is not None and maker.op_type in before:
-            return product, other
+        matmul = matmul_of(value)
+        maker = matmul.source.producer() if matmul is not None else None
+        if matmul is not None and maker is not None and maker.op_type in before:
+            return matmul, other
     return None
 
 
@@ -150,7 +164,7 @@ def is_first_of(value: ir.Value, whole: ir.Value) -> bool:
 
 
 def norm_of(value: ir.Value) -> Norm | None:
-    """The normalization that makes ``value``."""
+    """The normalization that gives ``value``; ``None`` for any other value."""
     node = value.producer()
     if node is None or node.op_type != NORMALIZATION or len(node.inputs) < 3:
         return None

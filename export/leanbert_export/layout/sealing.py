@@ -1,4 +1,4 @@
-"""Give a bundle its table for the native engine, and keep it only if that engine proves it."""
+"""Write the layout for the native engine into a bundle, if that engine answers rightly with it."""
 
 from __future__ import annotations
 
@@ -12,25 +12,34 @@ from leanbert.engines.binding import native_isa, why_no_library
 from leanbert.errors import EngineError, VerificationError
 from leanbert.verification import verify
 from leanbert_export import writing
-from leanbert_export.layout.walk import NoTableError, find_roles, make_table
+from leanbert_export.layout.walk import NoLayoutError, find_roles, make_layout
 
-__all__ = ["seal_with_table"]
+__all__ = ["seal_with_layout"]
 
 
-def seal_with_table(folder: Path, content: dict[str, Any]) -> str:
-    """Put the table into the manifest's ``content`` if it holds; returns the card's line on it.
+def seal_with_layout(folder: Path, content: dict[str, Any]) -> str:
+    """Put the layout into the manifest's ``content``, if the native engine can use it.
 
-    Where the native library can run here, the golden texts decide: its answers must be as near to
-    PyTorch's as ``leanbert verify`` asks of ONNX Runtime's. The manifest in ``folder`` is written
-    for that, and must be written again.
+    Where the native library can run, the golden texts decide: its answers must be as near to
+    PyTorch's as ``leanbert verify`` demands of ONNX Runtime. The manifest in ``folder`` is written
+    for this, and the caller must write it again.
+
+    Args:
+        folder: of the bundle.
+        content: of the manifest; it gets the key ``native`` or stays as it is.
+
+    Returns:
+        The card's line on the native engine.
     """
     if content["recipe"]["name"] != "int8":
-        return f"no, it computes the recipe int8 only, this is {content['recipe']['name']}"
+        return (
+            f"no, it computes the recipe int8 only, and this bundle has {content['recipe']['name']}"
+        )
     graph = ir.load(folder / "model.onnx").graph
     config = Bundle.open(folder).config
     try:
-        content["native"] = make_table(find_roles(graph, config), folder / "model.onnx")
-    except NoTableError as error:
+        content["native"] = make_layout(find_roles(graph, config), folder / "model.onnx")
+    except NoLayoutError as error:
         return f"no, {error}"
     missing = why_no_library()
     if missing is not None:

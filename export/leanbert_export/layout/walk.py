@@ -1,12 +1,13 @@
-"""The table by which the native engine finds each weight, made from the final graph.
+"""Make the layout by which the native engine finds each weight, from the final graph.
 
-The graph is walked back from its output and must have exactly the structure that the native
-encoder computes (``runtime/native/include/leanbert_native.h``): a post-LN encoder as BERT's. Every
-role gets the name of an initializer; the saved file says where its bytes are. A graph that has
-anything else gets no table, and runs on ONNX Runtime alone.
+The graph is walked back from its outputs. It must have exactly the structure that the native
+encoder computes (``runtime/native/include/leanbert_native.h``), that of BERT with normalization
+after each residual sum. The walk finds the initializer of each role, and the saved graph says where
+the bytes of the initializer are. A graph of any other structure gets no layout and runs on ONNX
+Runtime only.
 
-Not read from the graph, but proved by the golden texts: how positions are numbered, and that the
-mask is one of padding.
+Two things cannot be read from the graph and are proved by the golden texts instead: how positions
+are numbered, and that the mask hides padding only.
 """
 
 from __future__ import annotations
@@ -26,50 +27,49 @@ from leanbert_export.layout.embeddings import find_embeddings
 from leanbert_export.layout.head import HeadRoles, find_head
 from leanbert_export.layout.patterns import (
     ACTIVATIONS,
+    NoLayoutError,
     Norm,
-    NoTableError,
-    Product,
     activation_of,
     biased,
     input_of,
     is_first_of,
+    matmul_of,
     norm_of,
     pick,
-    product_of,
     shape_of,
     sum_of,
 )
 
-__all__ = ["NoTableError", "Roles", "find_roles", "make_table"]
+__all__ = ["NoLayoutError", "Roles", "find_roles", "make_layout"]
 
 _DTYPES = {onnx.TensorProto.INT8: ("int8", 1), onnx.TensorProto.FLOAT: ("float32", 4)}
 
 
 @dataclass
 class Roles:
-    """What the walk found."""
+    """What the walk found in a graph."""
 
     architecture: dict[str, Any]
     tensors: dict[str, str]
-    """Role -> name of the initializer."""
+    """The name of the initializer of each role."""
     vectors: set[str] = field(default_factory=set)
-    """Roles whose column of one number a row is told as a vector."""
+    """Roles of shape ``(rows, 1)`` that the layout gives as ``(rows,)``."""
 
 
 def find_roles(graph: ir.Graph, config: ModelConfig) -> Roles:
-    """Walk the final graph.
+    """Find the role of each initializer of the final graph.
 
     Raises:
-        NoTableError: it has a structure that the native encoder does not compute.
+        NoLayoutError: the graph has a structure that the native encoder does not compute.
     """
     return _Walk(graph, config).roles()
 
 
-def make_table(roles: Roles, path: Path) -> dict[str, Any]:
-    """The manifest's value of ``native``, for the saved graph at ``path``.
+def make_layout(roles: Roles, path: Path) -> dict[str, Any]:
+    """Make the manifest's value of ``native``, for the saved graph at ``path``.
 
     Raises:
-        NoTableError: a tensor does not lie in the weights file, or not at a multiple of its width.
+        NoLayoutError: a tensor is not in the weights file, or not at a multiple of its width.
     """
     saved = {
         tensor.name: tensor
@@ -80,22 +80,22 @@ def make_table(roles: Roles, path: Path) -> dict[str, Any]:
     for role, name in roles.tensors.items():
         tensor = saved.get(name)
         if tensor is None or tensor.data_location != onnx.TensorProto.EXTERNAL:
-            raise NoTableError(f"{role} is not in the weights file")
+            raise NoLayoutError(f"{role} is not in the weights file")
         if tensor.data_type not in _DTYPES:
-            raise NoTableError(f"{role} is neither int8 nor float32")
+            raise NoLayoutError(f"{role} is neither int8 nor float32")
         dtype, width = _DTYPES[tensor.data_type]
         place = {entry.key: entry.value for entry in tensor.external_data}
         files.add(place["location"])
         offset = int(place.get("offset", 0))
         if offset % width:
-            raise NoTableError(f"{role} starts at byte {offset}")
+            raise NoLayoutError(f"{role} starts at byte {offset}")
         shape = list(tensor.dims)
         size = width * int(np.prod(shape))
         if role in roles.vectors:
             shape = shape[:1]
         tensors[role] = {"dtype": dtype, "shape": shape, "offset": offset, "bytes": size}
     if len(files) != 1:
-        raise NoTableError("the weights lie in several files")
+        raise NoLayoutError("the weights are in several files")
     return {
         "format": TABLE_FORMAT,
         "file": files.pop(),
@@ -105,7 +105,7 @@ def make_table(roles: Roles, path: Path) -> dict[str, Any]:
 
 
 class _Walk:
-    """Goes from the output to the inputs, and expects one structure on the way."""
+    """Goes from the outputs to the inputs, and expects one structure on the way."""
 
     def __init__(self, graph: ir.Graph, config: ModelConfig) -> None:
         self._graph, self._config = graph, config
@@ -119,7 +119,7 @@ class _Walk:
     def roles(self) -> Roles:
         unknown = self._inputs - {"input_ids", "attention_mask", "token_type_ids"}
         if unknown or "attention_mask" not in self._inputs:
-            raise NoTableError("the graph has other inputs")
+            raise NoLayoutError("the graph does not have the inputs of BERT")
         head = find_head(self._graph.outputs)
         if head.norm is not None:
             self._eps.add(head.norm.eps)
@@ -129,7 +129,7 @@ class _Walk:
             value, found = layer
             layers.append(found)
         if not layers:
-            raise NoTableError("no encoder layer was found before the output")
+            raise NoLayoutError("no encoder layer was found before the outputs")
         embeddings, norm = find_embeddings(value, self._config.raw)
         self._eps.add(norm.eps)
         for role, found_value in embeddings.items():
@@ -146,7 +146,7 @@ class _Walk:
     ) -> dict[str, Any]:
         def only(found: set[Any], what: str) -> Any:
             if len(found) != 1:
-                raise NoTableError(f"the layers differ in their {what}")
+                raise NoLayoutError(f"the layers differ in their {what}")
             return next(iter(found))
 
         hidden, intermediate = only(self._sizes, "sizes")
@@ -155,7 +155,7 @@ class _Walk:
         types = shape_of(embeddings["token_type"])[0] if "token_type" in embeddings else 0
         longest = self._config.max_tokens
         if longest is None or not 0 < longest <= positions:
-            raise NoTableError("the config does not say how positions are numbered")
+            raise NoLayoutError("the config does not say how positions are numbered")
         return {
             "hidden_size": hidden,
             "num_attention_heads": only(self._heads, "attention heads"),
@@ -173,7 +173,10 @@ class _Walk:
         }
 
     def _layer(self, value: ir.Value) -> tuple[ir.Value, dict[str, ir.Value]] | None:
-        """The layer that ends in ``value``: its input and tensors; ``None`` at the embeddings."""
+        """The input and the tensors of the layer that ends in ``value``.
+
+        ``None`` if ``value`` is the output of the embeddings.
+        """
         ended = self._norm(value)
         summed = None if ended is None else sum_of(ended.source)
         if ended is None or summed is None:
@@ -182,11 +185,11 @@ class _Walk:
         if found_down is None:
             return None
         down, middle = found_down
-        self._tell_width(down)
+        self._sizes.add((down.size[1], down.size[0]))
         active = down.source.producer()
-        up = product_of(input_of(active, 0)) if active is not None else None
+        up = matmul_of(input_of(active, 0)) if active is not None else None
         if active is None or up is None or up.source is not middle:
-            raise NoTableError("a feed-forward block is not two products around an activation")
+            raise NoLayoutError("a feed-forward network is not two matmuls around an activation")
         self._activations.add(activation_of(active))
         found = {f"ffn_norm.{part}": tensor for part, tensor in ended.parts.items()}
         found |= {f"ffn_down.{part}": tensor for part, tensor in down.parts.items()}
@@ -195,47 +198,44 @@ class _Walk:
         summed = None if normed is None else sum_of(normed.source)
         picked = None if summed is None else pick(summed, {ATTENTION})
         if normed is None or picked is None:
-            raise NoTableError("an attention block does not end in a residual sum and a norm")
+            raise NoLayoutError("an attention does not end in a residual sum and a normalization")
         out, skip = picked
         found |= {f"attention_norm.{part}": tensor for part, tensor in normed.parts.items()}
         found |= {f"attention_output.{part}": tensor for part, tensor in out.parts.items()}
         attention = out.source.producer()
         if attention is None:
-            raise AssertionError(out.source)  # `_pick` looked
+            raise AssertionError(out.source)  # `pick` has checked it
         source, projections = self._attention(attention, skip)
         return source, found | projections
 
-    def _tell_width(self, down: Product) -> None:
-        self._sizes.add((down.size[1], down.size[0]))
-
     def _attention(self, node: ir.Node, skip: ir.Value) -> tuple[ir.Value, dict[str, ir.Value]]:
         if any(value is not None for i, value in enumerate(node.inputs) if i in (3, *range(5, 12))):
-            raise NoTableError("attention has a bias, a relative position or a cache")
+            raise NoLayoutError("attention has a bias, a relative position or a cache")
         if node.attributes.get_int("unidirectional", 0):
-            raise NoTableError("attention looks backwards only")
+            raise NoLayoutError("attention reads earlier tokens only")
         heads = node.attributes.get_int("num_heads", 0) or 0
         self._heads.add(heads)
         query, key, value = (input_of(node, i) for i in range(3))
         split = key.producer()
         if split is None or split.op_type != "Split" or value.producer() is not split:
-            raise NoTableError("attention's products are not joined")
-        joined = product_of(input_of(split, 0))
+            raise NoLayoutError("query, key and value are not joined into one matmul")
+        joined = matmul_of(input_of(split, 0))
         outputs = list(split.outputs)
         if joined is None or outputs[-2:] != [key, value] or "bias" in joined.parts:
-            raise NoTableError("attention's key and value are not halves of one product")
+            raise NoLayoutError("key and value are not parts of one matmul without a bias")
         hidden = joined.size[0]
         scale = node.attributes.get_float("scale", 0.0) or 0.0
         if heads and scale and not np.isclose(scale, (hidden // heads) ** -0.5):
-            raise NoTableError("attention is scaled otherwise than by its width")
+            raise NoLayoutError("attention has another scale than the root of its heads' width")
         parts = {f"qkv.{part}": tensor for part, tensor in joined.parts.items()}
         if len(outputs) == 3:
             bias, first = biased(query)
             if first is not outputs[0] or skip is not joined.source:
-                raise NoTableError("attention's query is not a third of its product")
+                raise NoLayoutError("the query is not a third of the joined matmul")
             return joined.source, parts | ({} if bias is None else {"qkv.bias": bias})
-        own = product_of(query)
+        own = matmul_of(query)
         if own is None or own.source is not skip or not is_first_of(skip, joined.source):
-            raise NoTableError("attention's query reads something else than the first token")
+            raise NoLayoutError("the query reads something else than the first token")
         return joined.source, parts | {f"query.{p}": tensor for p, tensor in own.parts.items()}
 
     def _norm(self, value: ir.Value) -> Norm | None:

@@ -2,7 +2,7 @@
 
 With labels the drop is that of accuracy, without that of agreement with PyTorch fp32 (for
 embeddings, of the mean cosine), each in percentage points. Where it is larger than allowed, the
-products are ranked by how much each alone moves the output, and the worst go back to fp32, one,
+matmuls are ranked by how much each alone moves the output, and the worst go back to fp32, one,
 then two, four and so on, until the gate holds.
 """
 
@@ -30,7 +30,7 @@ from leanbert_export.proof.reference import TorchReference
 _RANKED_TEXTS, _RANKED_BATCH, _RANKED_COLUMNS = 64, 1024, 1024  # texts, padded tokens, values
 
 Build = Callable[[frozenset[str]], Bundle]
-"""Writes the bundle with the named products left in fp32, and opens it."""
+"""Writes the bundle with the named matmuls left in fp32, and opens it."""
 
 
 @dataclass(frozen=True)
@@ -47,17 +47,19 @@ class GateReport:
     """In percentage points."""
     max_drop: float | None
     passed: bool
-    fp32_products: list[str] = field(default_factory=list)
-    """Products that went back to fp32, the most sensitive first."""
+    fp32_matmuls: list[str] = field(default_factory=list)
+    """Matmuls that went back to fp32, the most sensitive first."""
     bytes_before: int = 0
     bytes_after: int = 0
-    """Of the weights, with every product in int8 and at the end."""
+    """Of the weights, with every matmul in int8 and at the end."""
     slowdown: float = 1.0
-    """Time on the held texts, at the end over with every product in int8."""
+    """Time on the held texts, at the end over with every matmul in int8."""
 
     def as_dict(self) -> dict[str, Any]:
         """For the manifest."""
-        return asdict(self)
+        content = asdict(self)
+        content["fp32_products"] = content.pop("fp32_matmuls")  # the key's name in bundles
+        return content
 
 
 class Gate:
@@ -128,33 +130,33 @@ def pass_gate(
     force: bool,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> GateReport:
-    """Build the int8 bundle, and return products to fp32 until the drop is small enough.
+    """Build the int8 bundle, and return matmuls to fp32 until the drop is small enough.
 
     Args:
         gate: measures.
-        build: writes the bundle with some products in fp32.
+        build: writes the bundle with some matmuls in fp32.
         max_drop: allowed drop in percentage points; ``None`` measures and lets everything pass.
-        rank: the products' names, most sensitive first; called only when needed.
+        rank: the matmuls' names, most sensitive first; called only when needed.
         force: let a bundle stand that fails in the end.
         on_step: told what is done.
 
     Raises:
-        GateError: no choice of products passes.
+        GateError: no choice of matmuls passes.
     """
     report, seconds = gate.measure(build(frozenset()), max_drop)
     if report.passed:
         return report
-    on_step("ranking the products by sensitivity")
+    on_step("ranking the matmuls by sensitivity")
     names = list(rank())
     first, count = report, 1
     while not report.passed:
         kept = names[:count]
-        on_step(f"returning {len(kept)} of {len(names)} products to fp32")
+        on_step(f"returning {len(kept)} of {len(names)} matmuls to fp32")
         found, slower = gate.measure(build(frozenset(kept)), max_drop)
         report = GateReport(
             **{
                 **asdict(found),
-                "fp32_products": kept,
+                "fp32_matmuls": kept,
                 "bytes_before": first.bytes_before,
                 "slowdown": slower / seconds,
             }
@@ -165,21 +167,21 @@ def pass_gate(
     if not report.passed and not force:
         raise GateError(
             f"the accuracy gate does not hold: {report.metric} drops by {report.drop:.2f} points "
-            f"on {report.rows} texts with every product in fp32, allowed is {max_drop:g}; allow "
+            f"on {report.rows} texts with every matmul in fp32, allowed is {max_drop:g}; allow "
             "more with --max-drop, or write the bundle all the same with --force"
         )
     return report
 
 
-def rank_products(
+def rank_matmuls(
     names: Sequence[str],
     build_only: Callable[[str | None], Bundle],
     texts: Sequence[TextInput],
-    on_product: Callable[[str], None] = lambda _: None,
+    on_matmul: Callable[[str], None] = lambda _: None,
 ) -> list[str]:
-    """Product names, the one that alone changes the output most first.
+    """Matmul names, the one that alone changes the output most first.
 
-    ``build_only`` writes the bundle with one product in int8, or none. Measured on calibration
+    ``build_only`` writes the bundle with one matmul in int8, or none. Measured on calibration
     texts, as their task sees them: the held ones must not choose what they judge.
     """
     chosen = list(texts)[:_RANKED_TEXTS]
@@ -197,7 +199,7 @@ def rank_products(
     reference = outputs(build_only(None))
     moved: dict[str, float] = {}
     for name in names:
-        on_product(name)
+        on_matmul(name)
         pairs = zip(outputs(build_only(name)), reference, strict=True)
         moved[name] = float(np.mean([np.abs(a - b).mean() for a, b in pairs]))
     return sorted(names, key=lambda name: -moved[name])

@@ -83,7 +83,7 @@ def change_of(step: Step, path: Path) -> Counter[str]:
     [
         (absorb_biases, {"Add": -2}, {"Add": -2}),
         (keep_first_token, {"Gather": 1}, {}),
-        # Three products become one; the query's bias is a sum, the value's is in the next one's.
+        # Three matmuls become one; the query's bias is a sum, the value's is in the next one's.
         (
             join_projections,
             {"MatMul": -4, "Split": 2, "Add": 2},
@@ -159,8 +159,8 @@ def test_where_the_projections_biases_go(workshop: Workshop) -> None:
         add = attention.inputs[0].producer()
         assert add is not None
         np.testing.assert_array_equal(constant(add.inputs[1]), query)
-        (product,) = (use.node for use in attention.outputs[0].uses())
-        (after,) = (use.node for use in product.outputs[0].uses())
+        (matmul,) = (use.node for use in attention.outputs[0].uses())
+        (after,) = (use.node for use in matmul.outputs[0].uses())
         (found,) = (c for v in after.inputs if (c := constant(v)) is not None)
         np.testing.assert_allclose(found, bias + weight @ value, rtol=0, atol=1e-6)
         for gone in (key, value):

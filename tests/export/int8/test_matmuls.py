@@ -14,12 +14,12 @@ from onnx_ir.passes.common import LiftConstantsToInitializersPass
 from leanbert_export.graph.editing import constant, weight_of
 from leanbert_export.graph.rewriting import rewrite
 from leanbert_export.graph.saving import save_with_weights
-from leanbert_export.int8.matmuls import Product, find_products
-from leanbert_export.int8.quantization import is_classifier, quantize
+from leanbert_export.int8.matmuls import Matmul, find_matmuls
+from leanbert_export.int8.quantization import is_classifier, quantize_graph
 from leanbert_export.int8.ranges import AFTER_GELU, SYMMETRIC, Sample
-from leanbert_export.int8.weights import make_plan
+from leanbert_export.int8.weights import quantize_matmuls
 from leanbert_export.recipe import Int8Settings
-from tests.helpers.export_graphs import products, read
+from tests.helpers.export_graphs import matmuls, read
 
 if TYPE_CHECKING:
     from tests.export.conftest import Workshop
@@ -27,27 +27,27 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 
-def facts(product: Product) -> tuple[str, tuple[int, ...], bool, bool, bool]:
+def facts(matmul: Matmul) -> tuple[str, tuple[int, ...], bool, bool, bool]:
     return (
-        product.name,
-        product.weight.shape,
-        product.bias is not None,
-        product.after_gelu,
-        product.first_token,
+        matmul.name,
+        matmul.weight.shape,
+        matmul.bias is not None,
+        matmul.after_gelu,
+        matmul.first_token,
     )
 
 
-def sample(product: Product, seed: int = 0) -> Sample:
-    rows = np.random.default_rng(seed).standard_normal((200, len(product.weight)))
+def sample(matmul: Matmul, seed: int = 0) -> Sample:
+    rows = np.random.default_rng(seed).standard_normal((200, len(matmul.weight)))
     rows[:, 3] *= 20  # so that LayerNorm's readers are smoothed
     return Sample(rows.astype(np.float16), np.arange(200) % 10 == 0)
 
 
 def test_of_a_classifier(workshop: Workshop) -> None:
-    found = find_products(rewrite(workshop.fused("classifier")).graph)
+    found = find_matmuls(rewrite(workshop.fused("classifier")).graph)
     # Name, shape, bias of its own, after GELU, first token only. The query's bias is added after
     # the split, keys need none, the values' went on, and the second feed-forward's was absorbed.
-    assert [facts(product) for product in found] == [
+    assert [facts(matmul) for matmul in found] == [
         ("layer.0.qkv", (32, 96), False, False, False),
         ("layer.0.attention_output", (32, 32), True, False, False),
         ("layer.0.ffn_up", (32, 64), True, False, False),
@@ -59,12 +59,12 @@ def test_of_a_classifier(workshop: Workshop) -> None:
         ("layer.1.ffn_down", (64, 32), False, True, True),
         ("head.dense", (32, 32), True, False, True),
     ]
-    assert not any(is_classifier(product) for product in found)
+    assert not any(is_classifier(matmul) for matmul in found)
 
 
 def test_of_features(workshop: Workshop) -> None:
-    found = find_products(rewrite(workshop.fused("features")).graph)
-    assert [facts(product) for product in found] == [
+    found = find_matmuls(rewrite(workshop.fused("features")).graph)
+    assert [facts(matmul) for matmul in found] == [
         fact
         for i in range(2)
         for fact in (
@@ -77,9 +77,9 @@ def test_of_features(workshop: Workshop) -> None:
 
 
 def test_the_real_model(workshop: Workshop) -> None:
-    found = find_products(rewrite(workshop.fused("minilm-classifier")).graph)
+    found = find_matmuls(rewrite(workshop.fused("minilm-classifier")).graph)
     assert len(found) == 4 * 6 + 2
-    kinds = Counter(product.name.rpartition(".")[2] for product in found)
+    kinds = Counter(matmul.name.rpartition(".")[2] for matmul in found)
     assert kinds == Counter(
         qkv=5, query=1, key_value=1, attention_output=6, ffn_up=6, ffn_down=6, dense=1
     )
@@ -94,17 +94,17 @@ def test_the_real_model(workshop: Workshop) -> None:
 
 
 def test_without_samples_the_plan_is_plain(workshop: Workshop) -> None:
-    found = find_products(rewrite(workshop.fused("classifier")).graph)
-    for name, plan in make_plan(found, {}, Int8Settings()).items():
+    found = find_matmuls(rewrite(workshop.fused("classifier")).graph)
+    for name, plan in quantize_matmuls(found, {}, Int8Settings()).items():
         zero_point = AFTER_GELU if name.endswith("ffn_down") else SYMMETRIC
         assert plan.summary() == {"zero_point": zero_point, "clip": 1.0, "smoothed": False}
         assert not plan.bias_change.any()
 
 
 def test_only_readers_of_a_layernorm_are_smoothed(workshop: Workshop) -> None:
-    found = find_products(rewrite(workshop.fused("classifier")).graph)
+    found = find_matmuls(rewrite(workshop.fused("classifier")).graph)
     told: list[str] = []
-    plans = make_plan(found, {p.name: sample(p) for p in found}, Int8Settings(), told.append)
+    plans = quantize_matmuls(found, {p.name: sample(p) for p in found}, Int8Settings(), told.append)
     names = [p.name for p in found]
     assert list(plans) == names
     assert sorted(told) == sorted(names)
@@ -127,29 +127,31 @@ def shared(workshop: Workshop, tmp_path: Path) -> ir.Model:
 
 
 def test_layers_that_share_weights_share_a_plan(shared: ir.Model) -> None:
-    found = find_products(shared.graph)
-    samples = {product.name: sample(product, i) for i, product in enumerate(found)}
+    found = find_matmuls(shared.graph)
+    samples = {matmul.name: sample(matmul, i) for i, matmul in enumerate(found)}
     told: list[str] = []
-    plans = make_plan(found, samples, Int8Settings(), told.append)
+    plans = quantize_matmuls(found, samples, Int8Settings(), told.append)
     first, second = found[:4], found[4:]
-    assert told == [product.name for product in first]
+    assert told == [matmul.name for matmul in first]
     for one, other in zip(first, second, strict=True):
         assert one.name.replace("layer.0", "layer.1") == other.name
         assert one.weight_name == other.weight_name
         assert plans[one.name] is plans[other.name]
-    alone = make_plan(first, {name: samples[name] for name in samples}, Int8Settings())
+    alone = quantize_matmuls(first, {name: samples[name] for name in samples}, Int8Settings())
     # The second layer's rows count: without them another plan comes out.
     assert any(not np.array_equal(alone[p.name].levels, plans[p.name].levels) for p in first)
 
 
 def test_layers_that_share_weights_share_int8_tensors(shared: ir.Model, tmp_path: Path) -> None:
-    found = find_products(shared.graph)
+    found = find_matmuls(shared.graph)
     biases = {p.name: p.bias for p in found}
-    plans = make_plan(found, {p.name: sample(p, i) for i, p in enumerate(found)}, Int8Settings())
-    assert quantize(shared, plans, Int8Settings()) == 8
+    plans = quantize_matmuls(
+        found, {p.name: sample(p, i) for i, p in enumerate(found)}, Int8Settings()
+    )
+    assert quantize_graph(shared, plans, Int8Settings()) == 8
     save_with_weights(shared, tmp_path / "model.onnx")
     graph = read(tmp_path)
-    int8 = products(graph)
+    int8 = matmuls(graph)
     assert len(int8) == 8
     for one, other in zip(int8[:4], int8[4:], strict=True):
         assert list(one.node.input[1:2]) == list(other.node.input[1:2])
@@ -157,11 +159,11 @@ def test_layers_that_share_weights_share_int8_tensors(shared: ir.Model, tmp_path
     tensors = [name for name, array in graph.weights.items() if array.dtype == np.int8]
     assert len(tensors) == 4 + 2  # and the tables of words and positions
     by_node = {node.name: node for node in shared.graph if node.op_type == "Add"}
-    for product in found:
-        bias = biases[product.name]
-        if bias is None or product.add is None:
+    for matmul in found:
+        bias = biases[matmul.name]
+        if bias is None or matmul.add is None:
             continue
-        add = by_node[product.add.name]
+        add = by_node[matmul.add.name]
         (vector,) = (c for v in add.inputs if (c := constant(v)) is not None)
-        expected = bias + plans[product.name].bias_change
+        expected = bias + plans[matmul.name].bias_change
         np.testing.assert_allclose(vector, expected, rtol=0, atol=1e-6)

@@ -20,10 +20,10 @@ from safetensors.numpy import load_file
 from leanbert_export.errors import ExportError
 from leanbert_export.graph.rewriting import rewrite
 from leanbert_export.graph.saving import WEIGHTS_FILE
-from leanbert_export.int8.matmuls import find_products
-from leanbert_export.int8.quantization import check_products
+from leanbert_export.int8.matmuls import find_matmuls
+from leanbert_export.int8.quantization import check_matmuls
 from leanbert_export.int8.rounding import quantize_columns
-from tests.helpers.export_graphs import Graph, products, read, recipe_of
+from tests.helpers.export_graphs import Graph, matmuls, read, recipe_of
 
 if TYPE_CHECKING:
     from tests.export.conftest import Workshop
@@ -40,20 +40,20 @@ ABSENT = (
 )  # fmt: skip
 
 
-def per_token(products: int, after_gelu: int, smoothed: int) -> Counter[str]:
-    """The operators of some products: a GELU's minimum is known, so its rows need no ReduceMin."""
+def per_token(matmuls: int, after_gelu: int, smoothed: int) -> Counter[str]:
+    """The operators of some matmuls: a GELU's minimum is known, so its rows need no ReduceMin."""
     return Counter(
-        ReduceMax=products,
-        ReduceMin=products - after_gelu,
-        Mul=2 * products - after_gelu + smoothed,
-        Max=products,
-        QuantizeLinear=products,
-        MatMulIntegerToFloat=products,
+        ReduceMax=matmuls,
+        ReduceMin=matmuls - after_gelu,
+        Mul=2 * matmuls - after_gelu + smoothed,
+        Max=matmuls,
+        QuantizeLinear=matmuls,
+        MatMulIntegerToFloat=matmuls,
     )
 
 
 def smoothed(recipe: Mapping[str, Any], place: str) -> int:
-    """Products of a layer (or the head) that are smoothed."""
+    """Matmuls of a layer (or the head) that are smoothed."""
     return sum(
         plan["smoothed"]
         for name, plan in recipe["products"].items()
@@ -110,7 +110,7 @@ def torch_weights(workshop: Workshop) -> dict[str, Floats]:
 
 @pytest.fixture(scope="module")
 def wanted(torch_weights: dict[str, Floats]) -> list[Floats]:
-    """The checkpoint's weights, joined as the classifier's products join them."""
+    """The checkpoint's weights, joined as the classifier's matmuls join them."""
 
     def join(*names: str) -> Floats:
         return np.concatenate([torch_weights[f"{name}.weight"].T for name in names], axis=1)
@@ -148,7 +148,7 @@ def test_the_real_model_too(workshop: Workshop) -> None:
 
 
 @pytest.mark.slow
-def test_names_of_the_products(workshop: Workshop) -> None:
+def test_names_of_the_matmuls(workshop: Workshop) -> None:
     whole = ["qkv", "attention_output", "ffn_up", "ffn_down"]
     last = ["query", "key_value", *whole[1:]]
     names = {
@@ -164,7 +164,7 @@ def test_names_of_the_products(workshop: Workshop) -> None:
 
 
 @pytest.mark.slow
-def test_per_tensor_has_one_operator_a_product(workshop: Workshop, wanted: list[Floats]) -> None:
+def test_per_tensor_has_one_operator_a_matmul(workshop: Workshop, wanted: list[Floats]) -> None:
     bundle = workshop.bundle("classifier", "int8-per-tensor")
     graph = read(bundle)
     assert graph.counts == Counter(LAYER) + Counter(LAYER) + Counter(
@@ -184,19 +184,19 @@ def test_per_tensor_has_one_operator_a_product(workshop: Workshop, wanted: list[
 
 
 @pytest.mark.slow
-def test_products_keep_the_checkpoints_weights(int8: Graph, wanted: list[Floats]) -> None:
-    found = products(int8)
+def test_matmuls_keep_the_checkpoints_weights(int8: Graph, wanted: list[Floats]) -> None:
+    found = matmuls(int8)
     assert len(found) == len(wanted)
-    for product, weight in zip(found, wanted, strict=True):
-        assert product.levels.dtype == np.int8
-        assert product.scale.dtype == np.float32
-        assert product.levels.shape == weight.shape
-        assert product.scale.shape == (weight.shape[1],)
-        assert np.all(product.scale > 0)
-        assert np.abs(product.levels.astype(int)).max() <= 127
-        assert np.all(np.abs(product.levels.astype(int)).max(axis=0) > 63)  # all 8 bits
+    for matmul, weight in zip(found, wanted, strict=True):
+        assert matmul.levels.dtype == np.int8
+        assert matmul.scale.dtype == np.float32
+        assert matmul.levels.shape == weight.shape
+        assert matmul.scale.shape == (weight.shape[1],)
+        assert np.all(matmul.scale > 0)
+        assert np.abs(matmul.levels.astype(int)).max() <= 127
+        assert np.all(np.abs(matmul.levels.astype(int)).max(axis=0) > 63)  # all 8 bits
         # Not each to its nearest: an error is made good by the weights that come after.
-        error = np.linalg.norm(product.weight - weight, axis=0) / np.linalg.norm(weight, axis=0)
+        error = np.linalg.norm(matmul.weight - weight, axis=0) / np.linalg.norm(weight, axis=0)
         assert error.max() < 0.2
         assert error.mean() < 0.03
 
@@ -204,16 +204,16 @@ def test_products_keep_the_checkpoints_weights(int8: Graph, wanted: list[Floats]
 @pytest.mark.slow
 def test_each_row_is_quantized_alone(workshop: Workshop, int8: Graph) -> None:
     plans = list(recipe_of(workshop.bundle("classifier", "int8"))["products"].values())
-    for product, plan in zip(products(int8), plans, strict=True):
-        node, quantize = product.node, product.quantize
+    for matmul, plan in zip(matmuls(int8), plans, strict=True):
+        node, quantize = matmul.node, matmul.quantize
         assert node.domain == "com.microsoft"
         assert len(node.input) == 5  # its bias is a sum of its own, its weights are symmetric
-        assert product.zero_point == plan["zero_point"]
-        assert (product.smoothing is not None) == plan["smoothed"]
+        assert matmul.zero_point == plan["zero_point"]
+        assert (matmul.smoothing is not None) == plan["smoothed"]
         attributes = {
             item.name: onnx.helper.get_attribute_value(item) for item in quantize.attribute
         }
-        assert attributes == {"axis": -1, "block_size": product.levels.shape[0]}
+        assert attributes == {"axis": -1, "block_size": matmul.levels.shape[0]}
         scale = int8.maker(quantize.input[1])
         assert scale.op_type == "Max"
         high = int8.maker(scale.input[0])
@@ -231,7 +231,7 @@ def test_each_row_is_quantized_alone(workshop: Workshop, int8: Graph) -> None:
 
 
 @pytest.mark.slow
-def test_attention_takes_one_split_product(int8: Graph) -> None:
+def test_attention_takes_one_split_matmul(int8: Graph) -> None:
     """In the last layer keys and values alone: its query is of the first token."""
     first, last = int8.of("MultiHeadAttention")
     for node, position in ((first, 0), (last, 1)):
@@ -306,29 +306,29 @@ def test_weights_lie_beside_the_graph(workshop: Workshop, recipe: str) -> None:
 @pytest.mark.slow
 def test_reduce_range_leaves_seven_bits(workshop: Workshop) -> None:
     report = workshop.report("classifier", "int8", reduce_range=True)
-    found = products(read(report.path))
+    found = matmuls(read(report.path))
     assert len(found) == 4 * LAYERS + 2
-    for product in found:
-        largest = np.abs(product.levels.astype(int)).max(axis=0)
+    for matmul in found:
+        largest = np.abs(matmul.levels.astype(int)).max(axis=0)
         assert largest.max() <= 63
         assert largest.min() > 31  # and no more is lost
 
 
 @pytest.mark.slow
-def test_a_graph_without_its_products_is_refused(workshop: Workshop) -> None:
+def test_a_graph_without_its_matmuls_is_refused(workshop: Workshop) -> None:
     model = rewrite(workshop.fused("classifier"))
-    found = find_products(model.graph)
-    check_products(len(found), model.graph)
+    found = find_matmuls(model.graph)
+    check_matmuls(len(found), model.graph)
     for node in model.graph:
         if node.op_type == "MatMul":
             node.op_type = "Other"
-    with pytest.raises(ExportError, match=r"^0 products found where 8 were expected"):
-        check_products(len(find_products(model.graph)), model.graph)
-    with pytest.raises(ExportError, match=r"^7 products found where 8"):
-        check_products(7, model.graph)
+    with pytest.raises(ExportError, match=r"^0 matmuls were found where 8 were expected"):
+        check_matmuls(len(find_matmuls(model.graph)), model.graph)
+    with pytest.raises(ExportError, match=r"^7 matmuls were found where 8"):
+        check_matmuls(7, model.graph)
     empty = ir.Graph([], [], nodes=[])
-    with pytest.raises(ExportError, match=r"^0 products found where 0"):
-        check_products(0, empty)
+    with pytest.raises(ExportError, match=r"^0 matmuls were found where 0"):
+        check_matmuls(0, empty)
 
 
 magnitudes = st.floats(2**-60, 2**60, width=32)

@@ -165,7 +165,7 @@ def test_clipping_never_costs(limit: int) -> None:
 
 
 def quantize_graph(chosen: ActivationRange, width: int) -> Any:
-    """The operators that `quantization` writes for a product's rows."""
+    """The operators that `quantization` writes for a matmul's rows."""
     arrays = {
         "axis": np.array([-1], np.int64),
         "high": np.array([chosen.high], np.float32),

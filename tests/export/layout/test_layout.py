@@ -1,4 +1,4 @@
-"""The native engine's table: what it says of the graph, and that both engines answer alike."""
+"""The native engine's layout: what it says of the graph, and that both engines answer alike."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from leanbert_export.checkpoint.heads import HEADS
 from leanbert_export.exporting import _replace_graph
 from leanbert_export.graph.fusion import fuse
 from leanbert_export.graph.rewriting import rewrite
-from leanbert_export.int8.matmuls import find_products
-from leanbert_export.int8.quantization import is_classifier, quantize
-from leanbert_export.int8.weights import make_plan
+from leanbert_export.int8.matmuls import find_matmuls
+from leanbert_export.int8.quantization import is_classifier, quantize_graph
+from leanbert_export.int8.weights import quantize_matmuls
 from leanbert_export.layout import sealing
-from leanbert_export.layout.walk import NoTableError, find_roles, make_table
+from leanbert_export.layout.walk import NoLayoutError, find_roles, make_layout
 from leanbert_export.proof.predictions import Answers
 from leanbert_export.proof.reference import TorchReference
 from leanbert_export.recipe import Int8Settings
@@ -75,15 +75,15 @@ def read(bundle: Bundle, texts: Sequence[str], run: Any) -> npt.NDArray[np.float
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_tensor_is_where_the_table_says(workshop: Workshop, kind: str) -> None:
+def test_every_tensor_is_where_the_layout_says(workshop: Workshop, kind: str) -> None:
     bundle = workshop.bundle(kind, "int8")
-    table = manifest_of(bundle)["native"]
+    layout = manifest_of(bundle)["native"]
     roles = find_roles(graph_of(bundle), Bundle.open(bundle).config)
-    assert table["architecture"] == roles.architecture
-    assert set(table["tensors"]) == set(roles.tensors)
-    data = (bundle / table["file"]).read_bytes()
+    assert layout["architecture"] == roles.architecture
+    assert set(layout["tensors"]) == set(roles.tensors)
+    data = (bundle / layout["file"]).read_bytes()
     saved = {t.name: t for t in onnx.load(str(bundle / "model.onnx")).graph.initializer}
-    for role, entry in table["tensors"].items():
+    for role, entry in layout["tensors"].items():
         array = onnx.numpy_helper.to_array(saved[roles.tensors[role]])
         start = entry["offset"]
         assert data[start : start + entry["bytes"]] == array.tobytes()
@@ -93,9 +93,9 @@ def test_every_tensor_is_where_the_table_says(workshop: Workshop, kind: str) -> 
 
 
 def test_the_architecture(workshop: Workshop) -> None:
-    table = manifest_of(workshop.bundle("classifier", "int8"))["native"]
-    assert table["format"] == 1
-    assert table["architecture"] == {
+    layout = manifest_of(workshop.bundle("classifier", "int8"))["native"]
+    assert layout["format"] == 1
+    assert layout["architecture"] == {
         "hidden_size": 32,
         "num_attention_heads": 2,
         "intermediate_size": 64,
@@ -111,7 +111,7 @@ def test_the_architecture(workshop: Workshop) -> None:
         "head": "first_token",
         "head_activation": "tanh",
     }
-    shapes = {role: entry["shape"] for role, entry in table["tensors"].items()}
+    shapes = {role: entry["shape"] for role, entry in layout["tensors"].items()}
     assert shapes["layer.0.qkv.weight"] == [32, 96]
     assert shapes["layer.0.qkv.bias"] == [32]  # the query's alone
     assert shapes["layer.1.qkv.weight"] == [32, 64]
@@ -140,7 +140,7 @@ def test_both_engines_answer_as_pytorch(workshop: Workshop, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_export_proves_the_table(workshop: Workshop, kind: str) -> None:
+def test_the_export_proves_the_layout(workshop: Workshop, kind: str) -> None:
     native_or_skip()
     report = workshop.report(kind, "int8")
     assert report.native.startswith("yes; 25 golden texts within ")
@@ -149,13 +149,15 @@ def test_the_export_proves_the_table(workshop: Workshop, kind: str) -> None:
     assert verify(report.path, engine="onnxruntime").engine == "onnxruntime"
 
 
-def test_other_recipes_have_no_table(workshop: Workshop) -> None:
+def test_other_recipes_have_no_layout(workshop: Workshop) -> None:
     report = workshop.report("classifier", "fp32")
     assert "native" not in manifest_of(report.path)
-    assert report.native == "no, it computes the recipe int8 only, this is fp32"
+    assert report.native == "no, it computes the recipe int8 only, and this bundle has fp32"
     name, reason = choose_engine(Bundle.open(report.path))
     assert name == "onnxruntime"
-    assert why_no_library() or reason == "it computes the recipe int8 only, this is fp32"
+    assert (
+        why_no_library() or reason == "it computes the recipe int8 only, and this bundle has fp32"
+    )
 
 
 def content_of(bundle: Path) -> dict[str, Any]:
@@ -165,34 +167,34 @@ def content_of(bundle: Path) -> dict[str, Any]:
     return content
 
 
-def test_a_table_that_answers_wrongly_is_dropped(
+def test_a_layout_that_answers_wrongly_is_dropped(
     workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     native_or_skip()
     copy = Path(shutil.copytree(workshop.bundle("classifier", "int8"), tmp_path / "copy"))
 
     def exchanged(*arguments: Any) -> dict[str, Any]:
-        table = make_table(*arguments)
-        tensors = table["tensors"]
+        layout = make_layout(*arguments)
+        tensors = layout["tensors"]
         one, other = "layer.0.ffn_norm.gamma", "layer.0.ffn_norm.beta"
         tensors[one], tensors[other] = tensors[other], tensors[one]
-        return table
+        return layout
 
-    monkeypatch.setattr(sealing, "make_table", exchanged)
+    monkeypatch.setattr(sealing, "make_layout", exchanged)
     content = content_of(copy)
-    line = sealing.seal_with_table(copy, content)
+    line = sealing.seal_with_layout(copy, content)
     assert line.startswith("no, golden text 0 (")
     assert len(line.splitlines()) == 1
     assert "native" not in content
 
 
-def test_without_the_library_the_table_stands_untried(
+def test_without_the_library_the_layout_stands_untried(
     workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = Path(shutil.copytree(workshop.bundle("classifier", "int8"), tmp_path / "copy"))
     monkeypatch.setattr(sealing, "why_no_library", lambda: "it is not installed")
     content = content_of(copy)
-    line = sealing.seal_with_table(copy, content)
+    line = sealing.seal_with_layout(copy, content)
     assert line == "yes, but not tried by the export: it is not installed"
     assert content["native"]["file"] == "model.onnx.data"
 
@@ -201,23 +203,23 @@ def test_without_the_library_the_table_stands_untried(
     "left", ["layer.0.qkv", "layer.0.ffn_up", "layer.1.query", "layer.1.key_value", "head.dense"]
 )
 def test_a_product_in_fp32(workshop: Workshop, tmp_path: Path, left: str) -> None:
-    """As the accuracy gate leaves one: its weights are float32 in the table too."""
+    """As the accuracy gate leaves one: its weights are float32 in the layout too."""
     native_or_skip()
     source = workshop.bundle("classifier", "int8")
     checkpoint = find_checkpoint(str(workshop.tiny()), revision=None, task=None)
     fuse(workshop.root / "traced" / "classifier" / "model.onnx", tmp_path / "f.onnx", checkpoint)
     model, settings = rewrite(tmp_path / "f.onnx"), Int8Settings()
-    products = [p for p in find_products(model.graph) if not is_classifier(p)]
-    plans = make_plan(products, {}, settings)
-    quantize(model, {name: plan for name, plan in plans.items() if name != left}, settings)
+    matmuls = [p for p in find_matmuls(model.graph) if not is_classifier(p)]
+    plans = quantize_matmuls(matmuls, {}, settings)
+    quantize_graph(model, {name: plan for name, plan in plans.items() if name != left}, settings)
     copy = Path(shutil.copytree(source, tmp_path / "copy"))
     _replace_graph(copy, model)
     content = content_of(copy)
-    table = make_table(find_roles(graph_of(copy), checkpoint.config), copy / "model.onnx")
+    layout = make_layout(find_roles(graph_of(copy), checkpoint.config), copy / "model.onnx")
     role = left.replace("key_value", "qkv")
-    assert table["tensors"][f"{role}.weight"]["dtype"] == "float32"
-    assert f"{role}.scale" not in table["tensors"]
-    writing.write_manifest(copy, {**content, "native": table})
+    assert layout["tensors"][f"{role}.weight"]["dtype"] == "float32"
+    assert f"{role}.scale" not in layout["tensors"]
+    writing.write_manifest(copy, {**content, "native": layout})
     texts = list(sample_texts()[:20])
     found, wanted = (answers(copy, name, texts) for name in ("native", "onnxruntime"))
     assert float(np.abs(found - wanted).mean()) < 0.03
@@ -262,25 +264,25 @@ def _last_token(graph: ir.Graph) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reason"),
     [
-        (_look_back, "looks backwards only"),
-        (_other_activation, "not a sum of tables"),
+        (_look_back, "reads earlier tokens only"),
+        (_other_activation, "not a sum of rows"),
         (_other_eps, "differ in their layer_norm_eps"),
-        (_no_residual, "attention's query is not a third"),
-        (_last_token, "does not read the first token alone"),
+        (_no_residual, "the query is not a third"),
+        (_last_token, "reads another token than the first"),
     ],
 )
-def test_another_structure_has_no_table(workshop: Workshop, change: Any, told: str) -> None:
+def test_another_structure_has_no_layout(workshop: Workshop, change: Any, reason: str) -> None:
     bundle = workshop.bundle("classifier", "int8")
     config, graph = Bundle.open(bundle).config, graph_of(bundle)
     find_roles(graph, config)
     change(graph)
-    with pytest.raises(NoTableError, match=told):
+    with pytest.raises(NoLayoutError, match=reason):
         find_roles(graph, config)
 
 
-def test_a_query_takes_the_smoothing_beside_it(workshop: Workshop) -> None:
+def test_a_separate_query_takes_the_smoothing_of_its_keys(workshop: Workshop) -> None:
     bundle = workshop.bundle("classifier", "int8")
     roles = find_roles(graph_of(bundle), Bundle.open(bundle).config).tensors
     saved = {t.name: t for t in onnx.load(str(bundle / "model.onnx")).graph.initializer}

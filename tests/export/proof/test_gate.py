@@ -1,4 +1,4 @@
-"""The accuracy gate: what it measures, and how products go back to fp32 until it holds."""
+"""The accuracy gate: what it measures, and how matmuls go back to fp32 until it holds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from leanbert_export.errors import GateError
 from leanbert_export.exporting import export, gate_line
 from leanbert_export.proof import gate
 from leanbert_export.proof.examples import Examples
-from leanbert_export.proof.gate import Gate, GateReport, pass_gate, rank_products
+from leanbert_export.proof.gate import Gate, GateReport, pass_gate, rank_matmuls
 from leanbert_export.proof.reference import TorchReference
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ NAMES = [f"layer.{i}.ffn_down" for i in range(6)]
 REPORT = GateReport("accuracy", 100, 0.9, 0.9, 0.0, 1.0, passed=True, bytes_before=5, bytes_after=5)
 
 
-# Products go back.
+# Matmuls go back.
 
 
 @dataclass
 class FakeGate:
-    """A model that loses four points until ``needed`` of its products are in fp32."""
+    """A model that loses four points until ``needed`` of its matmuls are in fp32."""
 
     needed: int
 
@@ -89,7 +89,7 @@ def test_it_passes_at_once(max_drop: float | None) -> None:
     report = attempt.run()
     assert report.passed
     assert report.drop == 4.0
-    assert report.fp32_products == []
+    assert report.fp32_matmuls == []
     assert report.slowdown == 1.0
     assert attempt.built == [[]]
     assert attempt.ranked == 0  # ranking is slow
@@ -114,13 +114,13 @@ def test_it_passes_with_the_worst_products_in_fp32(needed: int, tries: list[int]
     assert attempt.ranked == 1
     assert report.passed
     assert report.drop == 0.25
-    assert report.fp32_products == NAMES[: tries[-1]]
+    assert report.fp32_matmuls == NAMES[: tries[-1]]
     assert report.bytes_before == 1000
     assert report.bytes_after == 1000 + 100 * tries[-1]
     assert report.slowdown == (2 + tries[-1]) / 2
     assert attempt.told == [
-        "ranking the products by sensitivity",
-        *(f"returning {count} of 6 products to fp32" for count in tries),
+        "ranking the matmuls by sensitivity",
+        *(f"returning {count} of 6 matmuls to fp32" for count in tries),
     ]
 
 
@@ -130,13 +130,13 @@ def test_it_never_passes() -> None:
     message = str(caught.value)
     assert "\n" not in message
     assert message.startswith("the accuracy gate does not hold: accuracy drops by 4.00 points")
-    assert "on 100 texts with every product in fp32, allowed is 1;" in message
+    assert "on 100 texts with every matmul in fp32, allowed is 1;" in message
     assert "--max-drop" in message
     assert "--force" in message
     attempt = Attempt(7)
     report = attempt.run(force=True)
     assert not report.passed
-    assert report.fp32_products == NAMES
+    assert report.fp32_matmuls == NAMES
     assert len(attempt.built) == 5
 
 
@@ -145,7 +145,7 @@ def test_the_line_on_the_card() -> None:
     passed = Attempt(2).run()
     line = gate_line(passed)
     assert line.startswith("passed: at most 1 points may be lost; accuracy 89.75% in int8, 90.00%")
-    assert line.endswith("; 2 products in fp32 for it, which cost 0.0 MB and +100% time")
+    assert line.endswith("; 2 matmuls in fp32 for it, which cost 0.0 MB and +100% time")
     assert gate_line(Attempt(9).run(force=True)).startswith("FAILED, written with --force: at most")
 
 
@@ -267,7 +267,7 @@ def test_products_are_ranked_by_what_they_move(
     monkeypatch.setattr(gate, "load_engine", Engine)
     monkeypatch.setattr(Tokenizer, "of", lambda _: tokenizer)
     build: Any = lambda name: name  # noqa: E731
-    found = rank_products(["a", "b", "c", "d"], build, held, seen.append)
+    found = rank_matmuls(["a", "b", "c", "d"], build, held, seen.append)
     assert found == ["b", "d", "a", "c"]
     assert seen == ["a", "b", "c", "d"]
 
@@ -278,14 +278,14 @@ TEXTS = ["profit rose", "sales fell a lot", "the board met on Monday", "营业�
 
 
 def spoil(monkeypatch: pytest.MonkeyPatch, good_from: int) -> list[int]:
-    """Let the gate see a loss of 30 points until so many products are in fp32."""
+    """Let the gate see a loss of 30 points until so many matmuls are in fp32."""
     honest, seen = Gate.measure, []
 
     def measure(self: Gate, built: Bundle, max_drop: float | None) -> tuple[GateReport, float]:
         report, seconds = honest(self, built, max_drop)
-        products = load_products(built)
-        seen.append(products)
-        drop = 30.0 if products < good_from else 0.5
+        matmuls = load_matmuls(built)
+        seen.append(matmuls)
+        drop = 30.0 if matmuls < good_from else 0.5
         passed = max_drop is None or drop <= max_drop
         return replace(report, drop=drop, int8=report.fp32 - drop / 100, passed=passed), seconds
 
@@ -293,8 +293,8 @@ def spoil(monkeypatch: pytest.MonkeyPatch, good_from: int) -> list[int]:
     return seen
 
 
-def load_products(built: Bundle) -> int:
-    """How many products are in fp32."""
+def load_matmuls(built: Bundle) -> int:
+    """How many matmuls are in fp32."""
     graph = onnx.load(str(built.path / "model.onnx"), load_external_data=False).graph
     return sum(node.op_type == "MatMul" for node in graph.node)
 
@@ -305,21 +305,21 @@ def exported(workshop: Workshop, output: Path, **options: Any) -> Any:
 
 
 @pytest.mark.slow
-def test_an_export_returns_two_products(
+def test_an_export_returns_two_matmuls(
     workshop: Workshop, tmp_path: Path, already_traced: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = spoil(monkeypatch, 2)
     report = exported(workshop, tmp_path / "out")
     assert seen == [0, 1, 2]
     assert report.gate.passed
-    assert len(report.gate.fp32_products) == 2
+    assert len(report.gate.fp32_matmuls) == 2
     assert report.operators["MatMul"] == 2
     assert report.operators["MatMulIntegerToFloat"] == 8
     manifest = json.loads((tmp_path / "out" / "leanbert.json").read_text(encoding="utf-8"))
-    products = manifest["recipe"]["products"]
-    left = [name for name, plan in products.items() if plan == "fp32"]
-    assert sorted(left) == sorted(report.gate.fp32_products)
-    assert "; 2 products in fp32 for it" in manifest["card"]["accuracy gate"]
+    matmuls = manifest["recipe"]["products"]
+    left = [name for name, plan in matmuls.items() if plan == "fp32"]
+    assert sorted(left) == sorted(report.gate.fp32_matmuls)
+    assert "; 2 matmuls in fp32 for it" in manifest["card"]["accuracy gate"]
     assert main(["verify", str(tmp_path / "out")]) == 0
 
 
