@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from leanbert.bundle.config import ModelConfig, parse_config, read_json
+from leanbert.bundle.config import ModelConfig, parse_config
+from leanbert.bundle.reading import read_json
 from leanbert.errors import InputError
 from leanbert.tokenization import Encodings, ModelInputs, Tokenizer
 

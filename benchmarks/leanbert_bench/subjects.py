@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from leanbert.errors import InputError
 from leanbert_bench.rows import Spec, Subject
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from leanbert.bundle import ModelConfig
     from leanbert_bench.workload import Workload
 
 __all__ = ["choose_specs", "choose_subject", "choose_workload"]
@@ -42,7 +43,8 @@ def choose_subject(args: argparse.Namespace, cache: Path, threads: int) -> Subje
     if checkpoint is None:
         return _bundle_subject(args)
     from leanbert.bundle import Bundle
-    from leanbert.bundle.config import parse_config, read_json
+    from leanbert.bundle.config import parse_config
+    from leanbert.bundle.reading import read_json
     from leanbert_bench.preparing import weights_of
 
     checkpoint = checkpoint.expanduser().absolute()
@@ -55,7 +57,7 @@ def choose_subject(args: argparse.Namespace, cache: Path, threads: int) -> Subje
     digest, total = weights_of(checkpoint)
     subject = Subject(
         name=shape or checkpoint.resolve().name,
-        task=args.task or _task_of(config.raw, path),
+        task=args.task or _task_of(config, path),
         config=config,
         checkpoint=checkpoint,
         weights_sha256=digest,
@@ -89,19 +91,12 @@ def _bundle_subject(args: argparse.Namespace) -> Subject:
     )
 
 
-def _task_of(config: dict[str, Any] | Any, where: Path) -> str:
-    heads = {
-        "ForSequenceClassification": "text-classification",
-        "ForTokenClassification": "token-classification",
-        "ForQuestionAnswering": "question-answering",
-        "Model": "feature-extraction",
-    }
-    names = [str(name) for name in config.get("architectures") or ()]
-    for name in names:
-        for head, task in heads.items():
-            if name.endswith(head):
-                return task
-    raise InputError(f"{where}: cannot tell the task of {', '.join(names) or 'it'}; pass --task")
+def _task_of(config: ModelConfig, where: Path) -> str:
+    task = config.head_task
+    if task is None or task == "fill-mask":  # no workload asks for hidden words
+        names = ", ".join(map(str, config.raw.get("architectures") or ["it"]))
+        raise InputError(f"{where}: cannot tell the task of {names}; pass --task")
+    return task
 
 
 def choose_workload(args: argparse.Namespace, subject: Subject) -> Workload:

@@ -23,7 +23,7 @@ import numpy.typing as npt
 import tokenizers
 
 from leanbert.bundle import Bundle
-from leanbert.bundle.config import read_json
+from leanbert.bundle.reading import read_json
 from leanbert.cpu import allowed_cores
 from leanbert.errors import BundleCorruptError, InputError, warn
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from leanbert.bundle import Bundle
-from leanbert.bundle.config import read_json
+from leanbert.bundle.reading import read_json
 from leanbert.tokenization import Tokenizer
 
 __all__ = ["Vocabulary"]

@@ -19,7 +19,7 @@ from leanbert.engines.binding import why_no_library
 from leanbert.errors import BundleCorruptError, VerificationError
 from leanbert_export import writing
 from leanbert_export.checkpoint.finding import Checkpoint, find_checkpoint
-from leanbert_export.checkpoint.heads import HEADS, canonical_task, task_of
+from leanbert_export.checkpoint.heads import HEADS, canonical_task
 from leanbert_export.checkpoint.labels import check_labels, labels_in_order
 from leanbert_export.errors import CheckpointError
 from leanbert_export.exporting import Report, export
@@ -259,22 +259,6 @@ def test_a_sentencepiece_file_becomes_a_tokenizer(tmp_path: Path, data_dir: Path
 
 
 # Tasks and labels.
-
-
-@pytest.mark.parametrize(
-    ("architecture", "task"),
-    [
-        ("BertForSequenceClassification", "text-classification"),
-        ("XLMRobertaForTokenClassification", "token-classification"),
-        ("DebertaV2ForQuestionAnswering", "question-answering"),
-        ("RobertaForMaskedLM", "fill-mask"),
-        ("MPNetModel", "feature-extraction"),
-        ("BertForMultipleChoice", None),
-        ("ElectraForPreTraining", None),
-    ],
-)
-def test_the_task_is_the_heads(architecture: str, task: str | None) -> None:
-    assert task_of(architecture) == task
 
 
 def test_tasks_that_share_a_head() -> None:

@@ -59,7 +59,8 @@ def checkpoint(folder: Path, *labels: str, **config: Any) -> Path:
 
 
 def subject(folder: Path, **changes: Any) -> Subject:
-    from leanbert.bundle.config import parse_config, read_json
+    from leanbert.bundle.config import parse_config
+    from leanbert.bundle.reading import read_json
 
     path = folder / "config.json"
     values = {

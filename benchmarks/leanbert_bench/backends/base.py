@@ -7,7 +7,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from leanbert.bundle.config import parse_config, read_json
+from leanbert.bundle.config import parse_config
+from leanbert.bundle.reading import read_json
 from leanbert_bench.records import installed
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from leanbert.bundle import ModelConfig, file_sha256
-from leanbert.bundle.config import parse_config, read_json
+from leanbert.bundle.config import parse_config
+from leanbert.bundle.reading import read_json
 from leanbert.errors import BundleCorruptError
-from leanbert_export.checkpoint.heads import HEADS, task_of
+from leanbert_export.checkpoint.heads import HEADS
 from leanbert_export.errors import CheckpointError, first_line
 
 _WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
@@ -103,13 +104,12 @@ def _download(model: str, revision: str | None) -> tuple[Path, str | None]:
 
 
 def _infer_task(config: ModelConfig, where: Path) -> str:
-    architectures = config.raw.get("architectures") or []
-    for architecture in map(str, architectures):
-        task = task_of(architecture)
-        if task is not None:
-            return task
+    if config.head_task is not None:
+        return config.head_task
+    architectures = config.raw.get("architectures")
+    named = ", ".join(map(str, architectures)) if isinstance(architectures, list) else "not said"
     raise CheckpointError(
-        f"{where}: architecture {', '.join(map(str, architectures)) or 'not said'}; LeanBERT "
+        f"{where}: architecture {named or 'not said'}; LeanBERT "
         f"exports heads for {', '.join(HEADS)} (choose one with --task)"
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["HEADS", "TASK_NAMES", "Head", "canonical_task", "task_of"]
+__all__ = ["HEADS", "TASK_NAMES", "Head", "canonical_task"]
 
 
 @dataclass(frozen=True)
@@ -13,8 +13,6 @@ class Head:
     """What a task's checkpoints end in."""
 
     task: str
-    architecture: str
-    """How transformers' names of such models end."""
     auto_model: str
     """transformers' class that loads any family's."""
     outputs: tuple[str, ...]
@@ -30,35 +28,31 @@ class Head:
 _ALL = (
     Head(
         "text-classification",
-        "ForSequenceClassification",
         "AutoModelForSequenceClassification",
         ("logits",),
         "label",
     ),
     Head(
         "token-classification",
-        "ForTokenClassification",
         "AutoModelForTokenClassification",
         ("logits",),
         "label a token",
     ),
     Head(
         "question-answering",
-        "ForQuestionAnswering",
         "AutoModelForQuestionAnswering",
         ("start_logits", "end_logits"),
         "span",
     ),
     Head(
         "fill-mask",
-        "ForMaskedLM",
         "AutoModelForMaskedLM",
         ("logits",),
         "word",
         batch_tokens=128,
         most_held=500,
     ),
-    Head("feature-extraction", "Model", "AutoModel", ("last_hidden_state",), ""),
+    Head("feature-extraction", "AutoModel", ("last_hidden_state",), ""),
 )
 HEADS: Mapping[str, Head] = {head.task: head for head in _ALL}
 
@@ -77,8 +71,3 @@ def canonical_task(task: str) -> str | None:
     """The key of :data:`HEADS` for one of transformers' names of tasks; ``None`` if unknown."""
     task = _SAME.get(task, task)
     return task if task in HEADS else None
-
-
-def task_of(architecture: str) -> str | None:
-    """The task of a model class, for example ``BertForMaskedLM``."""
-    return next((h.task for h in _ALL if architecture.endswith(h.architecture)), None)

@@ -59,8 +59,7 @@ def labels_in_order(checkpoint: Checkpoint) -> dict[str, Any]:
     """The card's line on the labels: the order in which the model answers."""
     if checkpoint.task not in _WITH_LABELS:
         return {}
-    names = checkpoint.config.id2label
-    return {"labels": ", ".join(f"{number} {name}" for number, name in names.items())}
+    return {"labels": checkpoint.config.labels_in_order}
 
 
 def _check_both_ways(checkpoint: Checkpoint) -> None:

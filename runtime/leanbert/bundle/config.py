@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from leanbert.bundle.heads import task_of
+from leanbert.bundle.manifest import LONGEST
+from leanbert.bundle.values import WrongValueError, is_whole, mapping, shown, whole
 from leanbert.errors import BundleCorruptError
+
+__all__ = ["PROBLEM_TYPES", "ModelConfig", "parse_config"]
 
 PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
 
-# The part of an architecture's name that tells its head (transformers' naming of classes).
-_TASK_OF_HEAD = {
-    "ForSequenceClassification": "text-classification",
-    "ForTokenClassification": "token-classification",
-    "ForQuestionAnswering": "question-answering",
-    "ForMaskedLM": "fill-mask",
-    "Model": "feature-extraction",
-}
+_MOST_LABELS = 1 << 20  # as the native engine takes
+_MOST_ID = (1 << 31) - 1  # token ids are int32
 
 # These families number positions from pad_token_id + 1 (transformers, modeling_roberta.py,
-# create_position_ids_from_input_ids), so that many rows of the table hold no token.
+# create_position_ids_from_input_ids), so that the rows up to there hold no token's position.
 _OFFSET_POSITIONS = frozenset(
     {"camembert", "mpnet", "roberta", "xlm-roberta", "xlm-roberta-xl", "roberta-prelayernorm"}
 )
@@ -66,16 +64,20 @@ class ModelConfig:
     @property
     def head_task(self) -> str | None:
         """The task of the checkpoint's head by ``architectures``; ``None`` for an unknown one."""
-        for architecture in map(str, self.raw.get("architectures") or []):
-            for suffix, task in _TASK_OF_HEAD.items():
-                if architecture.endswith(suffix):
-                    return task
-        return None
+        return task_of(self.raw.get("architectures"))
 
     @property
     def num_labels(self) -> int:
         """How many logits a classification head gives."""
         return len(self.id2label)
+
+    @property
+    def labels_in_order(self) -> str:
+        """The labels in the order of the logits, for example ``"0 positive, 1 negative"``.
+
+        The export writes this line into a bundle's card, and ``verify`` compares it again.
+        """
+        return ", ".join(f"{number} {name}" for number, name in self.id2label.items())
 
 
 def parse_config(raw: Mapping[str, Any], where: Path) -> ModelConfig:
@@ -84,31 +86,32 @@ def parse_config(raw: Mapping[str, Any], where: Path) -> ModelConfig:
     Raises:
         BundleCorruptError: a key is missing, or its value makes no sense.
     """
+    try:
+        return _parse(raw)
+    except WrongValueError as error:
+        raise BundleCorruptError(f"{where}: {error}") from error
+
+
+def _parse(raw: Mapping[str, Any]) -> ModelConfig:
     model_type = raw.get("model_type")
     if not isinstance(model_type, str):
-        raise BundleCorruptError(f"{where}: no model_type; this is not a Hugging Face config")
+        raise WrongValueError("no model_type; this is not a Hugging Face config")
     problem_type = raw.get("problem_type")
     if problem_type is not None and problem_type not in PROBLEM_TYPES:
-        raise BundleCorruptError(
-            f"{where}: problem_type is {problem_type!r}; expected one of {', '.join(PROBLEM_TYPES)}"
+        raise WrongValueError(
+            f"problem_type is {shown(problem_type)}; expected one of {', '.join(PROBLEM_TYPES)}"
         )
-    pad_token_id = raw.get("pad_token_id")
-    if pad_token_id is None:
-        pad_token_id = 0
-    if not isinstance(pad_token_id, int) or pad_token_id < 0:
-        raise BundleCorruptError(f"{where}: pad_token_id is {pad_token_id!r}; expected a number")
-    positions = raw.get("max_position_embeddings")
+    pad = raw.get("pad_token_id")
+    pad_token_id = 0 if pad is None else whole("pad_token_id", pad, 0, _MOST_ID)
     first_position = 0
     if model_type in _OFFSET_POSITIONS:
-        first_position = (1 if raw.get("pad_token_id") is None else pad_token_id) + 1
-    if isinstance(positions, int):
-        positions -= first_position
+        first_position = (1 if pad is None else pad_token_id) + 1
     function = raw.get("function_to_apply")
     return ModelConfig(
         model_type=model_type,
-        id2label=_parse_labels(raw, where),
+        id2label=_parse_labels(raw),
         problem_type=problem_type,
-        max_tokens=positions if isinstance(positions, int) and positions > 0 else None,
+        max_tokens=_max_tokens(raw.get("max_position_embeddings"), first_position),
         pad_token_id=pad_token_id,
         first_position=first_position,
         function_to_apply=function if isinstance(function, str) else None,
@@ -116,56 +119,36 @@ def parse_config(raw: Mapping[str, Any], where: Path) -> ModelConfig:
     )
 
 
-def _parse_labels(raw: Mapping[str, Any], where: Path) -> dict[int, str]:
+def _max_tokens(positions: object, first_position: int) -> int | None:
+    """The rows of the table of positions that tokens use; 0, -1 and ``None`` mean no bound."""
+    if positions is None or (is_whole(positions) and positions <= 0):
+        return None
+    rows = whole("max_position_embeddings", positions, 1, LONGEST)
+    return max(0, rows - first_position) or None
+
+
+def _parse_labels(raw: Mapping[str, Any]) -> dict[int, str]:
     """``id2label`` with integer keys in order; Hugging Face's default is two numbered labels."""
     labels = raw.get("id2label")
     if labels is None:
-        number = raw.get("num_labels", 2)
-        if not isinstance(number, int) or number < 0:
-            raise BundleCorruptError(f"{where}: num_labels is {number!r}; expected a number")
-        return {i: f"LABEL_{i}" for i in range(number)}
-    try:
-        by_id = {int(key): str(label) for key, label in labels.items()}
-    except (AttributeError, ValueError) as error:
-        raise BundleCorruptError(f"{where}: id2label must map numbers to names") from error
-    if sorted(by_id) != list(range(len(by_id))):
-        raise BundleCorruptError(
-            f"{where}: id2label must name the logits 0 to {len(by_id) - 1}; it has {sorted(by_id)}"
+        count = whole("num_labels", raw.get("num_labels", 2), 0, _MOST_LABELS)
+        return {i: f"LABEL_{i}" for i in range(count)}
+    if len(mapping("id2label", labels)) > _MOST_LABELS:
+        raise WrongValueError(
+            f"id2label has {len(labels):,} labels; expected at most {_MOST_LABELS:,}"
+        )
+    by_id: dict[int, str] = {}
+    for key, label in labels.items():
+        try:
+            number = int(key)
+        except ValueError:
+            raise WrongValueError(f"id2label has the key {shown(key)}; expected a number") from None
+        if isinstance(label, (dict, list)):
+            raise WrongValueError(f"id2label.{number} is {shown(label)}; expected a name")
+        by_id[number] = str(label)
+    if sorted(by_id) != list(range(len(labels))):
+        raise WrongValueError(
+            f"id2label must name each of the logits 0 to {len(labels) - 1} once; it has the keys "
+            f"{shown(', '.join(map(str, labels)))}"
         )
     return dict(sorted(by_id.items()))
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in ``path``.
-
-    Raises:
-        BundleCorruptError: the file is not a JSON object in UTF-8.
-    """
-    return parse_json(read_file(path), path)
-
-
-def read_file(path: Path) -> bytes:
-    """The bytes of a file of the bundle.
-
-    Raises:
-        BundleCorruptError: it cannot be read, as where a directory took its place.
-    """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BundleCorruptError(f"{path}: {error.strerror}; export it again") from error
-
-
-def parse_json(data: bytes, path: Path) -> dict[str, Any]:
-    """The JSON object in ``data``, the content of ``path``.
-
-    Raises:
-        BundleCorruptError: it is not a JSON object in UTF-8.
-    """
-    try:
-        content = json.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or absurdly deep
-        raise BundleCorruptError(f"{path}: not valid JSON ({error}); export it again") from error
-    if not isinstance(content, dict):
-        raise BundleCorruptError(f"{path}: not a JSON object; export it again")
-    return content

@@ -9,21 +9,54 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from leanbert.bundle.config import parse_json, read_file
+from leanbert.bundle.reading import parse_json, read_file
+from leanbert.bundle.values import (
+    WrongValueError,
+    boolean,
+    is_whole,
+    items,
+    mapping,
+    number,
+    shown,
+    text,
+    whole,
+)
 from leanbert.errors import BundleCorruptError, BundleVersionError
+
+__all__ = [
+    "FORMAT_VERSION",
+    "LONGEST",
+    "MANIFEST",
+    "SHORTEST",
+    "FileEntry",
+    "Golden",
+    "Manifest",
+    "parse_manifest",
+    "seal",
+]
 
 MANIFEST = "leanbert.json"
 FORMAT_VERSION = 1
 
+SHORTEST = 4
+"""The smallest ``max_length`` in tokens: a pair has three special ones."""
+LONGEST = 1 << 20
+"""The largest ``max_length`` in tokens."""
+
 _SEAL = re.compile(rb'^\{\s*"sha256": "([0-9a-f]{64})"')
 _ZEROS = b"0" * 64
-SHORTEST, _LONGEST = 4, 1 << 20  # tokens; a pair has three special ones
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_TASK = re.compile(r"[a-z0-9]+(-[a-z0-9]+){0,7}")
+_MOST_FILES = 1000
+_MOST_BYTES = 1 << 40  # of one file; what is on the disk bounds it further
+_MOST_NAME = 255  # bytes of a file's name, as most systems allow
 
 
 @dataclass(frozen=True)
@@ -36,16 +69,17 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class Golden:
-    """One text with what PyTorch's fp32 model answered for it."""
+    """One text, or a text and its pair, with what PyTorch's fp32 model answered for it."""
 
     text: str
     text_pair: str | None
     reference: Sequence[float]
     """Logits, or the mean-pooled ``last_hidden_state`` of a feature-extraction model."""
     positions: Sequence[int] | None = None
-    """Of an output a token: the tokens that ``reference`` keeps, row by row; ``None``: pooled."""
+    """Where the output has one row per token: the tokens whose rows ``reference`` holds, one row
+    after the other; ``None``: it holds the mean of all rows."""
     columns: Sequence[int] | None = None
-    """The values of each row that it keeps, where a vocabulary has too many; ``None``: all."""
+    """The columns of each row that it holds, where a vocabulary has too many; ``None``: all."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +99,10 @@ class Manifest:
     operators: Mapping[str, int]
     """How often each operator that the export counts stands in the graph."""
     atol: float
-    """Largest difference between a golden reference and this bundle's own answer that passes."""
+    """The largest absolute difference of an answer from its golden reference that passes."""
     mean_atol: float
-    """The same for the mean difference over all golden answers, which is steadier."""
+    """The largest mean absolute difference over all golden texts that passes; the mean is
+    steadier than the maximum."""
     golden: Sequence[Golden]
     evidence: Sequence[Mapping[str, Any]]
     """Measured: data set, rows, metric in fp32 and int8, agreement, largest difference."""
@@ -75,7 +110,8 @@ class Manifest:
     """What a person should know: licence, data, limits."""
     versions: Mapping[str, str]
     native: Mapping[str, Any] | None = None
-    """Where the native engine finds each tensor, not yet checked; ``None`` if it cannot run it."""
+    """Where the native engine finds each tensor, not yet checked; ``None`` if that engine cannot
+    compute the graph."""
 
 
 def seal(content: Mapping[str, Any]) -> bytes:
@@ -96,9 +132,10 @@ def parse_manifest(path: Path) -> Manifest:
     data = read_file(path)
     content = parse_json(data, path)
     version = content.get("format_version")
-    if version != FORMAT_VERSION:  # before the seal: a newer format may seal itself otherwise
+    # Looked at before the seal: a newer format may seal itself otherwise.
+    if not is_whole(version) or version != FORMAT_VERSION:
         raise BundleVersionError(
-            f"{path}: bundle format {version!r} is unknown here (this LeanBERT reads format "
+            f"{path}: bundle format {shown(version)} is unknown here (this LeanBERT reads format "
             f"{FORMAT_VERSION}); upgrade with: pip install -U leanbert"
         )
     found = _SEAL.match(data)
@@ -110,62 +147,98 @@ def parse_manifest(path: Path) -> Manifest:
         raise BundleCorruptError(f"{path}: was changed after the export; export it again")
     try:
         return _parse(content)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BundleCorruptError(f"{path}: malformed manifest ({error!r}); export again") from error
+    except (KeyError, WrongValueError) as error:
+        missing = isinstance(error, KeyError)
+        what = f"{error.args[0]} is missing" if missing else str(error)
+        raise BundleCorruptError(f"{path}: malformed manifest ({what}); export again") from error
 
 
 def _parse(content: Mapping[str, Any]) -> Manifest:
-    golden = content["golden"]
+    golden = mapping("golden", content["golden"])
+    atol = _bound("golden.atol", golden["atol"])
+    native = content.get("native")
     return Manifest(
-        task=str(content["task"]),
-        source=dict(content["source"]),
-        recipe=dict(content["recipe"]),
-        max_length=_max_length(content["max_length"]),
-        optimized=bool(content["optimized"]),
-        files={
-            _plain_name(name): FileEntry(sha256=str(entry["sha256"]), size=int(entry["size"]))
-            for name, entry in content["files"].items()
+        task=_task(content["task"]),
+        source=mapping("source", content["source"]),
+        recipe=mapping("recipe", content["recipe"]),
+        max_length=whole("max_length", content["max_length"], SHORTEST, LONGEST),
+        optimized=boolean("optimized", content["optimized"]),
+        files=_files(mapping("files", content["files"])),
+        operators={
+            name: whole(f"operators.{shown(name)}", count, 0, 1 << 31)
+            for name, count in mapping("operators", content["operators"]).items()
         },
-        operators={str(name): int(count) for name, count in content["operators"].items()},
-        atol=float(golden["atol"]),
-        mean_atol=float(golden.get("mean_atol", golden["atol"])),
-        golden=[_golden(item) for item in golden["texts"]],
-        evidence=[dict(item) for item in content["evidence"]],
-        card=dict(content.get("card", {})),
-        versions={str(name): str(version) for name, version in content["versions"].items()},
-        native=None if content.get("native") is None else dict(content["native"]),
+        atol=atol,
+        mean_atol=_bound("golden.mean_atol", golden.get("mean_atol", atol)),
+        golden=[
+            _golden(f"golden text {i}", mapping(f"golden text {i}", item))
+            for i, item in enumerate(items("golden.texts", golden["texts"]))
+        ],
+        evidence=[
+            mapping(f"evidence {i}", item)
+            for i, item in enumerate(items("evidence", content["evidence"]))
+        ],
+        card=mapping("card", content.get("card", {})),
+        versions={
+            name: text(f"versions.{shown(name)}", version)
+            for name, version in mapping("versions", content["versions"]).items()
+        },
+        native=None if native is None else mapping("native", native),
     )
 
 
-def _golden(item: Mapping[str, Any]) -> Golden:
-    pair = item.get("text_pair")
-    if not isinstance(item["text"], str) or not (pair is None or isinstance(pair, str)):
-        raise TypeError("a golden text is not a string")
-    return Golden(
-        item["text"],
-        pair,
-        [float(value) for value in item["reference"]],
-        _indices(item.get("positions")),
-        _indices(item.get("columns")),
-    )
-
-
-def _indices(values: Sequence[Any] | None) -> list[int] | None:
-    if values is None:
-        return None
-    if not all(type(value) is int and value >= 0 for value in values):
-        raise ValueError("a golden text keeps positions or columns that are no whole numbers")
-    return list(values)
-
-
-def _max_length(value: object) -> int:
-    if not isinstance(value, int) or not SHORTEST <= value <= _LONGEST:
-        raise ValueError(f"max_length {value!r} is not between {SHORTEST} and {_LONGEST}")
+def _task(value: object) -> str:
+    """A task's name. Names of other times are read, since the caller says what it can do."""
+    if not isinstance(value, str) or len(value) > 64 or not _TASK.fullmatch(value):
+        raise WrongValueError(
+            f"task is {shown(value)}; expected a name such as text-classification"
+        )
     return value
 
 
-def _plain_name(name: str) -> str:
-    """``name`` if it stays below the bundle on every operating system; ValueError otherwise."""
+def _bound(name: str, value: object) -> float:
+    bound = number(name, value)
+    if not (math.isfinite(bound) and bound >= 0):
+        raise WrongValueError(f"{name} is {shown(value)}; expected a number of at least 0")
+    return bound
+
+
+def _files(entries: Mapping[str, Any]) -> dict[str, FileEntry]:
+    if len(entries) > _MOST_FILES:
+        raise WrongValueError(f"files has {len(entries)} entries; expected at most {_MOST_FILES}")
+    files = {}
+    for name, entry in entries.items():
+        _check_name(name)
+        entry = mapping(f"files.{name}", entry)
+        digest = entry["sha256"]
+        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+            raise WrongValueError(
+                f"files.{name}.sha256 is {shown(digest)}; expected 64 digits of hex"
+            )
+        size = whole(f"files.{name}.size", entry["size"], 0, _MOST_BYTES)
+        files[name] = FileEntry(sha256=digest, size=size)
+    return files
+
+
+def _golden(name: str, item: Mapping[str, Any]) -> Golden:
+    pair = item.get("text_pair")
+    return Golden(
+        text(f"{name}.text", item["text"]),
+        None if pair is None else text(f"{name}.text_pair", pair),
+        [number(f"{name}.reference", value) for value in items(name, item["reference"])],
+        _indices(f"{name}.positions", item.get("positions")),
+        _indices(f"{name}.columns", item.get("columns")),
+    )
+
+
+def _indices(name: str, values: object) -> list[int] | None:
+    if values is None:
+        return None
+    return [whole(name, value, 0, 1 << 31) for value in items(name, values)]
+
+
+def _check_name(name: str) -> None:
+    """Refuse a file name that leaves the bundle, or cannot be one, on any operating system."""
     posix, windows = PurePosixPath(name), PureWindowsPath(name)
     if (
         not name
@@ -175,5 +248,6 @@ def _plain_name(name: str) -> str:
         or windows.drive
         or ".." in posix.parts
     ):
-        raise ValueError(f"file name {name!r} leaves the bundle")
-    return name
+        raise WrongValueError(f"file name {shown(name)} leaves the bundle")
+    if not name.isprintable() or len(name.encode(errors="surrogatepass")) > _MOST_NAME:
+        raise WrongValueError(f"file name {shown(name)} cannot be one on every system")

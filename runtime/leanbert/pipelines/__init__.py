@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,7 +93,10 @@ def pipeline(
         model = embedded_bundle(task)
     elif not isinstance(model, (str, Path, Bundle)):
         raise InputError(f"model must be a path or a Bundle, got {type(model).__name__}")
-    with nullcontext(model) if isinstance(model, Bundle) else Bundle.opened(model) as bundle:
+    opening: AbstractContextManager[Bundle] = (
+        nullcontext(model) if isinstance(model, Bundle) else Bundle.checked_while_loading(model)
+    )
+    with opening as bundle:
         if task is None:
             task = bundle.task or bundle.config.head_task
             if task not in TASKS:

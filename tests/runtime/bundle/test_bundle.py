@@ -415,7 +415,7 @@ def test_the_embedded_model_answers_from_any_directory(
 def test_weights_hashed_while_they_load_are_refused(
     tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: bool
 ) -> None:
-    monkeypatch.setattr("leanbert.bundle._LARGE", 0)  # every file's hash is put off
+    monkeypatch.setattr("leanbert.bundle.bundle._LARGE", 0)  # every file's hash is put off
     path = tmp_path / "copy"
     shutil.copytree(tiny_bundle, path)
     assert pipeline(model=path)("a")
@@ -428,14 +428,17 @@ def test_weights_hashed_while_they_load_are_refused(
     graph.write_bytes(content)
     with pytest.raises(BundleCorruptError, match=r"model\.onnx: content differs from its sha256"):
         pipeline(model=path)
-    with pytest.raises(BundleCorruptError, match="content differs"), Bundle.opened(path):
+    with (
+        pytest.raises(BundleCorruptError, match="content differs"),
+        Bundle.checked_while_loading(path),
+    ):
         raise ValueError("of the block")
 
 
 def test_hash_of_an_empty_file_and_of_several_windows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("leanbert.bundle._WINDOW", 1 << 16)  # a multiple of the page everywhere
+    monkeypatch.setattr("leanbert.bundle.reading._BLOCK", 1 << 16)
     for size in (0, 1, 1 << 16, 3 * (1 << 16) + 5):
         path = tmp_path / str(size)
         path.write_bytes(bytes(i % 251 for i in range(size)))

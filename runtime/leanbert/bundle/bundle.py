@@ -1,0 +1,167 @@
+"""The way from a directory to a :class:`Bundle`: open it, and check what can be checked."""
+
+from __future__ import annotations
+
+import stat
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from leanbert.bundle import foreign
+from leanbert.bundle.config import ModelConfig, parse_config
+from leanbert.bundle.manifest import MANIFEST, FileEntry, Manifest, parse_manifest
+from leanbert.bundle.members import check_content, check_presence, read_member
+from leanbert.bundle.reading import MOST_JSON_BYTES, parse_json, status
+from leanbert.errors import BundleCorruptError, BundleNotFoundError
+
+__all__ = ["Bundle"]
+
+_LARGE = 4 << 20  # bytes of a file whose hash is worth a thread: 2.5 ms
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model directory whose parts were found, and, where it has a manifest, checked."""
+
+    path: Path
+    model_path: Path
+    tokenizer_path: Path
+    config: ModelConfig
+    max_length: int
+    """Longest input in tokens, special tokens included."""
+    manifest: Manifest | None
+    """``None`` for a plain Optimum or transformers.js export: nothing was verified."""
+
+    @classmethod
+    def open(cls, path: str | Path) -> Bundle:
+        """Open the bundle at ``path`` and check every byte of it against its manifest.
+
+        Also opens a plain export (``model.onnx`` or ``onnx/model*.onnx``, ``tokenizer.json`` and
+        ``config.json``), of which nothing can be checked.
+
+        Raises:
+            BundleNotFoundError: the directory or a file of it is missing.
+            BundleCorruptError: a file is not what the manifest says, or is malformed.
+            BundleVersionError: the format is newer than this LeanBERT.
+        """
+        bundle, large = _open(Path(path))
+        for file, entry in large:
+            check_content(file, entry)
+        return bundle
+
+    @classmethod
+    @contextmanager
+    def checked_while_loading(cls, path: str | Path) -> Iterator[Bundle]:
+        """As :meth:`open`, but a thread hashes the large files while the block loads them.
+
+        Hashing takes most of the time of loading (for BERT-base 60 of 110 ms) and one core. The
+        block may load the weights, but nothing computed from them may leave it: only at its end
+        are they known to be the manifest's. If they are not, the end of the block raises that,
+        whatever else happened in it.
+
+        Raises:
+            BundleError: as :meth:`open`; at the end of the block for a large file's content.
+        """
+        bundle, large = _open(Path(path))
+        failures: list[Exception] = []
+
+        def check() -> None:
+            try:
+                for file, entry in large:
+                    check_content(file, entry)
+            except Exception as error:  # noqa: BLE001 - raised by the thread that waits
+                failures.append(error)
+
+        checking = threading.Thread(target=check, name="leanbert-check", daemon=True)
+        checking.start()
+        try:
+            yield bundle
+        finally:
+            checking.join()
+            if failures:
+                raise failures[0]
+
+    @property
+    def task(self) -> str | None:
+        """The task that the export was made for; ``None`` without a manifest."""
+        return self.manifest.task if self.manifest else None
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files that belong to the bundle."""
+        if self.manifest:
+            own = (self.path / MANIFEST).stat().st_size
+            return own + sum(entry.size for entry in self.manifest.files.values())
+        files = [*foreign.external_data(self.model_path), self.tokenizer_path]
+        return sum(path.stat().st_size for path in files)
+
+    def side_file(self, name: str) -> Mapping[str, Any]:
+        """The JSON object in a file beside the tokenizer, if that file belongs to the bundle.
+
+        Args:
+            name: for example ``"tokenizer_config.json"``.
+
+        Returns:
+            Its keys; none if there is no such file, or if the manifest does not list it: what
+            somebody laid into a sealed bundle later is not obeyed.
+
+        Raises:
+            BundleCorruptError: its content is not the manifest's, or is no JSON object.
+        """
+        path = self.path / name
+        if self.manifest:
+            entry = self.manifest.files.get(name)
+            if entry is None:
+                return {}
+        elif status(path) is None:
+            return {}
+        else:
+            entry = None
+        return parse_json(read_member(path, entry, MOST_JSON_BYTES), path)
+
+    def check_num_labels(self, num_logits: int) -> None:
+        """Refuse a config whose labels cannot be those of the graph.
+
+        Raises:
+            BundleCorruptError: ``id2label`` does not name exactly ``num_logits`` labels.
+        """
+        if num_logits != self.config.num_labels:
+            raise BundleCorruptError(
+                f"{self.path / 'config.json'}: id2label names {self.config.num_labels} labels "
+                f"but {self.model_path.name} gives {num_logits} logits; "
+                "take both from one checkpoint"
+            )
+
+
+def _open(root: Path) -> tuple[Bundle, list[tuple[Path, FileEntry]]]:
+    """The bundle, all of it checked but the contents of the large files that are listed."""
+    found = status(root)
+    if found is None or not stat.S_ISDIR(found.st_mode):
+        what = "does not exist" if found is None else "is not a directory"
+        raise BundleNotFoundError(
+            f"{root}: {what}; give a bundle directory (leanbert export MODEL -o DIR makes one)"
+        )
+    large: list[tuple[Path, FileEntry]] = []
+    manifest = parse_manifest(root / MANIFEST) if status(root / MANIFEST) else None
+    if manifest:
+        check_presence(root, manifest.files)
+        for name, entry in manifest.files.items():
+            if entry.size > _LARGE:
+                large.append((root / name, entry))
+            else:
+                check_content(root / name, entry)
+    graph = root / "model.onnx" if manifest else foreign.find_graph(root)
+    tokenizer, config_path = root / "tokenizer.json", root / "config.json"
+    for part in (tokenizer, config_path):
+        if status(part) is None:
+            raise BundleNotFoundError(
+                f"{part}: missing; a bundle needs model.onnx, tokenizer.json and config.json"
+            )
+    entry_of_config = manifest.files["config.json"] if manifest else None
+    content = read_member(config_path, entry_of_config, MOST_JSON_BYTES)
+    config = parse_config(parse_json(content, config_path), config_path)
+    max_length = manifest.max_length if manifest else foreign.max_length(root, config)
+    return Bundle(root, graph, tokenizer, config, max_length, manifest), large

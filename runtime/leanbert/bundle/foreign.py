@@ -1,0 +1,71 @@
+"""Plain exports without a manifest: where Optimum and transformers.js keep their parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from leanbert.bundle.config import ModelConfig
+from leanbert.bundle.manifest import SHORTEST
+from leanbert.bundle.reading import read_json, status
+from leanbert.errors import BundleNotFoundError
+
+__all__ = ["external_data", "find_graph", "max_length"]
+
+# The first that is there is taken. The folder for transformers.js holds the same model in several
+# precisions.
+_GRAPHS = tuple(
+    folder + name + ".onnx"
+    for name in ("model", "model_quantized", "model_int8", "model_uint8", "model_optimized")
+    for folder in ("", "onnx/")
+)
+_UNBOUNDED = 10**6  # transformers writes 1e30 for "no limit"
+_DEFAULT_LENGTH = 512
+
+
+def find_graph(root: Path) -> Path:
+    """The graph of a plain export.
+
+    Raises:
+        BundleNotFoundError: there is none, or several and none has a known name.
+    """
+    for name in _GRAPHS:
+        if (root / name).is_file():
+            return root / name
+    others = sorted(
+        path.relative_to(root).as_posix()
+        for folder in (root, root / "onnx")
+        for path in folder.glob("*.onnx")
+    )
+    if len(others) == 1:
+        return root / others[0]
+    if others:
+        raise BundleNotFoundError(
+            f"{root}: none of {', '.join(others)} is called model.onnx; rename the one to use"
+        )
+    raise BundleNotFoundError(
+        f"{root}: no model.onnx or onnx/model.onnx; "
+        "a PyTorch checkpoint becomes a bundle by: leanbert export MODEL -o DIR"
+    )
+
+
+def external_data(graph: Path) -> list[Path]:
+    """The files beside ``graph`` that hold its weights, and itself.
+
+    They are named after it: ``model.onnx.data``, ``model.onnx_data``, ``model.onnx_data_1``.
+    """
+    return sorted({path for path in graph.parent.glob(graph.name + "*") if path.is_file()})
+
+
+def max_length(root: Path, config: ModelConfig) -> int:
+    """The smaller of the tokenizer's and the model's bound in tokens, as transformers truncates.
+
+    Raises:
+        BundleCorruptError: ``tokenizer_config.json`` cannot be read.
+    """
+    bounds = [config.max_tokens] if config.max_tokens else []
+    path = root / "tokenizer_config.json"
+    if status(path) is not None:
+        bound = read_json(path).get("model_max_length")
+        if isinstance(bound, (int, float)) and 1 < bound < _UNBOUNDED:
+            bounds.append(int(bound))
+    return max(SHORTEST, min(bounds, default=_DEFAULT_LENGTH))

@@ -1,0 +1,97 @@
+"""The files that a manifest lists: each is there, inside the bundle, and has its content."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from leanbert.bundle.manifest import MANIFEST, FileEntry
+from leanbert.bundle.reading import file_sha256, read_file, status
+from leanbert.errors import BundleCorruptError, BundleNotFoundError
+
+__all__ = ["check_content", "check_presence", "read_member"]
+
+_REQUIRED = ("model.onnx", "tokenizer.json", "config.json")
+
+
+def check_presence(root: Path, files: Mapping[str, FileEntry]) -> None:
+    """Check everything about a bundle's files but their content.
+
+    Raises:
+        BundleNotFoundError: a file is missing.
+        BundleCorruptError: a file is no regular file, has another size, lies outside the bundle,
+            or looks like a part of the graph and is not listed.
+    """
+    for name in _REQUIRED:
+        if name not in files:
+            raise BundleCorruptError(
+                f"{root / MANIFEST}: does not list {name}; export the bundle again"
+            )
+    for path in root.glob("model.onnx*"):
+        if path.name not in files:
+            raise BundleCorruptError(
+                f"{path}: not listed in {MANIFEST}, so it cannot be trusted; remove it, "
+                "or export the bundle again"
+            )
+    home = root.resolve()
+    blobs = _blobs(home)
+    for name, entry in files.items():
+        path = root / name
+        found = status(path)
+        if found is None:
+            raise BundleNotFoundError(f"{path}: missing from the bundle; export it again")
+        target = path.resolve()
+        if not (target.is_relative_to(home) or (blobs and target.parent == blobs)):
+            raise BundleCorruptError(
+                f"{path}: a link out of the bundle, to {target}; put the file itself there"
+            )
+        if not stat.S_ISREG(found.st_mode):
+            raise BundleCorruptError(f"{path}: is no regular file; copy or export the bundle again")
+        if found.st_size != entry.size:
+            raise BundleCorruptError(
+                f"{path}: {found.st_size:,} bytes instead of {entry.size:,} (truncated or "
+                "replaced); copy or export the bundle again"
+            )
+
+
+def _blobs(home: Path) -> Path | None:
+    """Where a snapshot in the hub's cache keeps its files; ``None`` for any other directory.
+
+    ``models--NAME/snapshots/COMMIT/file`` is a link to ``models--NAME/blobs/HASH``.
+    """
+    for folder in (home, *home.parents):
+        if folder.parent.name == "snapshots":
+            return folder.parent.parent / "blobs"
+    return None
+
+
+def check_content(path: Path, entry: FileEntry) -> None:
+    """Hash the file at ``path``.
+
+    Raises:
+        BundleCorruptError: its content is not what the manifest says.
+    """
+    _compare(path, file_sha256(path), entry)
+
+
+def read_member(path: Path, entry: FileEntry | None, most: int) -> bytes:
+    """The content of a small file, which is the manifest's wherever there is an ``entry``.
+
+    Raises:
+        BundleNotFoundError: there is no such file.
+        BundleCorruptError: it has more than ``most`` bytes or another content, or is unreadable.
+    """
+    data = read_file(path, most)
+    if entry is not None:
+        _compare(path, hashlib.sha256(data).hexdigest(), entry)
+    return data
+
+
+def _compare(path: Path, digest: str, entry: FileEntry) -> None:
+    if digest != entry.sha256:
+        raise BundleCorruptError(
+            f"{path}: content differs from its sha256 in {MANIFEST}; "
+            "copy or export the bundle again"
+        )
