@@ -9,7 +9,8 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 # The kernels' own tests need the library with its inner functions visible; where cmake or a
 # compiler is missing they are skipped and say so.
 NATIVE_LIBRARY := $(CURDIR)/build/native/libleanbert_native.so
-CPP = $(wildcard $(addprefix runtime/native/*/*.,cpp h inl))
+NATIVE = $(wildcard runtime/native/*/* runtime/native/*/*/*)
+CPP = $(filter %.cpp %.h,$(NATIVE))
 # What mypy checks beside the packages that pyproject.toml names.
 MYPY_REST := benchmarks/emulated benchmarks/graph benchmarks/heads benchmarks/memory_growth.py benchmarks/cold_start.py tests
 PYTEST = LEANBERT_NATIVE_LIBRARY=$(wildcard $(NATIVE_LIBRARY)) $(DEV)/bin/python -m pytest
@@ -61,11 +62,11 @@ $(DEV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 # The editable install compiles the native engine; its sources change without pyproject.toml.
-$(DEV)/.native: $(DEV)/.installed runtime/native/CMakeLists.txt $(wildcard runtime/native/*/*)
+$(DEV)/.native: $(DEV)/.installed runtime/native/CMakeLists.txt $(NATIVE)
 	@$(DEV)/bin/pip install $(PIP_FLAGS) --constraint constraints.txt --no-deps --editable .
 	@touch $@
 
-build/native/.built: runtime/native/CMakeLists.txt $(wildcard runtime/native/*/*)
+build/native/.built: runtime/native/CMakeLists.txt $(NATIVE)
 	@mkdir -p build/native
 	@if command -v cmake >/dev/null && command -v c++ >/dev/null; then \
 	    cmake -S runtime/native -B build/native >/dev/null && cmake --build build/native --parallel 2 >/dev/null; \

@@ -68,7 +68,7 @@ def load_library() -> ctypes.CDLL:
 
 
 @dataclass
-class Product:
+class Matmul:
     """y = x W + b; int8 `weight` [K, N] with `scale` [N], or f32 without.
 
     `bias` [n <= N] covers the first columns; `smoothing` [K] multiplies x before it is quantized.
@@ -92,13 +92,13 @@ class Norm:
 class Layer:
     """One encoder layer; beside a `query` of its own `qkv` is K | V."""
 
-    qkv: Product
-    attention_output: Product
+    qkv: Matmul
+    attention_output: Matmul
     attention_norm: Norm
-    ffn_up: Product
-    ffn_down: Product
+    ffn_up: Matmul
+    ffn_down: Matmul
     ffn_norm: Norm
-    query: Product | None = None
+    query: Matmul | None = None
 
 
 @dataclass
@@ -115,13 +115,13 @@ class Model:
     position_scale: F32 | None
     token_type: F32 | None
     embedding_norm: Norm
-    projection: Product | None
+    projection: Matmul | None
     layers: list[Layer]
     head: str = "none"
     head_activation: str = "identity"
-    head_dense: Product | None = None
+    head_dense: Matmul | None = None
     head_norm: Norm | None = None
-    classifier: Product | None = None
+    classifier: Matmul | None = None
 
     @property
     def hidden(self) -> int:
@@ -134,7 +134,7 @@ class Model:
         return int(self.position.shape[0]) - self.position_offset
 
 
-def random_product(
+def random_matmul(
     rng: np.random.Generator,
     k: int,
     n: int,
@@ -142,18 +142,18 @@ def random_product(
     int8: bool = True,
     bias: int | bool = True,
     smoothing: F32 | None = None,
-) -> Product:
+) -> Matmul:
     """Weights whose outputs keep the size of their inputs; `bias` may be a number of columns."""
     weight = rng.normal(0, 1 / np.sqrt(k), (k, n)).astype(np.float32)
     count = n if bias is True else int(bias)
     offset = rng.normal(0, 0.1, count).astype(np.float32) if count else None
     if not int8:
-        return Product(weight, None, offset)
+        return Matmul(weight, None, offset)
     if smoothing is not None:
         weight /= smoothing[:, None]
     scale = (np.abs(weight).max(0) / 127).astype(np.float32)
     values = np.rint(weight / scale).clip(-127, 127).astype(np.int8)
-    return Product(values, scale, offset, smoothing)
+    return Matmul(values, scale, offset, smoothing)
 
 
 def random_norm(rng: np.random.Generator, n: int) -> Norm:
@@ -188,9 +188,9 @@ def random_model(
     labels: int = 3,
     vocabulary_head: bool = False,
 ) -> Model:
-    """A model of the given shape with random weights; `int8=False` makes every product f32.
+    """A model of the given shape with random weights; `int8=False` makes every matmul f32.
 
-    `smoothing` smooths every product that takes one, `query` splits the last layer's query off,
+    `smoothing` smooths every matmul that takes one, `query` splits the last layer's query off,
     `query_bias` leaves out the biases of keys and values, `vocabulary_head` makes the classifier
     one of words: int8, and as wide as the embeddings.
     """
@@ -211,7 +211,7 @@ def random_model(
     def layer(split: bool) -> Layer:
         shared_smoothing = smooth(hidden)
         columns = hidden if query_bias else bias
-        qkv = random_product(
+        qkv = random_matmul(
             rng,
             hidden,
             (2 if split else 3) * hidden,
@@ -221,14 +221,14 @@ def random_model(
         )
         return Layer(
             qkv,
-            random_product(rng, hidden, hidden, int8=int8, bias=bias, smoothing=smooth(hidden)),
+            random_matmul(rng, hidden, hidden, int8=int8, bias=bias, smoothing=smooth(hidden)),
             random_norm(rng, hidden),
-            random_product(
+            random_matmul(
                 rng, hidden, intermediate, int8=int8, bias=bias, smoothing=smooth(hidden)
             ),
-            random_product(rng, intermediate, hidden, int8=int8, bias=bias),
+            random_matmul(rng, intermediate, hidden, int8=int8, bias=bias),
             random_norm(rng, hidden),
-            random_product(rng, hidden, hidden, int8=int8, bias=bias, smoothing=shared_smoothing)
+            random_matmul(rng, hidden, hidden, int8=int8, bias=bias, smoothing=shared_smoothing)
             if split
             else None,
         )
@@ -249,17 +249,17 @@ def random_model(
         position_scale,
         rng.normal(0, 1, (types, width)).astype(np.float32) if types else None,
         random_norm(rng, width),
-        random_product(rng, width, hidden, int8=int8, smoothing=smooth(width))
+        random_matmul(rng, width, hidden, int8=int8, smoothing=smooth(width))
         if embedding
         else None,
         stack,
         head,
         head_activation,
-        random_product(rng, hidden, size, int8=int8, smoothing=smooth(hidden))
+        random_matmul(rng, hidden, size, int8=int8, smoothing=smooth(hidden))
         if head_dense
         else None,
         random_norm(rng, size) if head_norm else None,
-        random_product(
+        random_matmul(
             rng,
             size,
             labels,
@@ -294,15 +294,15 @@ class Blob:
             self.content += array.tobytes()
         return self.seen[id(array)]
 
-    def product(self, product: Product | None) -> ProductRecord:
-        """The records of a product."""
-        if product is None:
+    def matmul(self, matmul: Matmul | None) -> ProductRecord:
+        """The records of a matmul."""
+        if matmul is None:
             return ProductRecord()
         return ProductRecord(
-            self.tensor(product.weight),
-            self.tensor(product.scale),
-            self.tensor(product.bias),
-            self.tensor(product.smoothing),
+            self.tensor(matmul.weight),
+            self.tensor(matmul.scale),
+            self.tensor(matmul.bias),
+            self.tensor(matmul.smoothing),
         )
 
     def norm(self, norm: Norm | None) -> NormRecord:
@@ -343,23 +343,23 @@ def describe(model: Model, *, threads: int = 1, path: Path | None = None) -> Des
         position_scale=blob.tensor(model.position_scale),
         token_type=blob.tensor(model.token_type),
         embedding_norm=blob.norm(model.embedding_norm),
-        projection=blob.product(model.projection),
+        projection=blob.matmul(model.projection),
         head=HEADS[model.head],
         head_activation=ACTIVATIONS[model.head_activation],
-        head_dense=blob.product(model.head_dense),
+        head_dense=blob.matmul(model.head_dense),
         head_norm=blob.norm(model.head_norm),
-        classifier=blob.product(model.classifier),
+        classifier=blob.matmul(model.classifier),
         num_layers=len(model.layers),
     )
     layers = (LayerRecord * len(model.layers))(
         *(
             LayerRecord(
-                blob.product(layer.query),
-                blob.product(layer.qkv),
-                blob.product(layer.attention_output),
+                blob.matmul(layer.query),
+                blob.matmul(layer.qkv),
+                blob.matmul(layer.attention_output),
                 blob.norm(layer.attention_norm),
-                blob.product(layer.ffn_up),
-                blob.product(layer.ffn_down),
+                blob.matmul(layer.ffn_up),
+                blob.matmul(layer.ffn_down),
                 blob.norm(layer.ffn_norm),
             )
             for layer in model.layers
@@ -503,21 +503,21 @@ def quantize(x: F64) -> tuple[F64, F64, F64]:
     return np.rint(x / scale + zero).clip(0, 255), scale, zero
 
 
-def apply(x: F64, product: Product, *, quantized: bool = True) -> F64:
-    """A product as the bundle's recipe has it: int8 weights quantize their input per row.
+def apply(x: F64, matmul: Matmul, *, quantized: bool = True) -> F64:
+    """A matmul as the bundle's recipe has it: int8 weights quantize their input per row.
 
     `quantized=False` multiplies the same weights by the input as it is.
     """
-    smoothed = x if product.smoothing is None else x * product.smoothing
-    if product.scale is None:
-        y = x @ product.weight.astype(np.float64)
+    smoothed = x if matmul.smoothing is None else x * matmul.smoothing
+    if matmul.scale is None:
+        y = x @ matmul.weight.astype(np.float64)
     elif not quantized:
-        y = smoothed @ product.weight.astype(np.float64) * product.scale
+        y = smoothed @ matmul.weight.astype(np.float64) * matmul.scale
     else:
         q, scale, zero = quantize(smoothed)
-        y = (q - zero) @ product.weight.astype(np.float64) * scale * product.scale
-    if product.bias is not None:
-        y[:, : len(product.bias)] += product.bias
+        y = (q - zero) @ matmul.weight.astype(np.float64) * scale * matmul.scale
+    if matmul.bias is not None:
+        y[:, : len(matmul.bias)] += matmul.bias
     return y
 
 
@@ -530,8 +530,8 @@ def project(x: F64, layer: Layer, *, quantized: bool) -> F64:
 
 
 def reference(model: Model, ids: I32, types: I32 | None = None, *, quantized: bool = True) -> F64:
-    """One text's answer; `quantized=False` leaves the products' inputs as they are."""
-    product = partial(apply, quantized=quantized)
+    """One text's answer; `quantized=False` leaves the matmuls' inputs as they are."""
+    matmul = partial(apply, quantized=quantized)
     tokens = len(ids)
     word = model.word[ids].astype(np.float64)
     if model.word_scale is not None:
@@ -545,7 +545,7 @@ def reference(model: Model, ids: I32, types: I32 | None = None, *, quantized: bo
         x = x + model.token_type[np.zeros(tokens, np.int32) if types is None else types]
     x = layer_norm(x, model.embedding_norm, model.eps)
     if model.projection is not None:
-        x = product(x, model.projection)
+        x = matmul(x, model.projection)
     width = model.hidden // model.heads
     for layer in model.layers:
         q, k, v = (
@@ -556,21 +556,19 @@ def reference(model: Model, ids: I32, types: I32 | None = None, *, quantized: bo
         weights = np.exp(scores - scores.max(-1, keepdims=True))
         context = (weights / weights.sum(-1, keepdims=True)) @ v
         context = context.transpose(1, 0, 2).reshape(tokens, model.hidden)
-        x = layer_norm(
-            x + product(context, layer.attention_output), layer.attention_norm, model.eps
-        )
-        h = activate(product(x, layer.ffn_up), model.activation)
-        x = layer_norm(x + product(h, layer.ffn_down), layer.ffn_norm, model.eps)
+        x = layer_norm(x + matmul(context, layer.attention_output), layer.attention_norm, model.eps)
+        h = activate(matmul(x, layer.ffn_up), model.activation)
+        x = layer_norm(x + matmul(h, layer.ffn_down), layer.ffn_norm, model.eps)
     if model.head == "none":
         return x
     if model.head == "first_token":
         x = x[:1]
     if model.head_dense is not None:
-        x = activate(product(x, model.head_dense), model.head_activation)
+        x = activate(matmul(x, model.head_dense), model.head_activation)
     if model.head_norm is not None:
         x = layer_norm(x, model.head_norm, model.eps)
     assert model.classifier is not None
-    x = product(x, model.classifier)
+    x = matmul(x, model.classifier)
     return x[0] if model.head == "first_token" else x
 
 

@@ -43,7 +43,7 @@ def isa(request: pytest.FixtureRequest) -> str:
     return isa_or_skip(request.param)
 
 
-def product(
+def matmul(
     isa: str,
     rows: int,
     k: int,
@@ -54,7 +54,7 @@ def product(
     activation: str = "identity",
     panels: tuple[int, int] | None = None,
 ) -> tuple[F32, F32, npt.NDArray[np.float64], F32]:
-    """A product: what came out, the rows' ranges, the expected values, what was there before."""
+    """A matmul: what came out, the rows' ranges, the expected values, what was there before."""
     rng = np.random.default_rng(rows * 1000 + k + n)
     q = rng.integers(0, 256, (rows, k)).astype(np.uint8)
     weight = rng.integers(-127, 128, (k, n)).astype(np.int8)
@@ -71,7 +71,7 @@ def product(
     out, ranges = before.copy(), np.zeros((rows, 32), np.float32)
     first, last = panels or (0, n // 32)
     probe(
-        "probe_product",
+        "probe_matmul",
         isa,
         *(rows, k, n, q, row_scale, zero, weight, scale, bias),
         *(store, ACTIVATIONS[activation], first, last, out, ranges),
@@ -82,32 +82,32 @@ def product(
 
 @pytest.mark.parametrize("rows", [*range(1, 17), 27, 28, 29, 42, 64])
 def test_integer_sums_are_exact(isa: str, rows: int) -> None:
-    out, _, want, _ = product(isa, rows, 96, 64)
+    out, _, want, _ = matmul(isa, rows, 96, 64)
     np.testing.assert_array_equal(out, want.astype(np.float32))  # below 2^24: exact in f32
 
 
 @pytest.mark.parametrize(("k", "n"), [(32, 32), (64, 96), (128, 32), (768, 160), (3072, 64)])
 def test_nothing_saturates(isa: str, k: int, n: int) -> None:
     for extreme in (False, True):
-        out, _, want, _ = product(isa, 15, k, n, extreme=extreme)
+        out, _, want, _ = matmul(isa, 15, k, n, extreme=extreme)
         np.testing.assert_array_equal(out, want.astype(np.float32))
 
 
 def test_only_the_given_columns_are_written(isa: str) -> None:
-    out, _, want, before = product(isa, 9, 64, 128, panels=(1, 3))
+    out, _, want, before = matmul(isa, 9, 64, 128, panels=(1, 3))
     np.testing.assert_array_equal(out[:, 32:96], want[:, 32:96].astype(np.float32))
     np.testing.assert_array_equal(out[:, :32], before[:, :32])
     np.testing.assert_array_equal(out[:, 96:], before[:, 96:])
 
 
 def test_residual_is_added(isa: str) -> None:
-    out, _, want, before = product(isa, 16, 64, 64, store=RESIDUAL)
+    out, _, want, before = matmul(isa, 16, 64, 64, store=RESIDUAL)
     np.testing.assert_allclose(out, want + before, rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize("activation", ["gelu", "gelu_tanh", "relu"])
 def test_activation_and_range(isa: str, activation: str) -> None:
-    out, ranges, want, _ = product(isa, 17, 64, 96, store=ACTIVATED, activation=activation)
+    out, ranges, want, _ = matmul(isa, 17, 64, 96, store=ACTIVATED, activation=activation)
     # beyond +-4.5 the fit leaves up to 8e-6 of the input
     assert (np.abs(out - activate(want, activation)) <= 1e-4 + 2e-5 * np.abs(want)).all()
     np.testing.assert_array_equal(ranges[:, :16].min(1), np.minimum(out.min(1), 0))
@@ -116,14 +116,14 @@ def test_activation_and_range(isa: str, activation: str) -> None:
 
 @pytest.mark.parametrize("rows", [1, 5, 6, 7, 12, 13, 25])
 @pytest.mark.parametrize("n", [1, 3, 31, 32, 33, 64])
-def test_f32_product(isa: str, rows: int, n: int) -> None:
+def test_f32_matmul(isa: str, rows: int, n: int) -> None:
     rng = np.random.default_rng(rows + n)
     k, columns = 96, -(-n // 32) * 32
     x, weight = (rng.normal(0, 1, s).astype(np.float32) for s in ((rows, k), (k, n)))
     bias = np.zeros(columns, np.float32)
     bias[:n] = rng.normal(0, 1, n)
     out = np.zeros((rows, columns), np.float32)
-    probe("probe_product_f32", isa, rows, k, n, x, weight, bias, out)
+    probe("probe_matmul_f32", isa, rows, k, n, x, weight, bias, out)
     want = x.astype(np.float64) @ weight + bias[:n]
     np.testing.assert_allclose(
         out[:, :n], want, atol=96 * 6e-8 * np.abs(x).max() * np.abs(weight).max() * 8

@@ -3,11 +3,11 @@
 //   native_bench [kernels] [encoder] [--threads 1,2] [--seconds 1.0] [--isa avx512_vnni,avx2]
 //                [--models BERT-base,MiniLM] [--shapes 1x8,8x128] [--every-token]
 //
-// kernels  one thread, operands in cache: products as GOP/s and share of the measured roof (the product's own register
-//          block on operands that stay in the first-level cache), attention as GFLOP/s, row operations as ns a row.
-// encoder  random weights of BERT-base's and of MiniLM's shape, first-token head: median ms a call, GOP/s of the linear
+// kernels  one thread, operands in cache: matmuls as GOP/s and share of the measured roof (the matmul's own register
+//          block on operands that stay in the first-level cache), attention as GFLOP/s, row operations as ns per row.
+// encoder  random weights of BERT-base's and of MiniLM's shape, first-token head: median ms per call, GOP/s of the linear
 //          layers (2 x multiply-adds, last layer for the first token alone) and their share of threads x roof; then the
-//          share with attention's multiply-adds counted, too. Both over the whole call, with all that is no product:
+//          share with attention's multiply-adds counted, too. Both over the whole call, with all that is no matmul:
 //            native_bench encoder --isa avx512_vnni --threads 2 --models BERT-base --shapes 8x128
 // Every time is the median of the calls that fit into the given seconds, after two that do not count.
 #include <time.h>
@@ -22,8 +22,8 @@
 #include <string>
 #include <vector>
 
-#include "../src/kernels.h"
-#include "../src/packing.h"
+#include "kernels/kernels.h"
+#include "model/packing.h"
 #include "leanbert_native.h"
 #include "random_model.h"
 
@@ -64,7 +64,7 @@ std::mt19937 generator(1);
 void bench_kernels(const Kernels& kernels, double seconds) {
   const double roof = kernels.roof(0.3);
   std::printf("\n%s: roof of one thread %.0f GOP/s\n", kernels.name, roof * 1e-9);
-  std::printf("| product | rows | K | N | us | GOP/s | share of roof |\n|---|---|---|---|---|---|---|\n");
+  std::printf("| matmul | rows | K | N | us | GOP/s | share of roof |\n|---|---|---|---|---|---|---|\n");
   const struct {
     const char* name;
     size_t rows, k, n;
@@ -80,13 +80,13 @@ void bench_kernels(const Kernels& kernels, double seconds) {
     int8_t* packed = aligned<int8_t>(s.k * s.n);
     int32_t* sums = aligned<int32_t>(s.n);
     pack_int8(plain, s.k, s.n, kernels.panel, kernels.group, packed, sums);
-    Product product;
-    product.weight = packed;
-    product.column_sum = sums;
-    product.scale = aligned<float>(s.n);
-    product.bias = aligned<float>(s.n);
-    product.k = static_cast<uint32_t>(s.k);
-    product.n = product.columns = static_cast<uint32_t>(s.n);
+    Matmul matmul;
+    matmul.weight = packed;
+    matmul.column_sum = sums;
+    matmul.scale = aligned<float>(s.n);
+    matmul.bias = aligned<float>(s.n);
+    matmul.k = static_cast<uint32_t>(s.k);
+    matmul.n = matmul.columns = static_cast<uint32_t>(s.n);
     QuantizedRows in;
     in.stride = s.k * kernels.activation_bytes + 64;
     in.data = aligned<uint8_t>(s.rows * in.stride);
@@ -94,9 +94,9 @@ void bench_kernels(const Kernels& kernels, double seconds) {
     in.zero = aligned<int32_t>(s.rows);
     float* out = aligned<float>(s.rows * (s.n + 16));
     float* ranges = aligned<float>(s.rows * range_floats);
-    const ProductCall call{&product, in,      nullptr,          0,      s.rows, 0, s.n / kernels.panel, out,
-                           s.n + 16, s.store, Activation::gelu, ranges, packed};
-    const double t = median_seconds(seconds, [&] { kernels.product(call); });
+    const MatmulCall call{&matmul,  in,      nullptr,          0,      s.rows, 0, s.n / kernels.panel, out,
+                          s.n + 16, s.store, Activation::gelu, ranges, packed};
+    const double t = median_seconds(seconds, [&] { kernels.matmul(call); });
     const double rate = 2. * static_cast<double>(s.rows * s.k * s.n) / t;
     std::printf("| %s | %zu | %zu | %zu | %.1f | %.0f | %.1f%% |\n", s.name, s.rows, s.k, s.n, t * 1e6, rate * 1e-9,
                 100 * rate / roof);

@@ -1,5 +1,5 @@
 // A model of random numbers for the benchmark and the stress test: no bundle is needed. Its records are those of an
-// exported first-token model: smoothing where a norm feeds a product, the last layer's query apart, a bias for Q only.
+// exported first-token model: smoothing where a norm feeds a matmul, the last layer's query apart, a bias for Q only.
 #pragma once
 
 #include <cmath>
@@ -27,20 +27,20 @@ class RandomModel {
     desc.embedding_norm = norm(h);
     desc.head = LB_HEAD_FIRST_TOKEN;
     desc.head_activation = LB_TANH;
-    desc.head_dense = product(h, h, h, true);
+    desc.head_dense = matmul(h, h, h, true);
     desc.classifier.weight = tensor(LB_FLOAT32, h, 3, -.1f, .1f);
     desc.classifier.bias = tensor(LB_FLOAT32, 1, 3, 0, 0);
     for (uint32_t i = 0; i < count; i++) {
       lb_layer layer{};
-      layer.qkv = product(h, i + 1 < count ? 3 * h : 2 * h, h, true);
+      layer.qkv = matmul(h, i + 1 < count ? 3 * h : 2 * h, h, true);
       if (i + 1 == count) {
-        layer.query = product(h, h, h, true);
+        layer.query = matmul(h, h, h, true);
         layer.query.smoothing = layer.qkv.smoothing;
       }
-      layer.attention_output = product(h, h, h, false);
+      layer.attention_output = matmul(h, h, h, false);
       layer.attention_norm = norm(h);
-      layer.ffn_up = product(h, f, f, true);
-      layer.ffn_down = product(f, h, h, false);
+      layer.ffn_up = matmul(h, f, f, true);
+      layer.ffn_down = matmul(f, h, h, false);
       layer.ffn_norm = norm(h);
       layers_.push_back(layer);
     }
@@ -70,7 +70,7 @@ class RandomModel {
     }
     return t;
   }
-  lb_product product(uint32_t k, uint32_t n, uint32_t biases, bool smooth) {
+  lb_matmul matmul(uint32_t k, uint32_t n, uint32_t biases, bool smooth) {
     const float s = 1.f / (37.f * std::sqrt(static_cast<float>(k)));
     return {tensor(LB_INT8, k, n, 0, 0), tensor(LB_FLOAT32, 1, n, s, s), tensor(LB_FLOAT32, 1, biases, -.1f, .1f),
             smooth ? tensor(LB_FLOAT32, 1, k, .5f, 1.5f) : lb_tensor{}};

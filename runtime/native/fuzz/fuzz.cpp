@@ -1,6 +1,6 @@
 // Any description, any weights, any call: libFuzzer's entry (fuzz/README.md says how to run it).
 //
-// The input's first bytes choose a small sound model (shape, head, int8 or f32 products, which optional records are
+// The input's first bytes choose a small sound model (shape, head, int8 or f32 matmuls, which optional records are
 // there), the next ones change words of its description and of its layers, the rest is a call. What the caller itself
 // promises stays true: pointers, the number of layers, the buffers' sizes. Every buffer is an allocation of its own, so
 // that the address sanitizer sees one byte too far. A model that nothing was changed in must open, and must give each
@@ -58,17 +58,17 @@ class Model {
     if (options >> 12 & 1) desc.position_scale = tensor(LB_FLOAT32, 1, positions);
     if (types) desc.token_type = tensor(LB_FLOAT32, 2, e);
     desc.embedding_norm = norm(e);
-    if (projection) desc.projection = product(e, h, h, smoothing(e));
+    if (projection) desc.projection = matmul(e, h, h, smoothing(e));
     for (uint32_t i = 0; i < count; i++) {
       lb_layer layer{};
       const lb_tensor s = smoothing(h);
       const bool apart = query && i + 1 == count;
-      if (apart) layer.query = product(h, h, h, s);
-      layer.qkv = product(h, apart ? 2 * h : 3 * h, options >> 13 & 1 ? h : 0, s);
-      layer.attention_output = product(h, h, h, {});
+      if (apart) layer.query = matmul(h, h, h, s);
+      layer.qkv = matmul(h, apart ? 2 * h : 3 * h, options >> 13 & 1 ? h : 0, s);
+      layer.attention_output = matmul(h, h, h, {});
       layer.attention_norm = norm(h);
-      layer.ffn_up = product(h, f, f, smoothing(h));
-      layer.ffn_down = product(f, h, h, {});
+      layer.ffn_up = matmul(h, f, f, smoothing(h));
+      layer.ffn_down = matmul(f, h, h, {});
       layer.ffn_norm = norm(h);
       layers.push_back(options >> 14 & 1 && i && !apart ? layers[0] : layer);
     }
@@ -76,13 +76,13 @@ class Model {
     desc.head = (options >> 15) % 3;
     desc.head_activation = (options >> 17) % 5;
     if (desc.head != LB_HEAD_NONE) {
-      // a vocabulary's classifier is int8, of the embeddings' width where the dense product returns to it
+      // a vocabulary's classifier is int8, of the embeddings' width where the dense matmul returns to it
       const bool dense = options >> 20 & 1, words = options >> 23 & 1;
       const uint32_t width = dense && options >> 24 & 1 ? e : h, labels = 1 + (options >> 22) % 40;
-      if (dense) desc.head_dense = product(h, width, width, smoothing(h));
+      if (dense) desc.head_dense = matmul(h, width, width, smoothing(h));
       if (options >> 21 & 1 && desc.head == LB_HEAD_EVERY_TOKEN) desc.head_norm = norm(width);
       int8_ = int8_ && words;
-      desc.classifier = product(width, labels, labels, {});
+      desc.classifier = matmul(width, labels, labels, {});
     }
     // exactly as long as the description says
     data = static_cast<char*>(std::malloc(content_.size()));
@@ -123,8 +123,8 @@ class Model {
     const lb_tensor gamma = tensor(LB_FLOAT32, 1, n);
     return {gamma, tensor(LB_FLOAT32, 1, n)};
   }
-  lb_product product(uint32_t k, uint32_t n, uint32_t biases, const lb_tensor& smoothing) {
-    lb_product p{};
+  lb_matmul matmul(uint32_t k, uint32_t n, uint32_t biases, const lb_tensor& smoothing) {
+    lb_matmul p{};
     p.weight = tensor(int8_ ? LB_INT8 : LB_FLOAT32, k, n);
     if (int8_) p.scale = tensor(LB_FLOAT32, 1, n);
     if (biases) p.bias = tensor(LB_FLOAT32, 1, biases);

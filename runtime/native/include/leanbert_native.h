@@ -1,7 +1,7 @@
 /* LeanBERT's native int8 encoder: the whole C interface.
  *
- * A bundle's weights file is described by flat records (the caller reads the manifest; nothing is parsed
- * here). `lb_open` checks every record, packs the weights for the CPU at hand and returns a handle;
+ * The layout of a bundle's weights file is given as flat records (the caller reads the manifest; nothing is
+ * parsed here). `lb_open` checks every record, packs the weights for the CPU at hand and returns a handle;
  * `lb_run` computes a ragged batch of token ids; `lb_close` frees the handle.
  *
  *     lb_model_desc desc = {0};
@@ -26,10 +26,12 @@
 extern "C" {
 #endif
 
-#if defined(LEANBERT_NATIVE_BUILD)
-#define LB_API __attribute__((visibility("default")))
-#else
+#if !defined(LEANBERT_NATIVE_BUILD)
 #define LB_API
+#elif defined(_WIN32)
+#define LB_API __declspec(dllexport)
+#else
+#define LB_API __attribute__((visibility("default")))
 #endif
 
 /* Raised whenever a struct or a function below changes its meaning or layout. */
@@ -65,12 +67,12 @@ typedef struct lb_tensor {
  * bias f32 [n] of the first n columns, 1 <= n <= N, 0 for the rest; or absent.
  * smoothing f32 [K] or absent, int8 weights only: x is multiplied by it, element by element, before its range is taken
  * and it is quantized (the weights hold the inverse). Not on ffn_down. */
-typedef struct lb_product {
+typedef struct lb_matmul {
   lb_tensor weight;
   lb_tensor scale;
   lb_tensor bias;
   lb_tensor smoothing;
-} lb_product;
+} lb_matmul;
 
 /* Layer normalization over the last axis; gamma, beta f32 [width]. */
 typedef struct lb_norm {
@@ -80,13 +82,13 @@ typedef struct lb_norm {
 
 /* One post-LN encoder layer. Layers may repeat the same records (ALBERT): packed once. */
 typedef struct lb_layer {
-  lb_product query;            /* absent; or [H, H], and then qkv is K | V */
-  lb_product qkv;              /* [H, 3H], columns Q | K | V, heads side by side in each; [H, 2H] beside a query, and
+  lb_matmul query;            /* absent; or [H, H], and then qkv is K | V */
+  lb_matmul qkv;              /* [H, 3H], columns Q | K | V, heads side by side in each; [H, 2H] beside a query, and
                                   if both are int8 the two have the same smoothing */
-  lb_product attention_output; /* [H, H] */
+  lb_matmul attention_output; /* [H, H] */
   lb_norm attention_norm;
-  lb_product ffn_up;   /* [H, F] */
-  lb_product ffn_down; /* [F, H] */
+  lb_matmul ffn_up;   /* [H, F] */
+  lb_matmul ffn_down; /* [F, H] */
   lb_norm ffn_norm;
 } lb_layer;
 
@@ -126,26 +128,26 @@ typedef struct lb_model_desc {
   uint32_t intermediate_size;   /* F: a multiple of 32, at most 16384 */
   uint32_t embedding_size;      /* E: a multiple of 32; equals H unless there is a projection */
   uint32_t vocab_size;          /* V */
-  uint32_t max_positions;       /* rows of the position table */
+  uint32_t max_positions;       /* rows of the position embedding */
   uint32_t position_offset;     /* first position used: 0, RoBERTa: padding_idx + 1 */
-  uint32_t type_vocab_size;     /* rows of the token type table, 0 if absent */
+  uint32_t type_vocab_size;     /* rows of the token type embedding, 0 if absent */
   uint32_t activation;          /* of ffn_up: LB_GELU, LB_GELU_TANH, LB_RELU */
   float layer_norm_eps;
 
   /* Embeddings: word + position + token type, then norm, then (optional) projection [E, H]. */
   lb_tensor word;           /* int8 [V, E] with word_scale f32 [V], or f32 [V, E] */
-  lb_tensor word_scale;     /* one scale a row */
+  lb_tensor word_scale;     /* one scale per row */
   lb_tensor position;       /* int8 [P, E] with position_scale f32 [P], or f32 [P, E] */
-  lb_tensor position_scale; /* one scale a row */
+  lb_tensor position_scale; /* one scale per row */
   lb_tensor token_type;     /* f32 [types, E] or absent */
   lb_norm embedding_norm;
-  lb_product projection; /* [E, H] or absent */
+  lb_matmul projection; /* [E, H] or absent */
 
   uint32_t head;            /* LB_HEAD_… */
   uint32_t head_activation; /* after head_dense: LB_IDENTITY, LB_TANH, LB_GELU, LB_GELU_TANH, LB_RELU */
-  lb_product head_dense;    /* [H, S] or absent; S, the head's size, is H or embedding_size */
+  lb_matmul head_dense;     /* [H, S] or absent; S, the head's size, is H or embedding_size */
   lb_norm head_norm;        /* every-token heads only, after the activation, or absent */
-  lb_product classifier;    /* [S, labels]: few labels, or a vocabulary in int8; without head_dense S is H */
+  lb_matmul classifier;     /* [S, labels]: few labels, or a vocabulary in int8; without head_dense S is H */
 
   uint32_t num_layers;    /* 1 to 256 */
   const lb_layer* layers; /* num_layers of them; not kept */

@@ -2,13 +2,13 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "encoder.h"
+#include "schedule/encoder.h"
 
 using leanbert::Encoder;
 using leanbert::Error;
 using leanbert::Kernels;
 
-struct lb_encoder : Encoder {};  // never made: a handle is an Encoder seen from C
+struct lb_encoder : Encoder {};  // no object has this type: it is what C calls an Encoder
 
 namespace {
 Encoder* from(lb_encoder* handle) { return reinterpret_cast<Encoder*>(handle); }

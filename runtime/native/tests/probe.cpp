@@ -1,11 +1,11 @@
-// Single kernels of a path for tests/native/test_native_kernels.py. A library of its own: the shipped one has no tests
+// Single kernels of a path for tests/native/test_kernels.py. A library of its own: the shipped one has no tests
 // in it. Every function takes the path's name and returns 0, or 1 when this CPU has no such path.
 #include <cstdlib>
 #include <cstring>
 #include <vector>
 
-#include "../src/kernels.h"
-#include "../src/packing.h"
+#include "kernels/kernels.h"
+#include "model/packing.h"
 
 using namespace leanbert;
 
@@ -49,21 +49,21 @@ struct Rows {
 }  // namespace
 
 // q [rows, k] u8; weight [k, n] int8; out [rows, n]; ranges [rows, 32]; columns [first, last) in panels of 32
-LB_PROBE probe_product(const char* isa, size_t rows, size_t k, size_t n, const uint8_t* q, const float* row_scale,
-                       const int32_t* zero, const int8_t* weight, const float* scale, const float* bias, int store,
-                       int activation, size_t first, size_t last, float* out, float* ranges) {
+LB_PROBE probe_matmul(const char* isa, size_t rows, size_t k, size_t n, const uint8_t* q, const float* row_scale,
+                      const int32_t* zero, const int8_t* weight, const float* scale, const float* bias, int store,
+                      int activation, size_t first, size_t last, float* out, float* ranges) {
   const Kernels* kernels = path(isa);
   if (!kernels) return 1;
   Buffer<int8_t> packed(k * n);
   Buffer<int32_t> sums(n);
   pack_int8(weight, k, n, kernels->panel, kernels->group, packed.data, sums.data);
-  Product product;
-  product.weight = packed.data;
-  product.column_sum = sums.data;
-  product.scale = scale;
-  product.bias = bias;
-  product.k = static_cast<uint32_t>(k);
-  product.n = product.columns = static_cast<uint32_t>(n);
+  Matmul matmul;
+  matmul.weight = packed.data;
+  matmul.column_sum = sums.data;
+  matmul.scale = scale;
+  matmul.bias = bias;
+  matmul.k = static_cast<uint32_t>(k);
+  matmul.n = matmul.columns = static_cast<uint32_t>(n);
   Rows in(*kernels, rows, k);
   for (size_t r = 0; r < rows; r++) {
     in.scales.data[r] = row_scale[r];
@@ -74,50 +74,50 @@ LB_PROBE probe_product(const char* isa, size_t rows, size_t k, size_t n, const u
     }
   }
   const size_t scale_panels = 32 / kernels->panel;
-  const ProductCall call{&product,
-                         in.view,
-                         nullptr,
-                         0,
-                         rows,
-                         first * scale_panels,
-                         last * scale_panels,
-                         out + first * 32,
-                         n,
-                         static_cast<Store>(store),
-                         static_cast<Activation>(activation),
-                         ranges,
-                         nullptr};
-  kernels->product(call);
+  const MatmulCall call{&matmul,
+                        in.view,
+                        nullptr,
+                        0,
+                        rows,
+                        first * scale_panels,
+                        last * scale_panels,
+                        out + first * 32,
+                        n,
+                        static_cast<Store>(store),
+                        static_cast<Activation>(activation),
+                        ranges,
+                        nullptr};
+  kernels->matmul(call);
   return 0;
 }
 
 // x [rows, k], weight [k, n] f32, bias padded to a multiple of 32; out [rows, n up to a multiple of 32]
-LB_PROBE probe_product_f32(const char* isa, size_t rows, size_t k, size_t n, const float* x, const float* weight,
-                           const float* bias, float* out) {
+LB_PROBE probe_matmul_f32(const char* isa, size_t rows, size_t k, size_t n, const float* x, const float* weight,
+                          const float* bias, float* out) {
   const Kernels* kernels = path(isa);
   if (!kernels) return 1;
-  Product product;
-  product.columns = static_cast<uint32_t>((n + kernels->panel - 1) / kernels->panel * kernels->panel);
-  Buffer<float> packed(k * product.columns);
+  Matmul matmul;
+  matmul.columns = static_cast<uint32_t>((n + kernels->panel - 1) / kernels->panel * kernels->panel);
+  Buffer<float> packed(k * matmul.columns);
   pack_f32(weight, k, n, kernels->panel, packed.data);
-  product.weight_f32 = packed.data;
-  product.bias = bias;
-  product.k = static_cast<uint32_t>(k);
-  product.n = static_cast<uint32_t>(n);
-  const ProductCall call{&product,
-                         {},
-                         x,
-                         k,
-                         rows,
-                         0,
-                         product.columns / kernels->panel,
-                         out,
-                         (n + 31) / 32 * 32,
-                         Store::plain,
-                         Activation::identity,
-                         nullptr,
-                         nullptr};
-  kernels->product(call);
+  matmul.weight_f32 = packed.data;
+  matmul.bias = bias;
+  matmul.k = static_cast<uint32_t>(k);
+  matmul.n = static_cast<uint32_t>(n);
+  const MatmulCall call{&matmul,
+                        {},
+                        x,
+                        k,
+                        rows,
+                        0,
+                        matmul.columns / kernels->panel,
+                        out,
+                        (n + 31) / 32 * 32,
+                        Store::plain,
+                        Activation::identity,
+                        nullptr,
+                        nullptr};
+  kernels->matmul(call);
   return 0;
 }
 

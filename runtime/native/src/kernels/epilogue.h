@@ -1,0 +1,62 @@
+// What happens to a block of finished sums, on every path alike.
+//
+//   value = sum * column scale * row scale + bias, rounded in this order:  fma(sum * column, row, bias)
+//
+// The sums arrive as block[row][Panel] (int32, or f32 for f32 weights), still in the first-level cache.
+#pragma once
+
+#include "kernels/functions.h"
+#include "kernels/kernels.h"
+
+namespace leanbert {
+namespace {
+
+template <class V, Store S, Activation A, bool Int8>
+LB_INLINE void finish(const MatmulCall& call, const void* block, size_t panel, size_t row, size_t rows, size_t column) {
+  using F = typename V::F;
+  const Matmul& matmul = *call.matmul;
+  for (size_t v = 0; v < panel; v += 16) {
+    const F bias = V::load(matmul.bias + column + v);
+    const F scale = Int8 ? V::load(matmul.scale + column + v) : V::zeros();
+    for (size_t i = 0; i < rows; i++) {
+      F y;
+      if (Int8) {
+        const F sum = V::from_int(static_cast<const int32_t*>(block) + i * panel + v);
+        y = V::fma(V::mul(sum, scale), V::all(call.input.scale[row + i]), bias);
+      } else {
+        y = V::add(V::load(static_cast<const float*>(block) + i * panel + v), bias);
+      }
+      y = activated<V, A>(y);
+      float* out = call.out + (row + i) * call.out_stride + (column - call.first_panel * panel) + v;
+      if (S == Store::residual) y = V::add(y, V::load(out));
+      V::store(out, y);
+      if (S == Store::activated) {
+        float* range = call.range + (row + i) * range_floats;
+        V::store(range, V::min(V::load(range), y));
+        V::store(range + 16, V::max(V::load(range + 16), y));
+      }
+    }
+  }
+}
+
+template <class V, bool Int8>
+LB_INLINE void finish_any(const MatmulCall& call, const void* block, size_t panel, size_t row, size_t rows,
+                          size_t column) {
+  switch (call.store) {
+    case Store::plain:
+      return finish<V, Store::plain, Activation::identity, Int8>(call, block, panel, row, rows, column);
+    case Store::residual:
+      return finish<V, Store::residual, Activation::identity, Int8>(call, block, panel, row, rows, column);
+    case Store::activated: break;
+  }
+  switch (call.activation) {
+    case Activation::gelu:
+      return finish<V, Store::activated, Activation::gelu, Int8>(call, block, panel, row, rows, column);
+    case Activation::gelu_tanh:
+      return finish<V, Store::activated, Activation::gelu_tanh, Int8>(call, block, panel, row, rows, column);
+    default: return finish<V, Store::activated, Activation::relu, Int8>(call, block, panel, row, rows, column);
+  }
+}
+
+}  // namespace
+}  // namespace leanbert

@@ -1,0 +1,75 @@
+// A checked and packed model: what lb_open makes of a description.
+#pragma once
+
+#include <cstdlib>
+
+#include "error.h"
+#include "kernels/kernels.h"
+#include "platform/memory.h"
+#include "platform/platform.h"
+
+namespace leanbert {
+
+struct Norm {
+  const float* gamma = nullptr;
+  const float* beta = nullptr;
+  bool present() const { return gamma != nullptr; }
+};
+
+struct Layer {
+  Matmul query, qkv;  // where there is a query apart, qkv is K | V
+  Matmul attention_output, ffn_up, ffn_down;
+  Norm attention_norm, ffn_norm;
+
+  const Matmul& first() const { return query.present() ? query : qkv; }                       // where Q's columns are
+  const float* smoothing() const { return qkv.is_int8() ? qkv.smoothing : query.smoothing; }  // of attention's input
+};
+
+// The rows of an embedding, int8 with one scale per row, or f32. They stay in the file's mapping: a call touches few.
+struct EmbeddingTable {
+  const void* data = nullptr;
+  const float* scale = nullptr;  // null: f32
+  size_t rows = 0, width = 0;
+
+  bool is_int8() const { return scale != nullptr; }
+  const void* row(size_t i) const {
+    return static_cast<const char*>(data) + i * width * (is_int8() ? 1 : sizeof(float));
+  }
+  float row_scale(size_t i) const { return scale ? scale[i] : 1.f; }
+};
+
+class Model {
+ public:
+  Model() = default;
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
+  ~Model() { std::free(layers); }
+
+  // Checks every number and record of `desc`, maps the file, packs for `kernels`.
+  int open(const lb_model_desc& desc, const Kernels& kernels, Error& error);
+
+  const Kernels* kernels = nullptr;
+  size_t threads = 1;
+  size_t hidden = 0, heads = 0, head_width = 0, intermediate = 0, embedding = 0;
+  size_t vocabulary = 0, longest = 0, position_offset = 0, types = 0, labels = 0;
+  float eps = 0;
+  Activation activation = Activation::gelu, head_activation = Activation::identity;
+  uint32_t head = LB_HEAD_NONE;
+  EmbeddingTable words, positions;
+  const float* token_types = nullptr;
+  size_t head_size = 0;  // inputs of the classifier
+  Norm embedding_norm, head_norm;
+  Matmul projection, head_dense, classifier;
+  Layer* layers = nullptr;
+  size_t layer_count = 0;
+
+  size_t output_width() const { return head == LB_HEAD_NONE ? hidden : labels; }
+  size_t output_rows(size_t sequences, size_t tokens) const { return head == LB_HEAD_FIRST_TOKEN ? sequences : tokens; }
+
+ private:
+  friend class ModelBuilder;
+  Region weights_;
+  platform::MappedFile file_;
+};
+
+}  // namespace leanbert

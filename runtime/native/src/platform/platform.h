@@ -1,0 +1,121 @@
+// Everything that the engine asks of an operating system. posix.cpp has what Linux, macOS and the BSDs share, linux.cpp
+// what only Linux has.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace leanbert::platform {
+
+// ---- time and processor --------------------------------------------------------------------------
+
+// Of a clock that never goes back.
+double seconds_now();
+
+// One pause in a spinning loop.
+inline void relax() {
+#if defined(__x86_64__) || defined(_M_X64)
+  __builtin_ia32_pause();
+#endif
+}
+
+// Every float operation of a call runs with rounding to nearest and denormals flushed to zero, whatever the caller's
+// thread has set: the same bits everywhere, and no slow path for tiny numbers. The destructor restores.
+class FloatMode {
+ public:
+  FloatMode();
+  ~FloatMode();
+  FloatMode(const FloatMode&) = delete;
+  FloatMode& operator=(const FloatMode&) = delete;
+
+ private:
+  const uint64_t before_;
+};
+
+// ---- memory --------------------------------------------------------------------------------------
+
+size_t page_bytes();
+
+// `bytes` zero bytes in pages of their own, or null. unmap takes what map gave.
+void* map_memory(size_t bytes);
+void unmap_memory(void* memory, size_t bytes);
+// Asks for huge pages for whole ones inside, or that there be none. A wish: nothing fails.
+void advise_huge_pages(void* memory, size_t bytes, bool wanted);
+
+// On the heap, aligned to `alignment`, a power of two; or null.
+void* allocate_aligned(size_t bytes, size_t alignment);
+void free_aligned(void* memory);
+
+// A file of at least one byte, mapped read-only; the name may vanish while it is mapped.
+class MappedFile {
+ public:
+  MappedFile() = default;
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  // Null, or why not: one line without the path ("No such file or directory").
+  const char* open(const char* path);
+  const char* data() const { return static_cast<const char*>(data_); }
+  size_t bytes() const { return bytes_; }
+  // Whole pages between the two leave the resident set; they come back from the page cache when they are read.
+  void forget(const void* from, const void* to) const;
+
+ private:
+  void* data_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+// ---- threads -------------------------------------------------------------------------------------
+
+// A thread that takes no signals: these belong to the program's own threads.
+class Thread {
+ public:
+  bool start(void (*run)(void*), void* argument);
+  void join();
+
+ private:
+  friend class Cores;
+  void (*run_)(void*);
+  void* argument_;
+  uint64_t handle_ = 0;
+  static void* main(void* self);
+};
+
+// Lets another thread that is ready run.
+void yield();
+
+// Sleeps while *word is `value`; may wake for no reason.
+void wait(std::atomic<uint32_t>* word, uint32_t value);
+void wake_all(std::atomic<uint32_t>* word);
+
+// ---- cores ---------------------------------------------------------------------------------------
+
+// The core that the calling thread is on, or -1 where the system does not tell.
+int current_core();
+
+// A set of cores. Where the system lets nobody choose, it is always empty and is applied to nobody.
+class Cores {
+ public:
+  static constexpr int most = 1024;
+
+  void read_allowed();  // those that the calling thread may run on
+  void remove(int core);
+  bool empty() const;
+  void apply() const;  // the calling thread runs on these alone
+  void apply(const Thread& thread) const;
+
+ private:
+  uint64_t bits_[most / 64] = {};
+};
+
+// ---- forks ---------------------------------------------------------------------------------------
+
+// How many forks lie between this process and the one that loaded the library. A count, not the process's id: ids are
+// used again, and differ not at all across pid namespaces.
+uint64_t fork_generation();
+// Has forks counted; false if there is no memory for that. Done once, however often it is called.
+bool watch_forks();
+
+}  // namespace leanbert::platform

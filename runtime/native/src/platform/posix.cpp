@@ -1,0 +1,115 @@
+// What POSIX offers: clock, mappings, threads, forks.
+#include "platform/platform.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+
+namespace leanbert::platform {
+
+double seconds_now() {
+  timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+size_t page_bytes() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
+
+void* map_memory(size_t bytes) {
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return memory == MAP_FAILED ? nullptr : memory;
+}
+
+void unmap_memory(void* memory, size_t bytes) { munmap(memory, bytes); }
+
+void* allocate_aligned(size_t bytes, size_t alignment) {
+  void* memory = nullptr;
+  return posix_memalign(&memory, alignment, bytes) == 0 ? memory : nullptr;
+}
+
+void free_aligned(void* memory) { std::free(memory); }
+
+MappedFile::~MappedFile() {
+  if (data_) munmap(data_, bytes_);
+}
+
+const char* MappedFile::open(const char* path) {
+  const int file = ::open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return std::strerror(errno);
+  struct stat info;
+  if (fstat(file, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size <= 0) {
+    close(file);
+    return "not a file with content";
+  }
+  const size_t bytes = static_cast<size_t>(info.st_size);
+  void* mapping = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, file, 0);
+  const int why = errno;
+  close(file);
+  if (mapping == MAP_FAILED) return std::strerror(why);
+  data_ = mapping;
+  bytes_ = bytes;
+  return nullptr;
+}
+
+void MappedFile::forget(const void* first, const void* last) const {
+  const uintptr_t page = page_bytes(), from = (reinterpret_cast<uintptr_t>(first) + page - 1) / page * page,
+                  to = reinterpret_cast<uintptr_t>(last) / page * page;
+  if (to > from) madvise(reinterpret_cast<void*>(from), to - from, MADV_DONTNEED);
+}
+
+static_assert(sizeof(pthread_t) <= sizeof(uint64_t), "Thread keeps a pthread_t in 64 bits");
+
+bool Thread::start(void (*run)(void*), void* argument) {
+  run_ = run;
+  argument_ = argument;
+  sigset_t every, before;
+  sigfillset(&every);
+  pthread_sigmask(SIG_SETMASK, &every, &before);
+  pthread_t thread;
+  const bool started = pthread_create(&thread, nullptr, main, this) == 0;
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (started) std::memcpy(&handle_, &thread, sizeof thread);
+  return started;
+}
+
+void* Thread::main(void* self) {
+  const Thread& thread = *static_cast<Thread*>(self);
+  thread.run_(thread.argument_);
+  return nullptr;
+}
+
+void Thread::join() {
+  pthread_t thread;
+  std::memcpy(&thread, &handle_, sizeof thread);
+  pthread_join(thread, nullptr);
+}
+
+void yield() { sched_yield(); }
+
+namespace {
+
+std::atomic<uint64_t> forks{0};
+std::atomic<bool> forks_watched{false};
+pthread_once_t watch_once = PTHREAD_ONCE_INIT;
+
+void count_fork() { forks.fetch_add(1, std::memory_order_relaxed); }
+
+}  // namespace
+
+uint64_t fork_generation() { return forks.load(std::memory_order_relaxed); }
+
+bool watch_forks() {
+  pthread_once(&watch_once, [] { forks_watched.store(pthread_atfork(nullptr, nullptr, count_fork) == 0); });
+  return forks_watched.load();
+}
+
+}  // namespace leanbert::platform

@@ -1,0 +1,321 @@
+// One group through embeddings, layers and head, for one member of the team. kernels.h says what the kernels do,
+// workspace.h where the buffers lie.
+//
+// Layer (post-LN):
+//
+//   a (u8) -qkv-> qkv f32 -attention-> context f32 -quantize-> c (u8) -output-> x += -norm, quantize-> a (u8)
+//          -up, activation-> h f32 -quantize-> hq (u8) -down-> x += -norm, quantize-> a (u8)
+//
+// Up to `context` threads share heads, in every mode: a thread computes Q, K, V of its heads for all rows, a few heads
+// at a time so that they are still in its second-level cache when attention reads them (BERT-base, 128 tokens: 1.2 MB
+// for all heads, 100 KB for one). From `c` on threads share rows (or columns), in chunks of 28 rows, so that h (12 KB per
+// row) stays in that cache too.
+//
+// In the last layer of a first-token model Q and everything after attention are computed for the first tokens alone
+// (4 to 7% of a call).
+#include "schedule/forward.h"
+
+#include <cmath>
+#include <cstring>
+
+namespace leanbert {
+namespace {
+
+#if defined(LEANBERT_NATIVE_F32_ATTENTION)
+constexpr bool int16_attention = false;
+#else
+constexpr bool int16_attention = true;
+#endif
+
+class Forward {
+ public:
+  Forward(const Model& model, const Schedule& schedule, const Group& group, const Member& member, const Shared& shared,
+          const Private& own)
+      : call_(*schedule.call),
+        m_(model),
+        k_(*model.kernels),
+        me_(member),
+        s_(shared),
+        own_(own),
+        group_(group),
+        sequences_(schedule.sequences + group.first) {}
+
+  void run() {
+    rows_ = group_.tokens;
+    size_t from, to;
+    me_.share(rows_, &from, &to);
+    embed(from, to);
+    for (size_t l = 0; l < m_.layer_count; l++) layer(l);
+    output();
+  }
+
+ private:
+  size_t hidden_stride() const { return m_.hidden + pad_floats; }
+  size_t context_stride() const { return (m_.hidden > m_.embedding ? m_.hidden : m_.embedding) + pad_floats; }
+  size_t h_stride() const { return m_.intermediate + pad_floats; }
+  float* x(size_t row) const { return s_.x + row * hidden_stride(); }
+  float* context(size_t row) const { return s_.context + row * context_stride(); }
+  size_t panels(const Matmul& p) const { return p.columns / k_.panel; }
+  const void* weights(const Matmul& p, size_t panel) const {
+    return p.weight ? p.weight + panel * k_.panel * p.k : nullptr;
+  }
+
+  // rows [0, rows) of the given buffers, panels [from, to); `out` is where column 0 goes
+  void matmul(const Matmul& p, const QuantizedRows& in, const float* in_f32, size_t in_stride, size_t rows, size_t from,
+              size_t to, float* out, size_t out_stride, Store store, float* ranges, const void* next) const {
+    MatmulCall call{&p,         in,    in_f32,        in_stride, rows, from, to, out + from * k_.panel,
+                    out_stride, store, m_.activation, ranges,    next};
+    k_.matmul(call);
+  }
+
+  static void reset_ranges(float* ranges, size_t rows) { std::memset(ranges, 0, rows * range_floats * sizeof(float)); }
+
+  void embed(size_t from, size_t to) {
+    const float* smoothing = m_.projection.present() ? m_.projection.smoothing : m_.layers[0].smoothing();
+    size_t sequence = 0, start = 0;
+    for (size_t row = from; row < to; row++) {
+      while (start + sequences_[sequence].length <= row) start += sequences_[sequence++].length;
+      const uint64_t token = sequences_[sequence].first + (row - start);
+      const size_t id = static_cast<size_t>(call_.ids[token]), position = m_.position_offset + (row - start);
+      const size_t type = call_.types ? static_cast<size_t>(call_.types[token]) : 0;
+      float* to_row = m_.projection.present() ? context(row) : x(row);
+      k_.embed(to_row, m_.embedding, m_.words.row(id), m_.words.is_int8(), m_.words.row_scale(id),
+               m_.positions.row(position), m_.positions.is_int8(), m_.positions.row_scale(position),
+               m_.token_types ? m_.token_types + type * m_.embedding : nullptr);
+      k_.layer_norm_quantize(to_row, m_.embedding, m_.embedding_norm.gamma, m_.embedding_norm.beta, m_.eps, smoothing,
+                             m_.projection.present() ? s_.c : s_.a, row);
+    }
+    if (!m_.projection.present() || from == to) return;
+    matmul(m_.projection, s_.c.from(from), context(from), context_stride(), to - from, 0, panels(m_.projection),
+           x(from), hidden_stride(), Store::plain, nullptr, nullptr);
+    for (size_t row = from; row < to; row++) k_.quantize(x(row), m_.hidden, m_.layers[0].smoothing(), s_.a, row);
+  }
+
+  // The smoothing of the matmul that reads a layer's result.
+  const float* after_smoothing(const Layer* after) const {
+    return after ? after->smoothing() : m_.head_dense.smoothing;
+  }
+
+  void layer(size_t l) {
+    const Layer& y = m_.layers[l];
+    const bool first_only = m_.head == LB_HEAD_FIRST_TOKEN && l + 1 == m_.layer_count;
+    me_.wait();  // `a` is complete
+    attend(y, first_only);
+    me_.wait();
+    if (first_only) {
+      if (me_.index == 0) {  // a row's new place is never behind its old one
+        size_t start = 0;
+        for (size_t i = 0; i < group_.count; start += sequences_[i++].length)
+          if (start != i) std::memcpy(x(i), x(start), m_.hidden * sizeof(float));
+      }
+      rows_ = group_.count;
+      me_.wait();
+    }
+    const Layer* after = l + 1 < m_.layer_count ? &m_.layers[l + 1] : nullptr;
+    if (me_.count > 1 && rows_ <= s_.column_rows)
+      finish_by_columns(y, after);
+    else
+      finish_by_rows(y, after);
+  }
+
+  // This thread's heads of the layer: Q, K, V, attention.
+  void attend(const Layer& y, bool first_only) {
+    const auto attention = y.qkv.is_int8() && int16_attention ? k_.attention_int16 : k_.attention;
+    const size_t unit = heads_per_unit(m_), width = m_.head_width, panels_of_part = m_.hidden / k_.panel;
+    const float scale = 1.4426950408889634f / std::sqrt(static_cast<float>(width));
+    size_t head, last;
+    me_.share(m_.heads / unit, &head, &last);
+    head *= unit;
+    last *= unit;
+    const size_t most = heads_per_block(m_, rows_);
+    while (head < last) {
+      const size_t heads = last - head < most ? last - head : most, columns = heads * width,
+                   stride = 3 * columns + pad_floats;
+      const size_t first_panel = head * width / k_.panel, count = columns / k_.panel;
+      for (size_t part = 0; part < 3; part++) {  // Q, K, V
+        const bool apart = y.query.present();
+        const size_t from = (apart && part ? part - 1 : part) * panels_of_part + first_panel;
+        const void* next = part == 0 && apart    ? weights(y.qkv, first_panel)
+                           : part < 2            ? weights(y.qkv, from + panels_of_part)
+                           : head + heads < last ? weights(y.first(), first_panel + count)
+                                                 : weights(y.attention_output, 0);
+        MatmulCall call{
+            part ? &y.qkv : &y.first(), s_.a,   s_.x,         hidden_stride(),      rows_,   from, from + count,
+            own_.qkv + part * columns,  stride, Store::plain, Activation::identity, nullptr, next};
+        if (part > 0 || !first_only) {
+          k_.matmul(call);
+          continue;
+        }
+        call.rows = 1;  // queries are needed for the first tokens alone
+        for (size_t i = 0, start = 0; i < group_.count; start += sequences_[i++].length) {
+          call.input = s_.a.from(start);
+          call.input_f32 = x(start);
+          call.out = own_.qkv + start * stride;
+          k_.matmul(call);
+        }
+      }
+      size_t start = 0;
+      for (size_t i = 0; i < group_.count; start += sequences_[i++].length) {
+        const size_t length = sequences_[i].length;
+        for (size_t h = 0; h < heads; h++) {
+          const float* q = own_.qkv + start * stride + h * width;
+          const AttentionCall call{q,
+                                   q + columns,
+                                   q + 2 * columns,
+                                   stride,
+                                   length,
+                                   first_only ? 1 : length,
+                                   width,
+                                   context(first_only ? i : start) + (head + h) * width,
+                                   context_stride(),
+                                   scale,
+                                   own_.attention};
+          attention(call);
+        }
+      }
+      head += heads;
+    }
+  }
+
+  void finish_by_rows(const Layer& y, const Layer* after) {
+    size_t from, to;
+    me_.share(rows_, &from, &to);
+    const size_t n = to - from, chunks = (n + chunk_rows - 1) / chunk_rows;
+    for (size_t i = 0; i < chunks; i++) {
+      const size_t row = from + n * i / chunks, rows = from + n * (i + 1) / chunks - row;
+      const void* next = i + 1 < chunks ? weights(y.attention_output, 0) : after ? weights(after->first(), 0) : nullptr;
+      for (size_t r = row; r < row + rows; r++)
+        k_.quantize(context(r), m_.hidden, y.attention_output.smoothing, s_.c, r);
+      matmul(y.attention_output, s_.c.from(row), context(row), context_stride(), rows, 0, panels(y.attention_output),
+             x(row), hidden_stride(), Store::residual, nullptr, weights(y.ffn_up, 0));
+      for (size_t r = row; r < row + rows; r++)
+        k_.layer_norm_quantize(x(r), m_.hidden, y.attention_norm.gamma, y.attention_norm.beta, m_.eps,
+                               y.ffn_up.smoothing, s_.a, r);
+      reset_ranges(own_.ranges, rows);
+      matmul(y.ffn_up, s_.a.from(row), x(row), hidden_stride(), rows, 0, panels(y.ffn_up), own_.h, h_stride(),
+             Store::activated, own_.ranges, weights(y.ffn_down, 0));
+      for (size_t r = 0; r < rows; r++)
+        k_.quantize_ranged(own_.h + r * h_stride(), m_.intermediate, own_.ranges + r * range_floats, 0, 1, own_.hq, r);
+      matmul(y.ffn_down, own_.hq, own_.h, h_stride(), rows, 0, panels(y.ffn_down), x(row), hidden_stride(),
+             Store::residual, nullptr, next);
+      for (size_t r = row; r < row + rows; r++)
+        k_.layer_norm_quantize(x(r), m_.hidden, y.ffn_norm.gamma, y.ffn_norm.beta, m_.eps, after_smoothing(after), s_.a,
+                               r);
+    }
+  }
+
+  // Every matmul by columns, every row operation by rows. Ends with the norm of this thread's rows.
+  void finish_by_columns(const Layer& y, const Layer* after) {
+    size_t from, to, first, last, next;
+    me_.share(rows_, &from, &to);
+    for (size_t r = from; r < to; r++) k_.quantize(context(r), m_.hidden, y.attention_output.smoothing, s_.c, r);
+    me_.wait();
+    me_.share(panels(y.ffn_up), &next, &last);
+    const void* up = weights(y.ffn_up, next);
+    me_.share(panels(y.attention_output), &first, &last);
+    matmul(y.attention_output, s_.c, s_.context, context_stride(), rows_, first, last, s_.x, hidden_stride(),
+           Store::residual, nullptr, up);
+    me_.wait();
+    for (size_t r = from; r < to; r++)
+      k_.layer_norm_quantize(x(r), m_.hidden, y.attention_norm.gamma, y.attention_norm.beta, m_.eps, y.ffn_up.smoothing,
+                             s_.a, r);
+    me_.wait();
+    const size_t range_stride = s_.column_rows * range_floats;
+    float* ranges = s_.ranges + me_.index * range_stride;
+    reset_ranges(ranges, rows_);
+    me_.share(panels(y.ffn_down), &next, &last);
+    const void* down = weights(y.ffn_down, next);
+    me_.share(panels(y.ffn_up), &first, &last);
+    matmul(y.ffn_up, s_.a, s_.x, hidden_stride(), rows_, first, last, s_.h, h_stride(), Store::activated, ranges, down);
+    me_.wait();
+    for (size_t r = from; r < to; r++)
+      k_.quantize_ranged(s_.h + r * h_stride(), m_.intermediate, s_.ranges + r * range_floats, range_stride, me_.count,
+                         s_.hq, r);
+    me_.wait();
+    const void* qkv = nullptr;
+    if (after) {
+      me_.share(m_.heads / heads_per_unit(m_), &next, &last);
+      qkv = weights(after->first(), next * heads_per_unit(m_) * m_.head_width / k_.panel);
+    }
+    me_.share(panels(y.ffn_down), &first, &last);
+    matmul(y.ffn_down, s_.hq, s_.h, h_stride(), rows_, first, last, s_.x, hidden_stride(), Store::residual, nullptr,
+           qkv);
+    me_.wait();
+    for (size_t r = from; r < to; r++)
+      k_.layer_norm_quantize(x(r), m_.hidden, y.ffn_norm.gamma, y.ffn_norm.beta, m_.eps, after_smoothing(after), s_.a,
+                             r);
+  }
+
+  // The head, for this thread's rows.
+  void output() {
+    size_t from, to;
+    float* out = call_.out;
+    const size_t width = m_.output_width();
+    if (m_.head == LB_HEAD_FIRST_TOKEN && m_.head_dense.present() && me_.count > 1) me_.wait();  // by columns below
+    me_.share(rows_, &from, &to);
+    const float* features = s_.x;
+    size_t stride = hidden_stride();
+    if (m_.head != LB_HEAD_NONE && m_.head_dense.present()) {
+      // A first-token head has few rows: its dense matmul is shared by columns, as in finish_by_columns.
+      const bool by_columns = m_.head == LB_HEAD_FIRST_TOKEN && me_.count > 1;
+      size_t first = 0, last = panels(m_.head_dense), row = from, rows = to - from;
+      if (by_columns) {
+        me_.share(panels(m_.head_dense), &first, &last);
+        row = 0;
+        rows = rows_;
+      }
+      matmul(m_.head_dense, s_.a.from(row), x(row), hidden_stride(), rows, first, last, context(row), context_stride(),
+             Store::plain, nullptr, nullptr);
+      if (by_columns) me_.wait();
+      for (size_t r = from; r < to; r++) {
+        k_.activate(context(r), m_.head_size, m_.head_activation);
+        if (m_.head_norm.present())
+          k_.layer_norm(context(r), m_.head_size, m_.head_norm.gamma, m_.head_norm.beta, m_.eps);
+      }
+      features = s_.context;
+      stride = context_stride();
+    }
+    const bool int8 = m_.classifier.is_int8();  // a classifier over the words of a vocabulary
+    for (size_t r = from; int8 && r < to; r++)
+      k_.quantize(features + r * stride, m_.head_size, m_.classifier.smoothing, s_.c, r);
+    const size_t logits_stride = m_.classifier.columns + pad_floats;
+    size_t sequence = 0, start = 0;
+    for (size_t row = from; row < to; row++) {
+      const float* result = features + row * stride;
+      if (m_.head != LB_HEAD_NONE) {
+        if ((row - from) % head_rows == 0)
+          matmul(m_.classifier, int8 ? s_.c.from(row) : QuantizedRows{}, result, stride,
+                 to - row < head_rows ? to - row : head_rows, 0, panels(m_.classifier), own_.logits, logits_stride,
+                 Store::plain, nullptr, nullptr);
+        result = own_.logits + (row - from) % head_rows * logits_stride;
+      }
+      uint64_t place = 0;
+      if (m_.head == LB_HEAD_FIRST_TOKEN) {
+        place = sequences_[row].index;
+      } else {
+        while (start + sequences_[sequence].length <= row) start += sequences_[sequence++].length;
+        place = sequences_[sequence].first + (row - start);
+      }
+      std::memcpy(out + place * width, result, width * sizeof(float));
+    }
+  }
+
+  const Call& call_;
+  const Model& m_;
+  const Kernels& k_;
+  const Member me_;
+  const Shared& s_;
+  const Private& own_;
+  const Group& group_;
+  const Sequence* sequences_;
+  size_t rows_ = 0;
+};
+
+}  // namespace
+
+void compute_group(const Model& model, const Schedule& schedule, const Group& group, const Member& member,
+                   const Shared& shared, const Private& own) {
+  Forward(model, schedule, group, member, shared, own).run();
+}
+
+}  // namespace leanbert

@@ -1,0 +1,28 @@
+// One group of texts through the whole encoder.
+#pragma once
+
+#include "model/model.h"
+#include "schedule/schedule.h"
+#include "schedule/team.h"
+#include "schedule/workspace.h"
+
+namespace leanbert {
+
+// A thread among those that compute a group together.
+struct Member {
+  size_t count, index;
+  Barrier* barrier;
+  void wait() const {
+    if (count > 1) barrier->wait(index, count);
+  }
+  void share(size_t n, size_t* from, size_t* to) const {
+    *from = n * index / count;
+    *to = n * (index + 1) / count;
+  }
+};
+
+// This member's share of a group. All members call it with the same group and `shared`, each with an `own`.
+void compute_group(const Model& model, const Schedule& schedule, const Group& group, const Member& member,
+                   const Shared& shared, const Private& own);
+
+}  // namespace leanbert
