@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tests.helpers import tiny_bundles
-from tests.helpers.native_library import Blob, Model, Norm, Product, random_model, reference
+from tests.helpers.native_library import Blob, Matmul, Model, Norm, random_model, reference
 from tests.helpers.tiny_bundles import Tiny
 
 OUTPUT_WIDTH = 3
@@ -53,7 +53,7 @@ def table(made: Model) -> tuple[dict[str, Any], bytes]:
             "bytes": record.bytes,
         }
 
-    def add_parts(role: str, parts: Product | Norm | None) -> None:
+    def add_parts(role: str, parts: Matmul | Norm | None) -> None:
         for name, array in vars(parts).items() if parts is not None else ():
             add(f"{role}.{name}", array)
 
