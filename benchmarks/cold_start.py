@@ -24,7 +24,7 @@ from typing import TypedDict
 
 from leanbert.cpu import allowed_cores, cpu_name
 from leanbert.pipelines import embedded_bundle
-from leanbert_bench.runner import compiling_environment
+from leanbert_bench.run.process import compiling_environment
 
 TEXT = "Operating profit rose to EUR 13.1 mn."
 

@@ -43,7 +43,8 @@ from leanbert.cpu import cpu_name, isa_flags
 from leanbert.errors import InputError, LeanBertError
 from leanbert.files import whole_file
 from leanbert.pipelines import embedded_bundle
-from leanbert_bench.report import describe_bundle, replace_section
+from leanbert_bench.provenance import describe_bundle
+from leanbert_bench.sections import replace_section
 
 FORMAT_VERSION = 1
 CHOSEN = "chosen"
@@ -83,7 +84,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run, write, show; returns the exit code."""
     args = parser().parse_args(words)
     try:
-        document = read_document(args.output) if args.table_only else check(args)
+        document = read_results(args.output) if args.table_only else check(args)
         if not args.table_only:
             with whole_file(args.output) as file:
                 file.write(json.dumps(document, indent=1) + "\n")
@@ -97,7 +98,7 @@ def main(words: Sequence[str] | None = None) -> int:
     return 0 if passed(document) else 1
 
 
-def read_document(path: Path) -> Json:
+def read_results(path: Path) -> Json:
     """What an earlier run wrote.
 
     Raises:

@@ -13,8 +13,8 @@ from typing import Any
 from leanbert.bundle import Bundle
 from leanbert.cpu import allowed_cores
 from leanbert.engines import choose_engine
-from leanbert_bench.report import installed
-from leanbert_bench.runner import WorkerProcess
+from leanbert_bench.provenance import installed
+from leanbert_bench.run.process import WorkerProcess
 
 NEEDED = ("torch", "transformers", "optimum-onnx", "onnx")
 OPENVINO_PACKAGES = ("openvino", "nncf")

@@ -27,8 +27,10 @@ from tests.helpers import families
 
 from contestants import Contestant, Shape, engines_of
 from leanbert.cpu import allowed_cores
-from leanbert_bench.cli_run import shape_list
-from leanbert_bench.report import describe_machine, replace_section, write_document
+from leanbert_bench.commands.arguments import shape_list
+from leanbert_bench.provenance import describe_machine
+from leanbert_bench.results.schema import write_json
+from leanbert_bench.sections import replace_section
 from leanbert_export.exporting import Report, export
 from leanbert_export.samples import sample_texts
 from speed import time_graphs
@@ -152,7 +154,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     if args.output:
         machine = describe_machine()
-        write_document(args.output, {"machine": machine, "threads": args.threads, "rows": results})
+        write_json(args.output, {"machine": machine, "threads": args.threads, "rows": results})
     if args.page:
         replace_section(args.page, table(results), *MARKS)
     print(table(results))

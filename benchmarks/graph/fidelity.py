@@ -29,7 +29,6 @@ import numpy.typing as npt
 
 from contestants import (
     NEEDED,
-    OPENVINO_PACKAGES,
     Contestant,
     engines_of,
     missing_openvino,
@@ -41,8 +40,9 @@ from leanbert.cpu import allowed_cores
 from leanbert.errors import InputError, LeanBertError, MissingExtraError
 from leanbert.numerics import softmax
 from leanbert_bench.backends.optimum import optimum_preset
-from leanbert_bench.report import describe_bundle, describe_machine, installed, write_document
-from leanbert_bench.runner import WorkerError
+from leanbert_bench.provenance import describe_bundle, describe_machine, installed
+from leanbert_bench.results.schema import write_json
+from leanbert_bench.run.process import WorkerError
 from nearness import (
     BATCH,
     MARGIN,
@@ -313,7 +313,7 @@ def main() -> int:
             )
         if not args.output.absolute().parent.is_dir():
             raise InputError(f"{args.output.parent}: is not a directory")
-        machine = describe_machine(OPENVINO_PACKAGES)
+        machine = describe_machine()
         with tempfile.TemporaryDirectory(prefix="leanbert-fidelity-") as scratch:
             found = compare(args, Path(scratch))
         document = {
@@ -326,7 +326,7 @@ def main() -> int:
             ],
             **found,
         }
-        write_document(args.output, document)
+        write_json(args.output, document)
     except (LeanBertError, WorkerError, OSError) as error:
         print(f"fidelity: {error}", file=sys.stderr)
         return 1

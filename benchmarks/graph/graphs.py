@@ -22,7 +22,7 @@ from leanbert.errors import InputError
 from leanbert.numerics import mean_pool
 from leanbert.tokenization import Encodings, ModelInputs
 from leanbert_bench.backends.optimum import OPTIMUM_GRAPH, quantize_with_optimum
-from leanbert_bench.worker import Message, serve
+from leanbert_bench.run.worker import Message, serve
 from tokens import random_inputs, read_tokens
 
 Floats = npt.NDArray[np.float32]

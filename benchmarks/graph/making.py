@@ -17,8 +17,8 @@ from graphs import LOGITS
 from leanbert.cpu import allowed_cores
 from leanbert.errors import InputError
 from leanbert_bench.backends.optimum import optimum_preset
-from leanbert_bench.runner import WorkerProcess
-from leanbert_bench.worker import Message, serve
+from leanbert_bench.run.process import WorkerProcess
+from leanbert_bench.run.worker import Message, serve
 from tokens import tokenize, write_tokens
 
 SHAPES: dict[str, dict[str, int]] = {

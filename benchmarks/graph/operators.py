@@ -27,8 +27,9 @@ from leanbert.bundle import Bundle
 from leanbert.cpu import cpu_name
 from leanbert.engines.onnxruntime import OnnxRuntimeEngine
 from leanbert.errors import InputError, LeanBertError
-from leanbert_bench.cli_run import shape_list
-from leanbert_bench.report import describe_bundle, describe_machine, write_document
+from leanbert_bench.commands.arguments import shape_list
+from leanbert_bench.provenance import describe_bundle, describe_machine
+from leanbert_bench.results.schema import write_json
 from leanbert_bench.statistics import median
 from tokens import random_inputs, read_config, vocabulary_size
 
@@ -215,7 +216,7 @@ def main() -> int:
             "shapes": found,
         }
         if args.output:
-            write_document(args.output, document)
+            write_json(args.output, document)
     except (LeanBertError, OSError) as error:
         print(f"operators: {error}", file=sys.stderr)
         return 1

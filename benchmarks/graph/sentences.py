@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from contestants import Contestant, all_closed, interval
-from leanbert_bench.runner import WorkerProcess
+from leanbert_bench.run.process import WorkerProcess
+from leanbert_bench.run.worker import Message, serve
 from leanbert_bench.statistics import estimate, median, paired_ratios
-from leanbert_bench.worker import Message, serve
 from tokens import tokenizer
 
 BATCH_SIZES = (1, 32)

@@ -34,7 +34,6 @@ import making
 import sentences
 from contestants import (
     NEEDED,
-    OPENVINO_PACKAGES,
     Contestant,
     Shape,
     all_closed,
@@ -47,11 +46,12 @@ from contestants import (
 from graphs import LOGITS
 from leanbert.errors import InputError, LeanBertError, MissingExtraError
 from leanbert_bench.backends.optimum import optimum_preset
-from leanbert_bench.cli_run import shape_list
-from leanbert_bench.report import describe_bundle, describe_machine, installed, write_document
-from leanbert_bench.runner import WorkerError, WorkerProcess
+from leanbert_bench.commands.arguments import shape_list
+from leanbert_bench.provenance import describe_bundle, describe_machine, installed
+from leanbert_bench.results.schema import write_json
+from leanbert_bench.run.process import WorkerError, WorkerProcess
+from leanbert_bench.run.workload import read_workload
 from leanbert_bench.statistics import estimate, median, paired_ratios
-from leanbert_bench.workload import read_workload
 from sentiment_sets import load_phrasebank
 from tokens import read_config, vocabulary_size
 
@@ -288,7 +288,7 @@ def main() -> int:
             args.openvino = False
         if not args.output.absolute().parent.is_dir():
             raise InputError(f"{args.output.parent}: is not a directory")
-        machine = describe_machine(OPENVINO_PACKAGES)
+        machine = describe_machine()
         with tempfile.TemporaryDirectory(prefix="leanbert-speed-") as scratch:
             found = measure(args, args.work_dir or Path(scratch))
         document = {
@@ -304,7 +304,7 @@ def main() -> int:
             "random_weights": bool(args.random_weights),
             **found,
         }
-        write_document(args.output, document)
+        write_json(args.output, document)
     except (LeanBertError, WorkerError, OSError) as error:
         print(f"speed: {error}", file=sys.stderr)
         return 1

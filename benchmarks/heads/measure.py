@@ -24,7 +24,7 @@ import numpy as np
 from leanbert import pipeline
 from leanbert.files import whole_file
 from leanbert_bench.metrics import entity_f1, exact_match, spearman, token_f1
-from leanbert_bench.report import replace_section
+from leanbert_bench.sections import replace_section
 from leanbert_export.exporting import export
 from sets import Question, Sentence, questions, sentences, similarities
 

@@ -17,15 +17,17 @@ from typing import Any
 __all__ = ["add_arguments", "run"]
 
 _ACTIONS = {
-    "run": ("leanbert_bench.cli_run", "measure, and write results.json and the reports"),
-    "compare": ("leanbert_bench.cli_compare", "show what changed between two runs, and guard it"),
-    "report": ("leanbert_bench.cli_report", "write report.md and report.html of a run anew"),
-    "table": ("leanbert_bench.cli_table", "show the README's table, or put it there"),
+    "run": "measure, and write results.json and the reports",
+    "compare": "show what changed between two runs, and guard it",
+    "report": "write report.md and report.html of a run anew",
+    "compact": "replace samples by a summary per turn, to commit results",
+    "table": "show the README's table, or put it there",
 }
+"""Each module of :mod:`leanbert_bench.commands` with its line of help."""
 
 
 class _Action(argparse.ArgumentParser):
-    """A subcommand's parser, whose module is imported when it is the one that was asked for."""
+    """The parser of an action; it imports the action's module when the action was chosen."""
 
     module_name = ""
 
@@ -43,11 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(
         title="actions", dest="action", required=True, metavar="ACTION", parser_class=_Action
     )
-    for name, (module_name, summary) in _ACTIONS.items():
+    for name, summary in _ACTIONS.items():
         action = actions.add_parser(
             name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
-        action.module_name = module_name
+        action.module_name = f"leanbert_bench.commands.{name}"
 
 
 def run(args: argparse.Namespace) -> int:

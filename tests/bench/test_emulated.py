@@ -99,7 +99,7 @@ def test_foreign_results_are_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "r.json"
     path.write_text(content)
     with pytest.raises(InputError, match=r"r\.json"):
-        check.read_document(path)
+        check.read_results(path)
     with pytest.raises(InputError, match="malformed"):
         agreement.markdown({})
 
@@ -269,11 +269,11 @@ def test_what_cannot_work_is_said_first(
 def test_the_page_shows_the_committed_results() -> None:
     page = (ROOT / "docs" / "cpus.md").read_text(encoding="utf-8")
     section = page.partition(agreement.START)[2].partition(agreement.END)[0]
-    assert section.strip() == agreement.markdown(check.read_document(RESULTS)).strip()
+    assert section.strip() == agreement.markdown(check.read_results(RESULTS)).strip()
 
 
 def test_the_committed_results_hold() -> None:
-    results = check.read_document(RESULTS)
+    results = check.read_results(RESULTS)
     assert agreement.passed(results)
     assert {row["machine"] for row in results["rows"]} == {"x86_64", "aarch64"}
     (untouched,) = (row for row in results["rows"] if row["way"] == "as-stored")

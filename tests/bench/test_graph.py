@@ -26,8 +26,8 @@ import speed
 import tokens
 from leanbert.errors import InputError
 from leanbert.tokenization import Encodings, ModelInputs
-from leanbert_bench.cli_run import shape_list
-from leanbert_bench.runner import WorkerError
+from leanbert_bench.commands.arguments import shape_list
+from leanbert_bench.run.process import WorkerError
 from tests.helpers.processes import ROOT, python
 
 SCRIPTS = ROOT / "benchmarks" / "graph"
@@ -365,7 +365,7 @@ def test_operators_command(make_bundle: Callable[..., Path], tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     assert "**2x8**" in done.stdout
     (found,) = json.loads((tmp_path / "found.json").read_text())["shapes"]
-    assert sum(row["share"] for row in found["operators"]) == pytest.approx(1)
+    assert sum(row["share"] for row in found["operators"]) == pytest.approx(1, abs=1e-4)
     assert not list(tmp_path.glob("*profile*"))
     words[1] = make_bundle()
     done = python(words, tmp_path)

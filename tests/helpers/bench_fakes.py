@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from leanbert_bench.backends import Backend
-from leanbert_bench.worker import serve
+from leanbert_bench.run.worker import serve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from leanbert.bundle import ModelConfig
     from leanbert_bench.backends.base import Floats, Ids
-    from leanbert_bench.preparing import Preparation
+    from leanbert_bench.run.preparing import Preparation
 
 GOOD = 7
 """The id of the word "good", which makes a text positive."""

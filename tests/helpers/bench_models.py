@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from leanbert_bench.journal import Journal
-from leanbert_bench.measuring import Run
-from leanbert_bench.plan import FULL, Plan
-from leanbert_bench.preparing import weights_of
-from leanbert_bench.rows import Spec, Subject
-from leanbert_bench.scenarios import SCENARIOS
-from leanbert_bench.workload import Workload
+from leanbert_bench.run.journal import Journal
+from leanbert_bench.run.measuring import Run
+from leanbert_bench.run.participants import Spec, Subject
+from leanbert_bench.run.plan import FULL, Plan
+from leanbert_bench.run.preparing import weights_of
+from leanbert_bench.run.scenarios import SCENARIOS
+from leanbert_bench.run.workload import Workload
 
 LABELS = ["positive", "negative", "neutral"]
 TEXTS = ["good one", "bad one", "a good second", "a bad second", "good", "so so it is"]

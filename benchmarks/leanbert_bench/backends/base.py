@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from leanbert.bundle.config import parse_config
 from leanbert.bundle.reading import read_json
-from leanbert_bench.records import installed
+from leanbert_bench.provenance import installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from leanbert.bundle import ModelConfig
-    from leanbert_bench.preparing import Preparation
+    from leanbert_bench.run.preparing import Preparation
 
     Floats = npt.NDArray[np.float32]
     Ids = npt.NDArray[np.int64]

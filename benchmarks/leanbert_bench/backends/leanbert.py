@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from leanbert.bundle import ModelConfig
     from leanbert_bench.backends.base import Floats, Ids
-    from leanbert_bench.preparing import Preparation
+    from leanbert_bench.run.preparing import Preparation
 
 __all__ = ["GivenBundle", "LeanBertFp32", "LeanBertInt8Native", "LeanBertInt8OnnxRuntime"]
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from leanbert_bench.backends.base import Floats, Ids
-    from leanbert_bench.preparing import Preparation
+    from leanbert_bench.run.preparing import Preparation
 
 __all__ = ["OpenVinoFp32", "OpenVinoInt8"]
 

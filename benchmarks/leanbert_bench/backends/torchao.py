@@ -10,7 +10,7 @@ from leanbert_bench.backends.pytorch import EagerFp32
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from leanbert_bench.preparing import Preparation
+    from leanbert_bench.run.preparing import Preparation
 
 __all__ = ["CompiledInt8"]
 

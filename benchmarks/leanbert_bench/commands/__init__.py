@@ -1,0 +1,1 @@
+"""The actions of ``leanbert bench``, one module per action."""

@@ -1,0 +1,53 @@
+"""Values of command lines that several commands take."""
+
+from __future__ import annotations
+
+import argparse
+
+__all__ = ["positive", "scenario_names", "shape_list"]
+
+
+def shape_list(text: str) -> tuple[tuple[int, int], ...]:
+    """Parse shapes such as ``1x8,8x128``: batch sizes and tokens.
+
+    Raises:
+        argparse.ArgumentTypeError: it is not of this form.
+    """
+    try:
+        found = [part.split("x") for part in text.split(",")]
+        shapes = tuple((int(rows), int(length)) for rows, length in found)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like 1x8,8x128") from None
+    if min(min(shape) for shape in shapes) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: rows and tokens must be at least 1")
+    return shapes
+
+
+def scenario_names(text: str) -> tuple[str, ...]:
+    """Parse names of MLPerf's scenarios, separated by commas.
+
+    Raises:
+        argparse.ArgumentTypeError: there is no such scenario.
+    """
+    from leanbert_bench.run.scenarios import SCENARIOS
+
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if name not in SCENARIOS:
+            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(SCENARIOS)}")
+    return names
+
+
+def positive(text: str) -> int:
+    """Parse a whole number of at least 1.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number

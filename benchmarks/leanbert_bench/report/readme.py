@@ -1,0 +1,132 @@
+"""The README's table: one line a back end, made from the committed results and from nothing else.
+
+The section names its file in a comment, so that a test can make it again and see a drift.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leanbert_bench.report.formatting import fixed, interval, number, percent, ratio, tiny
+from leanbert_bench.report.markdown import escape, row, rule
+from leanbert_bench.report.prose import facts
+from leanbert_bench.results.access import dig, measured, name_of, reference_of, troubles
+from leanbert_bench.results.per_turn import (
+    cold_start_s,
+    estimated,
+    faster,
+    headline_accuracy,
+    more,
+    offline_texts_per_s,
+    single_stream_ms,
+)
+from leanbert_bench.sections import END, START, split_section
+from leanbert_bench.statistics import median
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "path_from",
+    "readme_table",
+    "results_named_in",
+    "section",
+]
+
+_RESULTS = "<!-- results: {} -->"
+_NAMED = re.compile(r"<!-- results: (.+?) -->")
+
+Backend = dict[str, Any]
+
+
+def section(results: Mapping[str, Any], file: str) -> str:
+    """Return what stands between the markers.
+
+    Args:
+        results: the results.
+        file: the path of their file as seen from the README.
+    """
+    return f"{_RESULTS.format(file)}\n{readme_table(results)}"
+
+
+def results_named_in(readme: Path) -> Path | None:
+    """The results that the README's table was made from, or ``None`` if it names none.
+
+    Raises:
+        InputError: the file cannot be read, or lacks the markers.
+    """
+    _, middle, _ = split_section(readme, START, END)
+    found = _NAMED.search(middle)
+    return readme.parent / found[1] if found else None
+
+
+def path_from(readme: Path, results: Path) -> str:
+    """The path of ``results`` as seen from the README, with slashes on every system."""
+    return Path(os.path.relpath(results.resolve(), readme.resolve().parent)).as_posix()
+
+
+def readme_table(results: Mapping[str, Any]) -> str:
+    """The Markdown table, and a note on what was measured where; a column nobody fills is left out.
+
+    Ratios are to the reference, paired by turn: above 1 is faster.
+    """
+    reference = reference_of(results)
+    rows = [_row(item, reference) for item in measured(results)]
+    titles = list(dict.fromkeys(key for cells in rows for key in cells))
+    used = [key for key in titles if key == "" or any(cells.get(key) for cells in rows)]
+    lines = [row(used), rule(len(used))] if used else []
+    lines += [row([cells.get(key, "") for key in used]) for cells in rows]
+    notes = [f"\n{escape(line)}." for line in troubles(results)]
+    return "\n".join([*lines, *([""] if lines else []), _note(results), *notes, ""])
+
+
+def _row(item: Backend, reference: Backend | None) -> dict[str, str]:
+    single, offline = single_stream_ms(item), offline_texts_per_s(item)
+    sooner = faster(single, single_stream_ms(reference)) if reference else None
+    quicker = more(offline, offline_texts_per_s(reference)) if reference else None
+    headline = headline_accuracy(item)
+    start, size, installed = (
+        cold_start_s(item),
+        item.get("model_bytes"),
+        item.get("installed_bytes"),
+    )
+    return {
+        "": name_of(item),
+        "one text, p90 ms": interval(estimated(single)),
+        "one text ×": "1" if item is reference and single else ratio(sooner),
+        "texts/s": interval(estimated(offline)),
+        "texts/s ×": "1" if item is reference and offline else ratio(quicker),
+        "cold start, s": number(median(start)) if start else "",
+        "peak RSS, MiB": fixed(dig(item, "memory", "peak_rss_mib"), 0),
+        "installed, MB": fixed(installed / 1e6, 0) if installed is not None else "",
+        "model, MB": fixed(size / 1e6, 1) if size is not None else "",
+        "same label": percent(dig(item, "accuracy", "agreement")),
+        "mean diff.": tiny(dig(item, "accuracy", "mean_difference")),
+        (headline[0] if headline else "accuracy"): percent(headline[1]) if headline else "",
+        "change with the batch": tiny(dig(item, "batch_invariance", "largest")),
+    }
+
+
+def _note(results: Mapping[str, Any]) -> str:
+    told = dict(facts(results))
+    reference = reference_of(results)
+    parts = [
+        f"{escape(told[name])}."
+        for name in ("Machine", "Settings", "Model", "Texts")
+        if name in told
+    ]
+    against = f" against {escape(name_of(reference))}" if reference else ""
+    return " ".join(
+        [
+            *parts,
+            "Median of the turns [bootstrap 95% interval], tokenization included; ×, same label "
+            f"and difference of probability{against}, ratios paired by turn. One text: MLPerf's "
+            "SingleStream; texts/s: its Offline, shuffled. Cold start: process start to first "
+            "answer. Peak RSS: of the whole process. Installed: with all dependencies. Change with "
+            "the batch: the largest change of any text's scores in batches of 32.",
+            f"Versions: {escape(told['Versions'])}." if "Versions" in told else "",
+        ]
+    ).rstrip()

@@ -1,0 +1,315 @@
+"""What changed between two runs, for each back end and metric, and whether it is more than noise.
+
+Changes are paired by back end, scenario and shape. The turns of two runs have nothing in common but
+their number, so each run's turns are resampled by themselves; the turns of one run do share the
+machine's moods, so ``relative`` divides by the reference turn by turn before it compares.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from leanbert.errors import InputError
+from leanbert_bench.results.access import backend_of, dig, measured, name_of, reference_of
+from leanbert_bench.results.per_turn import (
+    cold_start_s,
+    grid_ms,
+    headline_accuracy,
+    multi_stream_ms,
+    offline_texts_per_s,
+    rss_mib_after,
+    server_qps,
+    shapes_in,
+    single_stream_ms,
+)
+from leanbert_bench.statistics import Estimate, independent_ratio, median, paired_ratios
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from leanbert_bench.results.conditions import Condition
+
+__all__ = ["Change", "Comparison", "compare", "differences", "verdicts"]
+
+Backend = dict[str, Any]
+
+_AGREEMENT = "same label as the reference"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One figure of one back end, before and after."""
+
+    backend: str
+    """Its id."""
+    name: str
+    metric: str
+    """As conditions name it; empty for what no condition is about."""
+    what: str
+    """Scenario and statistic, or whatever tells it from the metric's others."""
+    unit: str
+    old: float
+    new: float | None
+    """``None`` if the new run does not have it any more."""
+    better: int
+    """1 if more is better, -1 if less is."""
+    ratio: Estimate | None = None
+    """New over old; ``None`` where the difference is what counts."""
+    texts: int | None = None
+    """Of which a percentage is one, if it is."""
+
+    @property
+    def difference(self) -> float | None:
+        """New less old."""
+        return None if self.new is None else self.new - self.old
+
+    @property
+    def verdict(self) -> str:
+        """In words."""
+        if self.new is None:
+            return "gone"
+        if self.ratio is None:
+            change = round(self.new - self.old, 9)
+            return "same" if change == 0 else "better" if change * self.better > 0 else "worse"
+        if self.ratio.certain and not self.ratio.significant:
+            return "no significant difference"
+        if self.ratio.median == 1:
+            return "same"
+        word = "better" if (self.ratio.median > 1) == (self.better > 0) else "worse"
+        return word if self.ratio.certain else f"{word}, one value each"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All changes, and who cannot be compared."""
+
+    changes: tuple[Change, ...]
+    lost: tuple[tuple[str, str], ...]
+    """Name and reason of each back end that the old run measured and the new one did not."""
+    added: tuple[str, ...]
+    """The names of those that only the new run measured."""
+
+
+@dataclass(frozen=True)
+class _Reading:
+    metric: str
+    what: str
+    unit: str
+    better: int
+    turns: Callable[[Backend], Sequence[float]]
+    timed: bool = True
+    """Whether the machine's speed is in it, so that ``relative`` divides by the reference."""
+
+
+def _one(*keys: str, scale: float = 1.0) -> Callable[[Backend], Sequence[float]]:
+    def get(item: Backend) -> Sequence[float]:
+        value = dig(item, *keys)
+        return [] if value is None else [scale * float(value)]
+
+    return get
+
+
+_RATIOS = (
+    _Reading("latency", "SingleStream, p90", "ms", -1, single_stream_ms),
+    _Reading("latency", "MultiStream, p99", "ms", -1, multi_stream_ms),
+    _Reading("throughput", "Offline", "texts/s", 1, offline_texts_per_s),
+    _Reading("throughput", "Server", "queries/s", 1, server_qps),
+    _Reading("cold_start", "process start to first answer", "s", -1, cold_start_s),
+    _Reading("rss", "peak", "MiB", -1, _one("memory", "peak_rss_mib"), timed=False),
+    _Reading("", "model", "MB", -1, _one("model_bytes", scale=1e-6), timed=False),
+    _Reading("", "installed", "MB", -1, _one("installed_bytes", scale=1e-6), timed=False),
+)
+
+
+def compare(
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    *,
+    backends: Sequence[str] = (),
+    relative: bool = False,
+) -> Comparison:
+    """Compare what both runs measured.
+
+    Args:
+        old: the results before.
+        new: the results after.
+        backends: ids to restrict it to; by default all that ``old`` measured.
+        relative: divide what the machine's speed is in by the reference of its own run first, so
+            that a faster or slower machine cancels out.
+
+    Raises:
+        InputError: an id is unknown to ``old``, nothing can be compared, or ``relative`` lacks a
+            reference.
+    """
+    before = {item["id"]: item for item in measured(old)}
+    after = {item["id"]: item for item in measured(new)}
+    for identifier in backends:
+        if identifier not in before:
+            raise InputError(
+                f"--backend {identifier}: the old run has no result of it; it has "
+                f"{', '.join(before) or 'none at all'}"
+            )
+    chosen = [name for name in before if name in backends or not backends]
+    references = (reference_of(old), reference_of(new)) if relative else None
+    if references is not None:
+        if None in references:
+            raise InputError("--relative: one of the runs has no result of its reference")
+        if references[0]["id"] != references[1]["id"]:  # type: ignore[index]
+            raise InputError("--relative: the runs have different references")
+        chosen = [name for name in chosen if name != references[0]["id"]]  # type: ignore[index]
+    if not chosen:
+        raise InputError("the old run has no result to compare with")
+    changes: list[Change] = []
+    for name in chosen:
+        if name in after:
+            changes += _changes(before[name], after[name], references)
+    lost = [(name_of(before[name]), _reason(new, name)) for name in chosen if name not in after]
+    added = [name_of(after[name]) for name in after if name not in before and not backends]
+    return Comparison(tuple(changes), tuple(lost), tuple(added))
+
+
+def _reason(new: Mapping[str, Any], identifier: str) -> str:
+    there = backend_of(new, identifier)
+    if there is None:
+        return "not part of the new run"
+    why = f": {there['reason']}" if there.get("reason") else ""
+    return f"{there['status'].replace('_', ' ')}{why}"
+
+
+def _changes(
+    old: Backend, new: Backend, references: tuple[Backend | None, Backend | None] | None
+) -> Iterator[Change]:
+    shapes = [shape for shape in shapes_in(old) if shape in shapes_in(new)]
+    # A shape that is gone is seen as a grid that is gone, not as a mean of fewer shapes.
+    common = shapes if shapes or not shapes_in(old) else shapes_in(old)
+    grid = _Reading(
+        "latency", f"forward pass, geometric mean of {len(common)} shapes", "ms", -1,
+        lambda item: grid_ms(item, common),
+    )  # fmt: skip
+    counts = rss_mib_after(old).keys() & rss_mib_after(new).keys() or rss_mib_after(old).keys()
+    texts = max(counts, default=0)
+    later = _Reading(
+        "rss", f"after {texts:,} texts", "MiB", -1,
+        lambda item: [rss_mib_after(item)[texts]] if texts in rss_mib_after(item) else [],
+        timed=False,
+    )  # fmt: skip
+    for reading in (grid, *_RATIOS, later):
+        yield from _ratio(reading, old, new, references)
+    yield from _differences(old, new)
+
+
+def _ratio(
+    reading: _Reading,
+    old: Backend,
+    new: Backend,
+    references: tuple[Backend | None, Backend | None] | None,
+) -> Iterator[Change]:
+    before, after = list(reading.turns(old)), list(reading.turns(new))
+    unit = reading.unit
+    if references is not None and reading.timed:
+        bases = [list(reading.turns(reference or {})) for reference in references]
+        if not all(base and min(base) > 0 for base in bases):
+            return  # a reference that held no rate at all is no measure
+        before, after = _over(before, bases[0]), _over(after, bases[1])
+        unit = "× reference"
+    if not before:
+        return
+    about = (old["id"], name_of(old), reading.metric, reading.what, unit)
+    if not after:
+        yield Change(*about, median(before), None, reading.better)
+    elif min(before) > 0:
+        ratio = independent_ratio(after, before)
+        yield Change(*about, median(before), median(after), reading.better, ratio)
+
+
+def _over(turns: Sequence[float], reference: Sequence[float]) -> list[float]:
+    both = min(len(turns), len(reference))
+    return paired_ratios(turns[:both], reference[:both])
+
+
+def _differences(old: Backend, new: Backend) -> Iterator[Change]:
+    """What is the same whenever the same texts are answered: no noise, no interval."""
+    headline = headline_accuracy(old)
+    rows: list[tuple[str, str, str, int, float | None, float | None]] = []
+    if headline is not None:
+        later = headline_accuracy(new)
+        same = later is not None and later[0] == headline[0]
+        rows.append((
+            "accuracy", headline[0], "%", 1, 100 * headline[1],
+            100 * later[1] if later is not None and same else None,
+        ))  # fmt: skip
+    for metric, what, unit, better, keys, scale in (
+        ("agreement", _AGREEMENT, "%", 1, ("accuracy", "agreement"), 100.0),
+        ("flips", "flipped labels", "texts", -1, ("accuracy", "flips_count"), 1.0),
+        ("", "change with the batch", "", -1, ("batch_invariance", "largest"), 1.0),
+    ):
+        get = _one(*keys, scale=scale)
+        before, after = get(old), get(new)
+        rows.append((
+            metric, what, unit, better, before[0] if before else None, after[0] if after else None
+        ))  # fmt: skip
+    texts = dig(old, "accuracy", "rows")
+    for metric, what, unit, better, value, later_value in rows:
+        if value is not None:
+            counted = texts if what in ("accuracy", _AGREEMENT) else None
+            yield Change(
+                old["id"], name_of(old), metric, what, unit, value, later_value, better,
+                texts=counted if counted == dig(new, "accuracy", "rows") else None,
+            )  # fmt: skip
+
+
+def verdicts(comparison: Comparison, condition: Condition) -> list[str]:
+    """A line for each change for which the condition holds; empty if all is well.
+
+    A back end or a figure that the new run does not have any more is as bad as a change.
+
+    Raises:
+        InputError: there is nothing that the condition is about.
+    """
+    lines = [f"{name}: no result any more ({reason})" for name, reason in comparison.lost]
+    about = [change for change in comparison.changes if change.metric == condition.metric]
+    if not about and not lines:
+        raise InputError(
+            f"--fail-if {condition.text!r}: no back end has {condition.metric} in both runs"
+        )
+    for change in about:
+        told = f"{change.name}: {change.what}"
+        if change.new is None or change.difference is None:
+            lines.append(f"{told}: not measured any more")
+        elif change.ratio is not None:
+            if condition.holds_for(change.ratio):
+                lines.append(f"{told}: {change.ratio.median:.3f}x")
+        elif condition.holds(round(change.difference, 9)):
+            lines.append(f"{told}: {change.difference:+.4g}")
+    return lines
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
+    """What else differs between the runs, each in words: machine, model, texts, settings."""
+    watched = {
+        "texts": ("data", "sha256"),
+        "model": ("model", "weights_sha256"),
+        "task": ("model", "task"),
+        "threads": ("settings", "threads"),
+        "CPU": ("machine", "cpu"),
+        "cores allowed": ("machine", "cores_allowed"),
+        "quick": ("settings", "quick"),
+        "turns": ("settings", "turns"),
+        "grid": ("settings", "grid"),
+    }
+    found = {}
+    for name, keys in watched.items():
+        before, after = dig(old, *keys), dig(new, *keys)
+        if before != after:
+            shown = [
+                str(value)[:12] if keys[-1].endswith("sha256") else str(value)
+                for value in (before, after)
+            ]
+            found[name] = f"{shown[0]} → {shown[1]}"
+    versions = dict(old["versions"]), dict(new["versions"])
+    for package in sorted(versions[0].keys() | versions[1].keys()):
+        before, after = (side.get(package, "absent") for side in versions)
+        if before != after:
+            found[package] = f"{before} → {after}"
+    return found

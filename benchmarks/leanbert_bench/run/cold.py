@@ -1,0 +1,84 @@
+"""From the start of a process to its first answer: what a command or a function in a cloud pays."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from leanbert_bench.run.process import (
+    WorkerError,
+    WorkerTimeoutError,
+    end_at_once,
+    worker_environment,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["cold_start"]
+
+_MARK = "leanbert-bench:"
+_CODE = f"""
+import json, sys
+from pathlib import Path
+from leanbert_bench.backends import Model, start
+factory, model, checkpoint, task, threads, item = json.loads(sys.argv[1])
+checkpoint = Path(checkpoint) if checkpoint else None
+started = start(factory, Model(Path(model), checkpoint, task, threads), item)
+print({_MARK!r}, started.load_s, started.first_forward_s, flush=True)
+"""
+
+
+def cold_start(
+    factory: str,
+    model: Path,
+    checkpoint: Path | None,
+    task: str,
+    threads: int,
+    item: Any,
+    time_limit: float,
+) -> dict[str, float]:
+    """Seconds from the start of a fresh interpreter until it has answered ``item``.
+
+    Returns:
+        ``seconds`` of all, and of it ``load_s`` and ``first_forward_s``.
+
+    Raises:
+        WorkerTimeoutError: it did not within ``time_limit`` seconds.
+        WorkerError: it failed.
+    """
+    told = json.dumps(
+        [factory, str(model), str(checkpoint) if checkpoint else None, task, threads, item]
+    )
+    begin = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-c", _CODE, told],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=worker_environment(threads),
+        text=True,
+        start_new_session=True,
+    )
+    timer = threading.Timer(time_limit, end_at_once, [process])
+    timer.daemon = True
+    timer.start()
+    try:
+        for line in process.stdout or ():
+            if line.startswith(_MARK):
+                seconds = time.perf_counter() - begin
+                load_s, first_s = map(float, line.removeprefix(_MARK).split())
+                return {"seconds": seconds, "load_s": load_s, "first_forward_s": first_s}
+    finally:
+        timer.cancel()
+        end_at_once(process)
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+    if time.perf_counter() - begin >= time_limit:
+        raise WorkerTimeoutError(f"no first answer within {time_limit:.0f} s of a cold start")
+    raise WorkerError("gave no answer in a fresh process (cold start)")

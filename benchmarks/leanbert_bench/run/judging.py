@@ -1,0 +1,127 @@
+"""How good a back end's kept answers are, by the task's own measures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from leanbert_bench import metrics
+from leanbert_bench.run.answering import answer_rows
+from leanbert_bench.run.workload import match_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from leanbert_bench.run.participants import Bench
+
+__all__ = ["accuracy", "batch_invariance", "tags_of"]
+
+Json = dict[str, Any]
+
+
+def batch_invariance(bench: Bench, id_: str) -> Json | None:
+    """How far any text's scores move with its batch; ``None`` where nothing was asked."""
+    ways = [bench.journal.get(id_, f"scores {way}") for way in ("alone", "sorted", "shuffled")]
+    if any(way is None for way in ways):
+        return None
+    alone, ordered, shuffled = (np.array(way) for way in ways)
+    rows = len(ordered)
+    return {"rows": rows, **metrics.batch_changes(alone[:rows], ordered, shuffled)}
+
+
+def accuracy(bench: Bench, id_: str) -> Json | None:
+    """What the task has of accuracy, and the nearness to the reference; ``None`` if not asked."""
+    task = bench.subject.task
+    if task == "token-classification":
+        return _tag_accuracy(bench, id_)
+    if task == "question-answering":
+        return _answer_accuracy(bench, id_)
+    return _score_accuracy(bench, id_)
+
+
+def _score_accuracy(bench: Bench, id_: str) -> Json | None:
+    kept, base = (bench.journal.get(name, "scores alone") for name in (id_, bench.reference))
+    if kept is None:
+        return None
+    workload, rows = bench.workload, answer_rows(bench.workload, bench.plan)
+    scores = np.array(kept)
+    found: Json = {"rows": len(rows)}
+    classifies = bench.subject.task == "text-classification" and scores.shape[1] > 1
+    labels = list(bench.subject.config.id2label.values())
+    if classifies and workload.labels is not None:
+        truth = np.array(match_labels(workload, labels, workload.name))[rows]
+        found |= {
+            "accuracy": metrics.accuracy(scores, truth),
+            "macro_f1": metrics.macro_f1(scores, truth),
+            "ece": metrics.calibration_error(scores, truth),
+        }
+    if id_ != bench.reference and base is not None:
+        reference = np.array(base)
+        found |= metrics.nearness(scores, reference)
+        if classifies:
+            texts = [workload.texts[i] for i in rows]
+            count, listed = metrics.flips(scores, reference, texts, labels)
+            found |= {
+                "agreement": 1 - count / len(rows),
+                "flips": listed,
+                "flips_count": count,
+            }
+    others = bench.journal.get(id_, "scores of pairs")
+    if others is not None and workload.labels is not None:
+        pairs = np.array(others)
+        lengths = np.linalg.norm(scores, axis=1) * np.linalg.norm(pairs, axis=1)
+        cosines = (scores * pairs).sum(axis=1) / np.maximum(lengths, 1e-12)
+        expected = [float(workload.labels[i]) for i in rows]
+        found["spearman"] = metrics.spearman(cosines.tolist(), expected)
+    return found
+
+
+def _tag_accuracy(bench: Bench, id_: str) -> Json | None:
+    answers = bench.journal.get(id_, "answers")
+    workload, rows = bench.workload, answer_rows(bench.workload, bench.plan)
+    if answers is None or workload.words is None:
+        return None
+    ours = [tags_of(found, workload.words[i]) for i, found in zip(rows, answers, strict=True)]
+    result: Json = {"rows": len(rows)}
+    if workload.tags is not None:
+        result["entity_f1"] = metrics.entity_f1(ours, [workload.tags[i] for i in rows])
+    base = bench.journal.get(bench.reference, "answers")
+    if base is not None and id_ != bench.reference:
+        theirs = [tags_of(found, workload.words[i]) for i, found in zip(rows, base, strict=True)]
+        result["agreement"] = sum(a == b for a, b in zip(ours, theirs, strict=True)) / len(rows)
+    return result
+
+
+def _answer_accuracy(bench: Bench, id_: str) -> Json | None:
+    answers = bench.journal.get(id_, "answers")
+    workload, rows = bench.workload, answer_rows(bench.workload, bench.plan)
+    if answers is None:
+        return None
+    ours = [str(found["answer"]) for found in answers]
+    result: Json = {"rows": len(rows)}
+    if workload.truths is not None:
+        truths = [workload.truths[i] for i in rows]
+        both = list(zip(ours, truths, strict=True))
+        result["exact_match"] = sum(metrics.exact_match(a, t) for a, t in both) / len(rows)
+        result["f1"] = sum(metrics.token_f1(a, t) for a, t in both) / len(rows)
+    base = bench.journal.get(bench.reference, "answers")
+    if base is not None and id_ != bench.reference:
+        same = sum(a == str(b["answer"]) for a, b in zip(ours, base, strict=True))
+        result["agreement"] = same / len(rows)
+    return result
+
+
+def tags_of(found: Sequence[Json], words: Sequence[str]) -> list[str]:
+    """Grouped entities, placed by character, as a tag for each word of a joined sentence."""
+    tags = ["O"] * len(words)
+    begin = 0
+    spans = []
+    for word in words:
+        spans.append((begin, begin + len(word)))
+        begin += len(word) + 1
+    for entity in found:
+        inside = [i for i, (a, b) in enumerate(spans) if a < entity["end"] and entity["start"] < b]
+        for k, i in enumerate(inside):
+            tags[i] = f"{'I' if k else 'B'}-{entity['entity_group']}"
+    return tags

@@ -1,0 +1,213 @@
+"""What a run measures and how often: the full one, and ``--quick``."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from leanbert_bench.run.operations import operations
+from leanbert_bench.run.scenarios import (
+    MULTI_STREAM,
+    OFFLINE,
+    SAMPLES_PER_QUERY,
+    SCENARIOS,
+    SERVER,
+    SINGLE_STREAM,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = [
+    "FULL",
+    "GRID",
+    "QUICK",
+    "Part",
+    "Plan",
+    "Speed",
+    "estimate_seconds",
+    "guessed_peaks",
+    "parts_of",
+    "turn_seconds",
+]
+
+GRID = ((1, 8), (1, 32), (1, 64), (1, 128), (8, 32), (8, 128), (1, 512))
+"""Batch size and tokens."""
+
+QUICK_SECONDS = 95.0
+"""What ``--quick`` plans to spend; with what it cannot foresee it ends within two minutes."""
+
+# What the estimate supposes before anything is measured: the share of the machine's peak that a
+# whole forward pass reaches, and seconds that a process takes to import its libraries.
+_SHARE = {"fp32": 0.5, "int8": 0.4}
+_GUESSED_PEAK = {"fp32": 60e9, "int8": 150e9}  # operations a second and thread, where unmeasured
+_START_SECONDS = {"leanbert": 0.5}
+_HEAVY_START_SECONDS = 5.0
+_MEAN_TOKENS_OF_MIXED = 150
+
+
+@dataclass(frozen=True)
+class Part:
+    """One thing that is measured in every turn."""
+
+    name: str
+    """A scenario's name, or a shape's as ``"8x128"``."""
+    shape: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured."""
+
+    turns: int
+    grid: tuple[tuple[int, int], ...]
+    scenarios: tuple[str, ...]
+    grid_seconds: float
+    """Of one shape and turn; at least 3 runs."""
+    single: int
+    """Queries of SingleStream a turn."""
+    multi: int
+    """Queries of MultiStream a turn."""
+    offline: int
+    """Texts of Offline a turn."""
+    scenario_seconds: float
+    """After so long no further query of SingleStream and MultiStream begins."""
+    server_attempts: tuple[int, int]
+    """Rates tried in the first turn, and in each later one."""
+    server_seconds: float
+    """Of one attempt, about."""
+    cold_starts: int
+    memory_counts: tuple[int, ...]
+    """Texts of mixed lengths after which the resident set is read."""
+    memory_seconds: float
+    """After so long no further mixed texts are answered."""
+    accuracy_rows: int
+    invariance_rows: int
+    warmup: int
+    time_limit_s: float
+    """Of one command to a back end."""
+    seconds: float | None = None
+    """The budget of the whole run; ``None`` for no bound."""
+
+    @property
+    def quick(self) -> bool:
+        """Whether the run has a budget."""
+        return self.seconds is not None
+
+
+FULL = Plan(
+    turns=5,
+    grid=GRID,
+    scenarios=SCENARIOS,
+    grid_seconds=0.5,
+    single=100,
+    multi=100,
+    offline=128,
+    scenario_seconds=12.0,
+    server_attempts=(6, 2),
+    server_seconds=4.0,
+    cold_starts=5,
+    memory_counts=(1_000, 10_000),
+    memory_seconds=600.0,
+    accuracy_rows=2_500,
+    invariance_rows=256,
+    warmup=3,
+    time_limit_s=900.0,
+)
+
+QUICK = replace(
+    FULL,
+    turns=2,
+    grid=((1, 8), (1, 32), (1, 128), (8, 32)),
+    scenarios=(SINGLE_STREAM, OFFLINE),
+    grid_seconds=0.1,
+    single=10,
+    multi=0,
+    offline=24,
+    scenario_seconds=2.0,
+    cold_starts=1,
+    memory_counts=(),
+    accuracy_rows=24,
+    invariance_rows=16,
+    warmup=1,
+    time_limit_s=40.0,
+    seconds=QUICK_SECONDS,
+)
+
+
+def parts_of(plan: Plan) -> list[Part]:
+    """What a turn measures, in order; with a budget first what a user feels."""
+    shapes = [Part(f"{rows}x{length}", (rows, length)) for rows, length in plan.grid]
+    scenarios = [Part(name) for name in plan.scenarios]
+    return [*scenarios, *shapes] if plan.quick else [*shapes, *scenarios]
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What an estimate supposes of a model and a machine.
+
+    Args:
+        config: the model's.
+        median_tokens: of the texts.
+        peaks: operations a second for ``"fp32"`` and ``"int8"``.
+    """
+
+    config: Mapping[str, Any]
+    median_tokens: float
+    peaks: Mapping[str, float]
+
+    def forward(self, precision: str, batch_size: int, tokens: float) -> float:
+        """Seconds of one pass."""
+        ops = operations(self.config, batch_size, max(1, round(tokens)))
+        total = ops["linear"] + ops["attention"] if ops else 1e9 * batch_size
+        return total / (_SHARE[precision] * self.peaks[precision])
+
+    def one(self, precision: str) -> float:
+        """Seconds of one text."""
+        return self.forward(precision, 1, self.median_tokens)
+
+
+def guessed_peaks(threads: int) -> dict[str, float]:
+    """Operations a second of a machine that was not measured."""
+    return {name: peak * threads for name, peak in _GUESSED_PEAK.items()}
+
+
+def turn_seconds(plan: Plan, speed: Speed, precision: str) -> float:
+    """How long a turn of one back end takes, roughly."""
+    one, seconds = speed.one(precision), 0.0
+    for batch_size, length in plan.grid:
+        run = speed.forward(precision, batch_size, length)
+        seconds += max((plan.warmup + 3) * run, plan.grid_seconds + plan.warmup * run)
+    several = SAMPLES_PER_QUERY * one * (plan.multi + plan.warmup)
+    each = {
+        SINGLE_STREAM: min(plan.scenario_seconds, one * (plan.single + plan.warmup)),
+        MULTI_STREAM: min(plan.scenario_seconds, several),
+        OFFLINE: one * plan.offline,
+        SERVER: 0.7 * plan.server_seconds * sum(plan.server_attempts) / 2,
+    }
+    return seconds + sum(each[name] for name in plan.scenarios)
+
+
+def estimate_seconds(
+    plan: Plan, speed: Speed, backends: Sequence[tuple[str, str, float]], rows: int
+) -> float:
+    """How long a run takes, roughly: from the model's operations and the machine's peak.
+
+    Args:
+        plan: what is measured.
+        speed: of the model on the machine.
+        backends: family, precision and seconds to prepare (0 if it is made) of each.
+        rows: texts that the accuracy is measured on.
+    """
+    seconds = 3.0 * plan.turns
+    for family, precision, prepare in backends:
+        start = _START_SECONDS.get(family, _HEAVY_START_SECONDS)
+        one = speed.one(precision)
+        seconds += prepare + (plan.cold_starts + 2) * start
+        seconds += plan.turns * turn_seconds(plan, speed, precision)
+        seconds += one * (min(rows, plan.accuracy_rows) + 2 * min(rows, plan.invariance_rows))
+        mixed = max(plan.memory_counts, default=0)
+        each_mixed = speed.forward(precision, 1, _MEAN_TOKENS_OF_MIXED)
+        seconds += min(plan.memory_seconds, mixed * each_mixed)
+    return math.ceil(seconds)

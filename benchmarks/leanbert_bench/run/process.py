@@ -1,0 +1,181 @@
+"""A worker process and its pipes: asked one thing at a time, within a time limit."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = [
+    "VARIABLES",
+    "WorkerError",
+    "WorkerProcess",
+    "WorkerTimeoutError",
+    "compiling_environment",
+    "end_at_once",
+    "worker_environment",
+]
+
+VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
+"""Of the environment, by which libraries are told their budget."""
+
+_SECONDS_TO_EXIT = 10
+
+
+class WorkerError(Exception):
+    """A worker died or reported an error; the message is one line."""
+
+
+class WorkerTimeoutError(WorkerError):
+    """A worker did not answer within its time limit, and was ended."""
+
+
+class WorkerProcess:
+    """A worker and its pipes; a context manager that always ends the process.
+
+    Args:
+        factory: ``module:Class`` of the back end, or whatever else ``module`` asks for.
+        threads: the thread budget that its environment declares.
+        module: what the process runs: it calls :func:`leanbert_bench.run.worker.serve`.
+    """
+
+    def __init__(
+        self, factory: str, threads: int, module: str = "leanbert_bench.run.worker"
+    ) -> None:
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module, factory],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=worker_environment(threads),
+            text=True,
+            encoding="ascii",
+            start_new_session=True,  # Ctrl-C is for the parent, which ends its workers
+        )
+
+    def __enter__(self) -> WorkerProcess:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close(at_once=kind is not None)
+
+    def ask(self, do: str, time_limit: float | None = None, **arguments: object) -> dict[str, Any]:
+        """Send one command and wait for its answer.
+
+        Args:
+            do: the command.
+            time_limit: seconds until the worker is ended; ``None`` for no limit.
+            arguments: of the command.
+
+        Raises:
+            WorkerTimeoutError: the time was over.
+            WorkerError: the worker died, or its back end raised an error.
+        """
+        stdin, stdout = self._process.stdin, self._process.stdout
+        if stdin is None or stdout is None:
+            raise WorkerError("has no pipes")
+        over = threading.Event()
+
+        def end() -> None:
+            over.set()
+            end_at_once(self._process)
+
+        timer = threading.Timer(time_limit, end) if time_limit is not None else None
+        if timer:
+            timer.daemon = True
+            timer.start()
+        try:
+            stdin.write(json.dumps({"do": do, **arguments}) + "\n")
+            stdin.flush()
+            line = stdout.readline()
+        except (OSError, ValueError):  # a broken or closed pipe
+            line = ""
+        finally:
+            if timer:
+                timer.cancel()
+        if not line.endswith("\n"):
+            if over.is_set():
+                raise WorkerTimeoutError(f"no answer to {do} within {time_limit:.0f} s")
+            raise WorkerError(f"died during {do}: {self._cause()}")
+        reply: dict[str, Any] = json.loads(line)
+        if "error" in reply:
+            raise WorkerError(f"failed during {do}: {reply['error']}")
+        return reply
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code, ``None`` while the process runs."""
+        return self._process.poll()
+
+    def close(self, *, at_once: bool = False) -> None:
+        """End the process: its stdin closes, and if it stays, it is killed."""
+        if at_once:
+            end_at_once(self._process)
+        try:
+            self._process.communicate(timeout=_SECONDS_TO_EXIT)
+        except subprocess.TimeoutExpired:
+            end_at_once(self._process)
+            self._process.communicate()
+        except (OSError, ValueError):  # its pipes broke: it is dead already
+            end_at_once(self._process)
+            self._process.wait()
+        self._errors.close()
+
+    def _cause(self) -> str:
+        try:
+            code = self._process.wait(timeout=_SECONDS_TO_EXIT)
+        except subprocess.TimeoutExpired:
+            return "closed its output"
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        if code < 0:
+            try:
+                return f"killed by {signal.Signals(-code).name}"
+            except ValueError:
+                return f"killed by signal {-code}"
+        return f"exit code {code}" + (f" ({lines[-1][:300]})" if lines else "")
+
+
+def end_at_once(process: subprocess.Popen[str]) -> None:
+    """Kill a process that leads a session of its own, with what it started, as a compiler."""
+    if process.poll() is None and hasattr(os, "killpg"):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+
+
+def compiling_environment() -> dict[str, str]:
+    """This process's environment, where Python may keep the modules that it compiles.
+
+    Installing a package compiles its modules once. A source checkout where Python may keep nothing
+    would pay for it at every start, and its installed peers would not.
+    """
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
+def worker_environment(threads: int) -> dict[str, str]:
+    """The environment that gives every library the same budget, and no network."""
+    return {
+        **compiling_environment(),
+        **dict.fromkeys(VARIABLES, str(threads)),
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "true",
+        "OPENVINO_TELEMETRY": "0",
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "PYTHONSAFEPATH": "1",  # no module of the current directory replaces one of ours
+    }
