@@ -20,6 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from leanbert.cli.flags import add_reading_flags, read_options
 from leanbert.cli.progress import Progress
 from leanbert.errors import MissingExtraError
 from leanbert_export.checkpoint.heads import HEADS, TASK_NAMES
@@ -55,18 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--calibration",
         type=Path,
         metavar="FILE",
-        help=".txt, .csv or .jsonl: two thirds of its texts calibrate, one third judges (default: "
-        "a built-in sample)",
+        help="two thirds of its texts calibrate, one third judges (default: a built-in sample)",
     )
-    parser.add_argument("--text-column", default="text", metavar="NAME", help="default: text")
-    parser.add_argument(
-        "--pair-column",
-        metavar="NAME",
-        help="second text of each row in the file: a question's context, a hypothesis, a passage",
-    )
-    parser.add_argument(
-        "--label-column", metavar="NAME", help="labels in the file: judge by accuracy"
-    )
+    add_reading_flags(parser, labels=True)
     parser.add_argument(
         "--max-drop",
         type=float,
@@ -121,7 +113,8 @@ def run(args: argparse.Namespace) -> int:
             calibration=args.calibration,
             text_column=args.text_column,
             label_column=args.label_column,
-            pair_column=args.pair_column,
+            pair_column=args.text_pair_column,
+            reading=read_options(args),
             max_drop=max_drop,
             on_step=on_step,
         )

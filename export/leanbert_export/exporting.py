@@ -10,6 +10,7 @@ from typing import Any
 
 from leanbert.bundle import Bundle
 from leanbert.errors import InputError
+from leanbert.records import ReadOptions
 from leanbert.tokenization import TextInput, Tokenizer
 from leanbert_export import writing
 from leanbert_export.checkpoint.finding import Checkpoint, find_checkpoint
@@ -115,6 +116,7 @@ def export(
     text_column: str = "text",
     label_column: str | None = None,
     pair_column: str | None = None,
+    reading: ReadOptions | None = None,
     max_drop: float | None = None,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Report:
@@ -131,11 +133,12 @@ def export(
         texts: texts or pairs to compare the fp32 graph on, and for the golden answers; by default
             LeanBERT's own sample. For answers, lone texts are made questions to those that follow;
             for masks, a word of each is hidden.
-        calibration: a ``.txt``, ``.jsonl`` or ``.csv`` file, or texts or pairs: two thirds
+        calibration: a file that :mod:`leanbert.records` reads, or texts or pairs: two thirds
             calibrate, one third is held back to judge. By default LeanBERT's own sample.
-        text_column: of a ``.jsonl`` or ``.csv`` calibration file.
+        text_column: the column of texts in a calibration file.
         label_column: of the same; with it the drop is one of accuracy.
         pair_column: of the same, the second text of each row.
+        reading: the file's format, encoding and delimiter; by default its name says them.
         max_drop: percentage points that accuracy (without labels, agreement) may drop on the
             held-back texts; ``None`` measures only.
         on_step: called with each of :data:`STEPS` as it begins, and with details in between.
@@ -155,7 +158,7 @@ def export(
     texts = sample_texts() if texts is None else texts
     if not texts:
         raise InputError("texts is empty; there is nothing to compare with PyTorch on")
-    examples = _examples(checkpoint, calibration, text_column, label_column, pair_column)
+    examples = _examples(checkpoint, calibration, text_column, label_column, pair_column, reading)
 
     with tempfile.TemporaryDirectory(prefix="leanbert-export-") as scratch:
         work = Path(scratch)
@@ -238,7 +241,7 @@ def _check_arguments(
         raise InputError("the fp32 recipe takes no calibration texts and has no gate")
     for name, column in columns.items():
         if column is not None and not isinstance(calibration, (str, Path)):
-            raise InputError(f"a {name} column needs a calibration file (.csv or .jsonl)")
+            raise InputError(f"a {name} column needs a calibration file")
     return None if task is None else canonical_task(task)
 
 
@@ -252,6 +255,7 @@ def _examples(
     text_column: str,
     label_column: str | None,
     pair_column: str | None,
+    reading: ReadOptions | None,
 ) -> Examples:
     if calibration is None:
         return Examples(sample_texts())
@@ -264,6 +268,7 @@ def _examples(
             text_column=text_column,
             label_column=label_column,
             pair_column=pair_column,
+            reading=reading,
         )
     texts = list(calibration)
     if len(texts) < 2 or not all(isinstance(text, (str, tuple)) for text in texts):

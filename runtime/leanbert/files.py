@@ -1,41 +1,98 @@
-"""Files that appear whole or not at all."""
+"""Where results go: files that appear whole or not at all, and streams that are written through."""
 
 from __future__ import annotations
 
 import errno
 import os
+import re
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
-__all__ = ["whole_file"]
+__all__ = ["name_full_disk", "own_descriptor", "whole_binary_file", "whole_file"]
+
+_DESCRIPTORS = re.compile(r"/dev/fd|/proc/(\d+)(?:/task/\d+)?/fd")
+_MOST_LINKS = 40  # as many as Linux follows
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 @contextmanager
 def whole_file(path: Path, *, errors: str = "strict") -> Iterator[TextIO]:
     """A UTF-8 text file that takes its name when the block ends well, and else vanishes.
 
-    A link stays a link, a device or a pipe is written to as it is, and a
-    file that is replaced keeps its permissions.
+    A link stays a link, and a file that is replaced keeps its permissions. A pipe, a device and
+    an open file of this process (``/dev/stdout``, ``/dev/fd/63``) are written through.
 
     Raises:
-        OSError: the directory is missing or not writable, or the disk is full.
+        OSError: the directory is missing or not writable, or the disk is full; it names ``path``.
     """
-    target = path.resolve()
-    if target.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if target.exists() and not target.is_file():  # a device or a pipe: written to, not replaced
-        with target.open("w", encoding="utf-8", errors=errors, newline="\n") as stream:
-            yield stream
+    with (
+        name_full_disk(path),
+        _descriptor(path) as handle,
+        os.fdopen(handle, "w", encoding="utf-8", errors=errors, newline="\n") as file,
+    ):
+        yield file
+
+
+@contextmanager
+def whole_binary_file(path: Path) -> Iterator[BinaryIO]:
+    """The same as :func:`whole_file` for bytes."""
+    with name_full_disk(path), _descriptor(path) as handle, os.fdopen(handle, "wb") as file:
+        yield file
+
+
+@contextmanager
+def name_full_disk(path: Path | str) -> Iterator[None]:
+    """Put ``path`` into the error of a write that failed, which by itself names no file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+def own_descriptor(path: Path) -> int | None:
+    """The number of the open file of this process that ``path`` names, as ``/dev/stdout`` does."""
+    for _ in range(_MOST_LINKS):
+        folder = os.path.realpath(path.parent)
+        found = _DESCRIPTORS.fullmatch(folder)
+        if found is not None and path.name.isdecimal():
+            return int(path.name) if found[1] in (None, str(os.getpid())) else None
+        if not path.is_symlink():
+            return None
+        path = Path(folder, os.readlink(path))  # noqa: PTH115 - as it is written, unresolved
+    return None
+
+
+@contextmanager
+def _descriptor(path: Path) -> Iterator[int]:
+    """A descriptor to write to, which the block closes."""
+    number = own_descriptor(path)
+    if number is not None:
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.flush()  # what was written before comes before
+        try:
+            handle = os.dup(number)
+        except OSError as error:
+            error.filename = str(path)
+            raise
+        yield handle
         return
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():  # a device or a pipe
+        yield os.open(path, os.O_WRONLY)
+        return
+    target = path.resolve()
     mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     partial = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors=errors, newline="\n") as file:
-            yield file
+        yield handle
         partial.chmod(mode)  # mkstemp makes it ours alone
         partial.replace(target)
     finally:

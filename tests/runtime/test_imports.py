@@ -45,7 +45,7 @@ LAYERS = [
         "leanbert.numerics",
         "leanbert.workers",
     },
-    {"leanbert.bundle", "leanbert.arguments"},
+    {"leanbert.bundle", "leanbert.arguments", "leanbert.records"},
     {"leanbert.errors", "leanbert.cpu", "leanbert.files"},
 ]
 BESIDE = {
@@ -201,7 +201,7 @@ def test_the_runtime_imports_its_three_libraries_only() -> None:
                 outside.setdefault(top, set()).add(importer)
     models = outside.pop("leanbert_models")
     assert models == {"leanbert.pipelines"}
-    assert outside.pop("pyarrow") == {"leanbert.cli.reading"}  # where it is installed
+    assert outside.pop("pyarrow") == {"leanbert.records.parquet"}  # where it is installed
     assert set(outside) == {"numpy", "onnxruntime", "tokenizers"}
     assert outside["onnxruntime"] == {
         "leanbert.engines.onnxruntime",
@@ -255,7 +255,14 @@ def test_the_public_namespace_of_the_errors() -> None:
         "files",
         "cli.answers",
         "cli.options",
-        "cli.reading",
+        "cli.flags",
+        "cli.inputs",
+        "records.delimited",
+        "records.jsonl",
+        "records.parquet",
+        "records.reading",
+        "records.signatures",
+        "records.sources",
         "engines.saturation",
         "vocabulary",
     ],

@@ -7,7 +7,7 @@ the same command.
 examples:
   leanbert bench run --random-weights bert-base --quick
   leanbert bench run --checkpoint finbert -o results
-  leanbert bench run --checkpoint finbert --input news.csv --labels sentiment -o results
+  leanbert bench run --checkpoint finbert --input news.csv --label-column sentiment -o results
   leanbert bench run --checkpoint finbert --backends pytorch-eager-fp32,leanbert-int8-native
   leanbert bench run --bundle my-bundle -o results
 """
@@ -22,6 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from leanbert.cli.flags import add_reading_flags
 from leanbert.errors import InputError, LeanBertError
 from leanbert_bench.commands.arguments import positive, scenario_names, shape_list
 from leanbert_bench.run.ticker import Ticker, duration, say
@@ -65,18 +66,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--list-backends", action="store_true", help="show the back ends, and end")
     add(
         "--input", "--texts", type=Path, metavar="FILE",
-        help=".txt (one a line) or .csv; CoNLL for token-classification, SQuAD's JSON for "
+        help="texts; CoNLL for token-classification, SQuAD's JSON for "
         "question-answering (default: LeanBERT's own labelled headlines)",
     )  # fmt: skip
-    add("--text-column", default="text", metavar="NAME", help="of a .csv (default: text)")
-    add(
-        "--labels", "--label-column", metavar="COLUMN",
-        help="of a .csv: true labels, named or numbered as the model does",
-    )  # fmt: skip
-    add(
-        "--pair-column", metavar="COLUMN",
-        help="of a .csv, for embeddings: the other text; --labels is their similarity then",
-    )  # fmt: skip
+    add_reading_flags(parser, labels=True)
     add("--limit", type=positive, metavar="N", help="a seeded sample of so many rows")
     add(
         "--no-texts", action="store_true",

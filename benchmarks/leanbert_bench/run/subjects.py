@@ -105,12 +105,14 @@ def choose_workload(args: argparse.Namespace, subject: Subject) -> Workload:
     Raises:
         InputError: they cannot be read, or do not fit the model.
     """
+    from leanbert.cli.flags import read_options
+    from leanbert.records import SUFFIXES
     from leanbert_bench.run import workload as reading
 
     labels = list(subject.config.id2label.values())
     if args.input is None:
-        if args.labels or args.pair_column:
-            raise InputError("--labels and --pair-column name columns of --input")
+        if args.label_column or args.text_pair_column:
+            raise InputError("--label-column and --text-pair-column name columns of --input")
         found = reading.bundled_workload(args.limit)
         named = {label.lower() for label in labels}
         if subject.task == "question-answering":
@@ -121,14 +123,16 @@ def choose_workload(args: argparse.Namespace, subject: Subject) -> Workload:
         return found
     if subject.task == "question-answering":
         return reading.read_squad(args.input, args.limit)
-    if subject.task == "token-classification" and args.input.suffix.lower() != ".csv":
-        return reading.read_conll(args.input, args.limit)
+    table = SUFFIXES.get(args.input.suffix.lower(), "txt") != "txt"
+    if subject.task == "token-classification" and not table:
+        return reading.read_conll(args.input, args.limit, read_options(args))
     found = reading.read_workload(
         args.input,
         text_column=args.text_column,
-        label_column=args.labels,
+        label_column=args.label_column,
         limit=args.limit,
-        pair_column=args.pair_column,
+        pair_column=args.text_pair_column,
+        reading=read_options(args),
     )
     if subject.task == "text-classification":
         reading.match_labels(found, labels, args.input)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -12,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from leanbert.bundle import file_sha256
 from leanbert.errors import InputError
+from leanbert.records import ReadOptions, open_table, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from leanbert.records import Row
 
 __all__ = [
     "Workload",
@@ -88,48 +90,55 @@ def read_workload(
     label_column: str | None = None,
     limit: int | None = None,
     pair_column: str | None = None,
+    reading: ReadOptions | None = None,
 ) -> Workload:
-    """Read a ``.txt`` (a text a line) or ``.csv`` file (commas or tabs); empty texts are left out.
+    """Read any file that :mod:`leanbert.records` reads; empty texts are left out.
 
     Args:
-        path: the file, in UTF-8.
-        text_column: the CSV's column of texts.
-        label_column: the CSV's column of true labels, if it has one.
+        path: the file.
+        text_column: the column of texts; a file of bare lines needs none.
+        label_column: the column of true labels, if there are any.
         limit: keep a seeded sample of so many rows.
-        pair_column: the CSV's column of second texts, if it has one.
+        pair_column: the column of second texts, if there are any.
+        reading: how the file is read.
 
     Raises:
         InputError: the file cannot be read, or lacks a column or any text.
+        MissingExtraError: its format needs a library that is not installed.
     """
-    columns = [text_column, label_column, pair_column]
-    try:
-        if path.suffix.lower() == ".txt":
-            if label_column or pair_column:
-                raise InputError(f"{path}: a .txt file has no columns; use a .csv for labels")
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-            table = [(line, "", "") for line in lines]
-        elif path.suffix.lower() == ".csv":
-            table = _read_csv(path, columns)
-        else:
-            raise InputError(f"{path}: cannot read {path.suffix or 'this'} files; use .txt or .csv")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not valid UTF-8 ({error.reason})") from error
-    except csv.Error as error:
-        raise InputError(f"{path}: not a valid CSV file ({error})") from error
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
-    table = [row for row in table if row[0].strip()]
-    if not table:
+    flags = {label_column: "--label-column", pair_column: "--text-pair-column"}
+    columns: list[list[str]] = [[], [], []]
+    with open_table(path, reading) as table:
+        text_column = "text" if table.lines else text_column
+        table.require(text_column, "--text-column")
+        for name in filter(None, (label_column, pair_column)):
+            table.require(name, flags[name])
+        for row in table.rows:
+            missing = text_column in row.values and row.values[text_column] is None
+            text = "" if missing else row.text(text_column)
+            others = (label_column, pair_column)
+            cells = [text, *("" if name is None else _cell(row, name) for name in others)]
+            if text.strip():
+                for column, cell in zip(columns, cells, strict=True):
+                    column.append(cell)
+    texts, labels, pairs = columns
+    if not texts:
         raise InputError(f"{path}: has no texts")
     found = Workload(
         name=path.name,
         sha256=file_sha256(path),
-        rows=len(table),
-        texts=[row[0] for row in table],
-        labels=[row[1] for row in table] if label_column else None,
-        pairs=[row[2] for row in table] if pair_column else None,
+        rows=len(texts),
+        texts=texts,
+        labels=labels if label_column else None,
+        pairs=pairs if pair_column else None,
     )
     return _limited(found, limit)
+
+
+def _cell(row: Row, column: str) -> str:
+    """A second text, a label's name or number, or a similarity; nothing is an empty text."""
+    value = row.values.get(column)
+    return "" if value is None else str(value)
 
 
 def bundled_workload(limit: int | None = None) -> Workload:
@@ -189,26 +198,25 @@ def read_squad(path: Path, limit: int | None = None) -> Workload:
     return _limited(found, limit)
 
 
-def read_conll(path: Path, limit: int | None = None) -> Workload:
+def read_conll(
+    path: Path, limit: int | None = None, reading: ReadOptions | None = None
+) -> Workload:
     """Read sentences of words and tags: a word and its tag a line, a blank line between sentences.
 
     Raises:
         InputError: it is no such file.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: {error}") from error
     words: list[list[str]] = [[]]
     tags: list[list[str]] = [[]]
-    for number, line in enumerate(text.splitlines(), 1):
+    for row in read_rows(path, replace(reading or ReadOptions(), format="txt", delimiter=None)):
+        line = row.values["text"]
         parts = line.split()
         if not parts:
             if words[-1]:
                 words.append([])
                 tags.append([])
         elif len(parts) < 2:
-            raise InputError(f"{path}: line {number}: expected a word and its tag, got {line!r}")
+            raise InputError(f"{row.where}: expected a word and its tag, got {line!r}")
         elif parts[0] != "-DOCSTART-":
             words[-1].append(parts[0])
             tags[-1].append(parts[-1])
@@ -261,26 +269,3 @@ def _limited(workload: Workload, limit: int | None) -> Workload:
         words=take(workload.words),
         tags=take(workload.tags),
     )
-
-
-def _read_csv(path: Path, columns: Sequence[str | None]) -> list[tuple[str, str, str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        header = file.readline()
-        file.seek(0)
-        # FinBERT's own split of PhraseBank is called .csv and separated by tabs.
-        reader = csv.DictReader(file, delimiter="\t" if "\t" in header else ",")
-        for name in filter(None, columns):
-            if name not in (reader.fieldnames or ()):
-                raise InputError(
-                    f"{path}: no column {name!r}; it has {', '.join(reader.fieldnames or ())} "
-                    "(pass --text-column or --labels)"
-                )
-        text, label, pair = columns
-        return [
-            (
-                row[text or ""] or "",
-                (row[label] or "") if label else "",
-                (row[pair] or "") if pair else "",
-            )
-            for row in reader
-        ]

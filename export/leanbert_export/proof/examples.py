@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from leanbert.cli.reading import read_records
 from leanbert.errors import InputError
+from leanbert.records import ReadOptions, Row, open_table
 from leanbert.tokenization import TextInput
-
-_SUFFIXES = (".txt", ".jsonl", ".csv")
 
 
 @dataclass(frozen=True)
@@ -43,67 +40,54 @@ def read_examples(
     text_column: str = "text",
     label_column: str | None = None,
     pair_column: str | None = None,
+    reading: ReadOptions | None = None,
 ) -> Examples:
-    """Read a ``.txt`` (a text a line), ``.jsonl`` or ``.csv`` file; empty texts are left out.
+    """Read any file that :mod:`leanbert.records` reads; empty texts are left out.
 
-    A label is one of the model's names, in any case, or its number. ``pair_column`` is the second
-    text of each, such as a question's context.
+    Args:
+        path: the file.
+        id2label: the model's labels. A label in the file is one of their names, in any case, or
+            their number.
+        text_column: the column of the texts; a file of bare lines needs none.
+        label_column: the column of the true labels, if there are any.
+        pair_column: the column of second texts, such as a question's context.
+        reading: how the file is read.
 
     Raises:
-        InputError: the file or a line cannot be read, or a label is not the model's.
+        InputError: the file or a row cannot be read, or a label is not the model's.
+        MissingExtraError: its format needs a library that is not installed.
     """
-    if path.suffix.lower() not in _SUFFIXES:
-        raise InputError(f"{path}: expected a {', '.join(_SUFFIXES)} file")
     texts: list[TextInput] = []
     labels: list[int] = []
-    for where, text, row in _rows(path, text_column):
-        if not text.strip():
-            continue
-        texts.append(text if pair_column is None else (text, _pair(row, pair_column, where)))
+    with open_table(path, reading) as table:
+        column = "text" if table.lines else text_column
+        table.require(column, "--text-column")
+        if pair_column is not None:
+            table.require(pair_column, "--text-pair-column")
         if label_column is not None:
-            labels.append(_label(row, label_column, id2label, where))
+            table.require(label_column, "--label-column")
+        for row in table.rows:
+            missing = column in row.values and row.values[column] is None  # a null of Parquet
+            text = "" if missing else row.text(column)
+            if not text.strip():
+                continue
+            pair = None if pair_column is None else row.text(pair_column, "--text-pair-column")
+            texts.append(text if pair is None else (text, pair))
+            if label_column is not None:
+                labels.append(_label(row, label_column, id2label))
     if len(texts) < 2:
         raise InputError(f"{path}: {len(texts)} texts; calibration needs two at least")
     return Examples(texts, labels if label_column is not None else None)
 
 
-def _rows(path: Path, text_column: str) -> Iterator[tuple[str, str, Mapping[str, object]]]:
-    if path.suffix.lower() != ".csv":
-        records = read_records([], path, text_column=text_column)
-        for number, record in enumerate(records, 1):
-            yield f"{path}: text {number}", record.text, record.row
-        return
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            if text_column not in (reader.fieldnames or ()):
-                raise InputError(
-                    f"{path}: no column {text_column!r}; it has "
-                    f"{', '.join(reader.fieldnames or ()) or 'none'} (pass --text-column)"
-                )
-            for row in reader:
-                yield f"{path}: line {reader.line_num}", row[text_column] or "", row
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a UTF-8 CSV file ({error})") from error
-
-
-def _pair(row: Mapping[str, object], column: str, where: str) -> str:
-    if not isinstance(row.get(column), str):
-        raise InputError(f"{where}: no text in the column {column!r} for the pair")
-    return str(row[column])
-
-
-def _label(row: Mapping[str, object], column: str, id2label: Mapping[int, str], where: str) -> int:
-    if column not in row:
-        has = ", ".join(map(str, row)) or "no columns (labels need .csv or .jsonl)"
-        raise InputError(f"{where}: no label column {column!r}; it has {has}")
-    value = str(row[column]).strip()
+def _label(row: Row, column: str, id2label: Mapping[int, str]) -> int:
+    if row.values.get(column) is None:
+        raise InputError(f"{row.where}: no label in the column {column!r}")
+    value = str(row.values[column]).strip()
     for number, name in id2label.items():
         if value.lower() == name.lower() or value == str(number):
             return number
     raise InputError(
-        f"{where}: the label {value!r} is not the model's; it has "
+        f"{row.where}: the label {value!r} is not the model's; it has "
         f"{', '.join(f'{number} {name}' for number, name in id2label.items())}"
     )

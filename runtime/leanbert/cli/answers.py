@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from leanbert.cli.reading import Record
+from leanbert.cli.inputs import Record
 
 __all__ = ["Answers", "answers_of", "one_line"]
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from leanbert.cli.reading import Record
+from leanbert.cli.inputs import Record
 from leanbert.errors import InputError
+from leanbert.records import Row
 
 __all__ = ["add_task_arguments", "call_options", "model_inputs"]
 
@@ -208,7 +209,7 @@ def model_inputs(
     if task == _RANK and args.query is not None:
         documents = [record.text for record in records]
         yield (
-            Record(args.query, row={"query": args.query}),
+            Record(args.query, row=Row({"query": args.query}, "the command line")),
             {"query": args.query, "documents": documents},
         )
         return
@@ -216,10 +217,10 @@ def model_inputs(
         if task == _QA:
             question = args.question
             if args.question_column is not None:
-                question = record.column(args.question_column, "--question-column")
+                question = record.row.text(args.question_column, "--question-column")
             yield record, {"question": question, "context": record.text}
         elif task == _RANK and args.query_column is not None:
-            query = record.column(args.query_column, "--query-column")
+            query = record.row.text(args.query_column, "--query-column")
             yield record, {"text": query, "text_pair": record.text}
         elif task == _RANK:
             yield record, {"text": record.text, "text_pair": record.text_pair or ""}

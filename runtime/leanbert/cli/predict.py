@@ -31,11 +31,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from leanbert.cli.answers import Answers, answers_of
+from leanbert.cli.flags import add_reading_flags, read_options
+from leanbert.cli.inputs import Record, argument_records, table_records
 from leanbert.cli.options import add_task_arguments, call_options, model_inputs
 from leanbert.cli.progress import Progress
-from leanbert.cli.reading import Record, count_lines, read_records
 from leanbert.errors import InputError
 from leanbert.files import whole_file
+from leanbert.records import SUFFIXES, open_table, survey
 
 _Write = Callable[[Record, Any], None]
 
@@ -57,9 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="default: stdout; .csv and .jsonl say the form",
     )
-    parser.add_argument("--encoding", default="utf-8", help="of the input (default: utf-8)")
-    parser.add_argument("--text-column", default="text", metavar="NAME", help="column or key")
-    parser.add_argument("--text-pair-column", metavar="NAME", help="of the pair")
+    add_reading_flags(parser, labels=False)
     parser.add_argument("--max-length", type=int, metavar="N", help="cut texts to N tokens")
     parser.add_argument(
         "--truncation",
@@ -98,14 +98,7 @@ def run(args: argparse.Namespace) -> int:
     answerer = pipeline(args.task, args.model, mode=mode, threads=args.threads, engine=args.engine)
     task = answerer.task
     options = call_options(args, task)
-    records = read_records(
-        args.texts,
-        args.input,
-        encoding=args.encoding,
-        text_column=args.text_column,
-        text_pair_column=args.text_pair_column,
-        whole=args.split is not None,
-    )
+    records = _records(args)
     asked, copies = tee(model_inputs(args, task, records))
     inputs = (given for _, given in asked)
     if args.split is None:
@@ -117,7 +110,8 @@ def run(args: argparse.Namespace) -> int:
         Progress(len(args.texts) or None, "texts", beside=out) as progress,
     ):
         if progress.shown and not args.texts:  # who sees no bar does not wait for its length
-            progress.total = count_lines(args.input)
+            found = survey(args.input, read_options(args, whole=args.split is not None))
+            progress.total = found.rows if found else None
         show = answers_of(
             task,
             answerer.labels,
@@ -131,6 +125,16 @@ def run(args: argparse.Namespace) -> int:
             write(record, answer)
             progress.advance()
     return 0
+
+
+def _records(args: argparse.Namespace) -> Iterator[Record]:
+    if args.texts:
+        yield from argument_records(args.texts)
+        return
+    with open_table(args.input, read_options(args, whole=args.split is not None)) as table:
+        yield from table_records(
+            table, text_column=args.text_column, text_pair_column=args.text_pair_column
+        )
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -163,11 +167,7 @@ def _writer(args: argparse.Namespace, task: str, show: Answers, out: TextIO) -> 
     suffix = args.output.suffix.lower() if args.output is not None and plain else ""
     if args.csv or suffix == ".csv":
         # finBERT's file has one document; where there may be several, their numbers tell them.
-        rows = args.input is not None and args.input.suffix.lower() in (
-            ".csv",
-            ".jsonl",
-            ".parquet",
-        )
+        rows = args.input is not None and SUFFIXES.get(args.input.suffix.lower()) != "txt"
         several = args.split is not None and (rows or len(args.texts) > 1)
         return _csv_writer(show, out, numbered=several, alone=args.split is not None)
     if args.json or suffix == ".jsonl" or (plain and task == "feature-extraction"):
@@ -186,15 +186,13 @@ def _written(_: int) -> None:
 def _write_json(show: Answers, out: TextIO, record: Record, answer: Any) -> None:
     row = _own(record)
     for name, value in show.fields(answer).items():  # a true label in the input stays what it is
-        row[f"predicted_{name}" if name in record.row else name] = value
+        row[f"predicted_{name}" if name in record.row.values else name] = value
     out.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 def _own(record: Record) -> dict[str, Any]:
     """What the input itself says."""
-    if record.row:
-        return dict(record.row)
-    return {"text": record.text}
+    return dict(record.row.values)
 
 
 def _csv_writer(show: Answers, out: TextIO, *, numbered: bool, alone: bool) -> _Write:

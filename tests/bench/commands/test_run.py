@@ -39,7 +39,7 @@ def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     texts.write_text("text,label\na good day,positive\na bad day,negative\n")
     model = checkpoint(tmp_path / "model")
     return [
-        *("--checkpoint", str(model), "--input", str(texts), "--labels", "label"),
+        *("--checkpoint", str(model), "--input", str(texts), "--label-column", "label"),
         *("--threads", "1", "--cache-dir", str(tmp_path / "cache"), "-o", str(tmp_path / "out")),
     ]
 
@@ -99,7 +99,7 @@ def test_ctrl_c_keeps_what_is_done(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (["--labels", "sentiment"], "no column 'sentiment'; it has text, label"),
+        (["--label-column", "sentiment"], "no column 'sentiment'; it has 'text' and 'label'"),
         (["--text-column", "body"], "no column 'body'"),
         (["--input", "nowhere.csv"], "nowhere.csv: No such file"),
         (["--checkpoint", "nowhere"], "has no config.json; give a checkpoint's directory"),
@@ -166,9 +166,9 @@ def test_a_bundle_alone_is_enough(
 
 
 def test_old_names_and_lists() -> None:
-    args = parse("--bundle", "a", "--bundle", "b", "c", "--texts", "t", "--label-column", "l")
+    args = parse("--bundle", "a", "--bundle", "b", "c", "--texts", "t", "--labels", "l")
     assert args.bundle == [Path("a"), Path("b"), Path("c")]
-    assert (args.input, args.labels) == (Path("t"), "l")
+    assert (args.input, args.label_column) == (Path("t"), "l")
     args = parse("--grid", "1x8,8x128", "--scenarios", "Offline,Server")
     assert args.grid == ((1, 8), (8, 128))
     assert args.scenarios == ("Offline", "Server")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from leanbert.errors import InputError
+from leanbert.records import ReadOptions
 from leanbert_bench.run.workload import (
     Workload,
     bundled_workload,
@@ -49,11 +50,12 @@ def test_order_depends_on_the_turn_only(tmp_path: Path) -> None:
     ("name", "content", "label_column", "message"),
     [
         ("a.txt", b"\n \n", None, "has no texts"),
-        ("a.txt", b"x\n", "label", "no columns"),
-        ("a.txt", b"\xff\xfe\xfa", None, "UTF-8"),
-        ("a.csv", b"text\nx\n", "label", "no column 'label'; it has text"),
+        ("a.txt", b"x\n", "label", "no column 'label'; for lines such as text@label pass"),
+        ("a.txt", b"x\n\xfa\n", None, "line 2: not valid utf-8"),
+        ("a.txt", b"\xff\xfex\0", None, "begins as UTF-16 does; pass --encoding utf-16"),
+        ("a.csv", b"text\nx\n", "label", "no column 'label'; it has 'text'"),
         ("a.csv", b"", None, "no column 'text'"),
-        ("a.parquet", b"", None, "use .txt or .csv"),
+        ("a.json", b"", None, "cannot read .json files; use .txt, .csv"),
     ],
 )
 def test_unusable_files_are_one_line(
@@ -153,3 +155,27 @@ def test_conll(tmp_path: Path) -> None:
     path.write_text("Ada B-PER\nmet\n")
     with pytest.raises(InputError, match=r"line 2: expected a word and its tag, got 'met'"):
         read_conll(path)
+
+
+def test_files_as_their_publishers_ship_them(tmp_path: Path) -> None:
+    path = tmp_path / "Sentences.txt"
+    path.write_bytes("Café @ Oy rose .@positive\nIt fell .@negative\n".encode("latin-1"))
+    reading = ReadOptions(encoding="latin-1", delimiter="@")
+    found = read_workload(path, label_column="label", reading=reading)
+    assert found.texts == ["Café @ Oy rose .", "It fell ."]
+    assert found.labels == ["positive", "negative"]
+    path = tmp_path / "texts.jsonl"
+    path.write_text('{"text": "a", "score": 4.5}\n{"text": "b\\u2028", "score": 1}\n')
+    found = read_workload(path, label_column="score")
+    assert (found.texts, found.labels) == (["a", "b\u2028"], ["4.5", "1"])
+    path.write_text('{"text": 5}\n')
+    with pytest.raises(InputError, match="line 1: 'text' holds the number 5, not a text"):
+        read_workload(path)
+
+
+def test_words_and_tags_of_another_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "dev.conll"
+    path.write_bytes("Café B-ORG\n".encode("latin-1"))
+    with pytest.raises(InputError, match="line 1: not valid utf-8"):
+        read_conll(path)
+    assert read_conll(path, reading=ReadOptions(encoding="latin-1")).texts == ["Café"]

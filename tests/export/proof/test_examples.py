@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from leanbert.errors import InputError
+from leanbert.records import ReadOptions
 from leanbert_export.proof.examples import Examples, read_examples
 
 LABELS = {0: "positive", 1: "negative", 2: "neutral"}
@@ -42,8 +44,13 @@ def test_jsonl_with_labels(tmp_path: Path) -> None:
     ("name", "text", "options", "message"),
     [
         ("a.txt", "one\n", {}, "a.txt: 1 texts; calibration needs two at least"),
-        ("a.txt", "one\ntwo\n", {"label_column": "label"}, "text 1: no label column 'label'"),
-        ("a.csv", "words,label\na,0\nb,1\n", {}, "no column 'text'; it has words, label (pass"),
+        (
+            "a.txt",
+            "one\ntwo\n",
+            {"label_column": "label"},
+            "no column 'label'; for lines such as text@label pass --delimiter @",
+        ),
+        ("a.csv", "words,label\na,0\nb,1\n", {}, "no column 'text'; it has 'words' and 'label' (p"),
         ("a.csv", "", {}, "a.csv: no column 'text'; it has none"),
         (
             "a.csv",
@@ -51,15 +58,15 @@ def test_jsonl_with_labels(tmp_path: Path) -> None:
             {"label_column": "label"},
             "a.csv: line 3: the label 'sad' is not the model's; it has 0 positive, 1 negative, ",
         ),
-        ("a.csv", "text,label\na,0\nb\n", {"label_column": "label"}, "line 3: the label 'None'"),
-        ("a.csv", "text\na\nb\n", {"label_column": "mood"}, "no label column 'mood'; it has text"),
-        ("a.jsonl", '{"text": "a"}\n{"words": "b"}\n', {}, "line 2: no text under 'text'; it has"),
+        ("a.csv", "text,label\na,0\nb\n", {"label_column": "label"}, "line 3: no label in"),
+        ("a.csv", "text\na\nb\n", {"label_column": "mood"}, "no column 'mood'; it has 'text'"),
+        ("a.jsonl", '{"text": "a"}\n{"words": "b"}\n', {}, "line 2: no column 'text'; it has"),
         ("a.jsonl", '{"text": "a"}\nb\n', {}, "a.jsonl: line 2: not valid JSON"),
-        ("a.xlsx", "text\na\nb\n", {}, "a.xlsx: expected a .txt, .jsonl, .csv file"),
+        ("a.xlsx", "text\na\nb\n", {}, "a.xlsx: cannot read .xlsx files; use .txt, .csv"),
     ],
 )  # fmt: skip
 def test_one_line_says_what_and_where(
-    name: str, text: str, options: dict[str, str], message: str, tmp_path: Path
+    name: str, text: str, options: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     path = written(tmp_path, name, text)
     with pytest.raises(InputError) as caught:
@@ -110,5 +117,15 @@ def test_pairs(tmp_path: Path) -> None:
     path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     found = read_examples(path, {}, text_column="question", pair_column="context")
     assert found.texts == [(row["question"], row["context"]) for row in rows]
-    with pytest.raises(InputError, match=r"pairs\.jsonl: text 1: no text in the column 'answer'"):
+    with pytest.raises(InputError, match=r"pairs\.jsonl: line 1: no column 'answer'"):
         read_examples(path, {}, text_column="question", pair_column="answer")
+
+
+def test_files_as_their_publishers_ship_them(tmp_path: Path) -> None:
+    path = tmp_path / "Sentences.txt"
+    path.write_bytes("Café @ Oy rose .@positive\nIt fell .@negative\n".encode("latin-1"))
+    reading = ReadOptions(encoding="latin-1", delimiter="@")
+    found = read_examples(path, LABELS, label_column="label", reading=reading)
+    assert found == Examples(["Café @ Oy rose .", "It fell ."], [0, 1])
+    path = written(tmp_path, "train.csv", "\ttext\tlabel\n0\ta, b\tneutral\n1\tc\tpositive\n")
+    assert read_examples(path, LABELS, label_column="label") == Examples(["a, b", "c"], [2, 0])

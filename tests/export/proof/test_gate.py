@@ -429,16 +429,16 @@ def test_calibration_files(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--calibration", "words.csv"], "no column 'text'; it has words, label (pass"),
+        (["--calibration", "words.csv"], "no column 'text'; it has 'words' and 'label' (pass"),
         (
             ["--calibration", "words.csv", "--text-column", "words", "--label-column", "mood"],
-            "words.csv: line 2: no label column 'mood'; it has words, label",
+            "words.csv: no column 'mood'; it has 'words' and 'label'",
         ),
         (
             ["--calibration", "words.csv", "--text-column", "words", "--label-column", "label"],
             "words.csv: line 3: the label 'sad' is not the model's; it has 0 pos",
         ),
-        (["--label-column", "label"], "a label column needs a calibration file (.csv or .jsonl)"),
+        (["--label-column", "label"], "a label column needs a calibration file"),
         (["--recipe", "fp32", "--calibration", "words.csv"], "the fp32 recipe takes no calib"),
         (["--recipe", "fp32", "--max-drop", "1"], "the fp32 recipe takes no calib"),
         (["--max-drop", "-0.1"], "max_drop is -0.1; expected percentage points from 0 to 100"),

@@ -21,8 +21,8 @@ import pytest
 from leanbert import __version__
 from leanbert.cli import main
 from leanbert.cli.answers import Answers, answers_of
+from leanbert.cli.inputs import Record
 from leanbert.cli.progress import Progress
-from leanbert.cli.reading import Record
 from leanbert.engines.saturation import Products
 from tests.helpers.processes import environment, leanbert, python
 from tests.helpers.tiny_bundles import LABELS, WIDTH, Tiny, probabilities, reference
@@ -291,16 +291,22 @@ def test_bad_encoding_names_the_line(
     ("name", "content", "said"),
     [
         ("missing.txt", None, "No such file"),
-        ("texts.xml", "a", "cannot read .xml files; use .txt, .jsonl, .csv or .parquet"),
-        ("texts", "a", "use .txt, .jsonl, .csv or .parquet"),
-        ("a.csv", "title\nb", "line 2: no text under 'text'; it has title"),
+        (
+            "texts.xml",
+            "a",
+            "cannot read .xml files; use .txt, .csv, .tsv, .jsonl, .ndjson or .parquet",
+        ),
+        ("texts", "a", "its name has no ending; use .txt, .csv"),
+        ("a.csv", "title\nb", "no column 'text'; it has 'title' (pass --text-column)"),
         ("a.csv", "text\nb,c", "line 2: more cells than the header has columns"),
         ("a.csv", 'text\n"b', "not valid CSV"),
         ("a.jsonl", '{"text": "a"}\n{"text": ', "line 2: not valid JSON"),
         ("a.jsonl", '{"text": "a"}\n\n["a"]', "line 3: expected a JSON object, got list"),
-        ("a.jsonl", '{"title": "a"}', "line 1: no text under 'text'; it has title"),
-        ("a.jsonl", '{"text": 5}', "line 1: no text under 'text'"),
-        ("a.jsonl", "{}", "it has nothing"),
+        ("a.jsonl", '{"title": "a"}', "line 1: no column 'text'; it has 'title' (pass"),
+        ("a.jsonl", '{"text": 5}', "line 1: 'text' holds the number 5, not a text"),
+        ("a.jsonl", '{"text": null}', "line 1: 'text' holds nothing (null), not a text"),
+        ("a.jsonl", '{"text": ["a"]}', "line 1: 'text' holds a list, not a text"),
+        ("a.jsonl", "{}", "it has no columns"),
     ],
 )
 def test_a_file_that_cannot_be_read(

@@ -241,7 +241,9 @@ def test_text_ranking(command: Command, make_bundle: Callable[..., Path], tmp_pa
     out = command(tiny, *task, "-i", path, "--query-column", "q", "--json")
     scores = [json.loads(line)["score"] for line in out.splitlines()]
     assert scores == pytest.approx(rank([("growth", "a bad loss"), ("profit", "the bank")]))
-    assert "no text under 'x'" in command.wrong(tiny, *task, "-i", path, "--query-column", "x")
+    assert "no column 'x'; it has 'q' and 'text' (pass --query-column)" in command.wrong(
+        tiny, *task, "-i", path, "--query-column", "x"
+    )
     assert "--query" in command.wrong(tiny, *task, "a")
 
 

@@ -1,0 +1,59 @@
+"""JSON lines: an object per line."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from leanbert.errors import InputError
+from leanbert.records.model import Row, Table
+
+__all__ = ["json_table"]
+
+
+def json_table(lines: Iterator[str], name: str) -> Table:
+    """Read an object per line; empty lines are skipped.
+
+    Raises:
+        InputError: a line is no JSON object, or names a key twice.
+    """
+    return Table(name, "jsonl", _rows(lines, name))
+
+
+def _rows(lines: Iterator[str], name: str) -> Iterator[Row]:
+    decoder = json.JSONDecoder(
+        parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_without_repeats
+    )
+    for number, line in enumerate(lines, 1):
+        where = f"{name}: line {number}"
+        if not line.strip():
+            continue
+        try:
+            values = decoder.decode(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{where}: not valid JSON ({error})") from error
+        if not isinstance(values, dict):
+            raise InputError(f"{where}: expected a JSON object, got {type(values).__name__}")
+        yield Row(values, where)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        raise ValueError(f"the number {digits} is too large")
+    return value
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r} stands in it twice")
+    return found

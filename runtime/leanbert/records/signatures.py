@@ -1,0 +1,44 @@
+"""What the first bytes of a file give away: that it is compressed, a workbook, or UTF-16."""
+
+from __future__ import annotations
+
+import codecs
+
+from leanbert.errors import InputError
+
+__all__ = ["check_text"]
+
+_KINDS = {
+    b"\x1f\x8b": "is compressed with gzip; decompress it first: gunzip",
+    b"\x28\xb5\x2f\xfd": "is compressed with zstd; decompress it first: unzstd",
+    b"\xfd7zXZ": "is compressed with xz; decompress it first: unxz",
+    b"BZh": "is compressed with bzip2; decompress it first: bunzip2",
+    b"PK\x03\x04": "is a ZIP archive or an Excel workbook; save its table as CSV",
+    b"PAR1": "is a Parquet file; its name should end in .parquet",
+    b"%PDF-": "is a PDF; save its text",
+}
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+"""Those of UTF-32 first: one of them begins as UTF-16's does."""
+
+
+def check_text(data: bytes, name: str, encoding: str) -> None:
+    """Check that a file which begins with ``data`` can be text of this encoding.
+
+    Raises:
+        InputError: it is another kind of file, or text in UTF-16 or UTF-32.
+    """
+    for mark, said in _KINDS.items():
+        if data.startswith(mark):
+            raise InputError(f"{name}: {said}")
+    if len("\n".encode(encoding)) > 1:  # one of those below was asked for
+        return
+    for mark, found in _MARKS.items():
+        if data.startswith(mark):
+            raise InputError(f"{name}: begins as {found.upper()} does; pass --encoding {found}")
+    if data[1:2] == data[3:4] == b"\0" != data[:1]:
+        raise InputError(f"{name}: looks like UTF-16 without its mark; pass --encoding utf-16-le")
