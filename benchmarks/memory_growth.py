@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import TypedDict
 
 from leanbert import pipeline
+from leanbert.batching import MODES
 from leanbert.cpu import cpu_name
 from leanbert.engines import ENGINES
-from leanbert.pipelines.encoder import MODES
 
 _WORDS = Path(__file__).parents[1] / "export" / "leanbert_export" / "sample_texts.txt"
 _SHORTEST, _LONGEST = 3, 400  # words

@@ -197,7 +197,7 @@ def compare(args: argparse.Namespace, scratch: Path) -> Json:
     checkpoint: Path = args.checkpoint or args.embeddings
     sets, calibration = read_sets(args.data, args.limit)
     tokens = tokenize(checkpoint, [text for part in sets for text in part.texts])
-    plans = make_plans(sets, tokens.lengths, args.rows)
+    plans = make_plans(sets, tokens.lengths.tolist(), args.rows)
     if output == HIDDEN:
         del plans["sets"]
     kept = write_tokens(scratch / "tokens.npz", tokens)

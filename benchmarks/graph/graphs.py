@@ -18,9 +18,10 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from leanbert.engines import Batch
+from leanbert.engines.padding import ModelInputs, pad
 from leanbert.errors import InputError
 from leanbert.numerics import mean_pool
-from leanbert.tokenization import Encodings, ModelInputs
 from leanbert_bench.backends.optimum import OPTIMUM_GRAPH, quantize_with_optimum
 from leanbert_bench.run.worker import Message, serve
 from tokens import random_inputs, read_tokens
@@ -80,7 +81,16 @@ class LeanBert(Graph):
 
     def run(self, inputs: ModelInputs) -> Floats:
         """See :meth:`Graph.run`."""
-        return self._engine.run(inputs)[self.output]
+        real = inputs["attention_mask"] != 0
+        ids, types = (
+            inputs[name][real].astype(np.int32) for name in ("input_ids", "token_type_ids")
+        )
+        found = self._engine.run(Batch(ids, types, real.sum(axis=1, dtype=np.int32)))[self.output]
+        if self.output == LOGITS:
+            return found
+        padded = np.zeros((*real.shape, found.shape[-1]), np.float32)
+        padded[real] = found
+        return padded
 
 
 class LeanBertOnnxRuntime(LeanBert):
@@ -155,7 +165,7 @@ class OpenVino(Graph):
         graph = openvino.Core().read_model(str(exported.path))
         names = [port.get_any_name() for port in graph.inputs]
         tokens = read_tokens(calibration)
-        batches = [tokens.collate([i]) for i in range(len(tokens.ids))]
+        batches = [pad(tokens.take([i]), 0) for i in range(len(tokens))]
         quantized = nncf.quantize(
             graph,
             nncf.Dataset([{name: batch[name] for name in names} for batch in batches]),
@@ -231,7 +241,7 @@ KINDS: dict[str, type[Graph]] = {
 }
 
 
-def in_batches(graph: Graph, tokens: Encodings, batches: Iterable[Sequence[int]]) -> Floats:
+def in_batches(graph: Graph, tokens: Batch, batches: Iterable[Sequence[int]]) -> Floats:
     """Compute the batches in order; hidden states are averaged over the tokens of each text.
 
     *Shape:* ``(texts of all batches, num_labels or hidden_size)``, in the order of the batches.
@@ -239,9 +249,13 @@ def in_batches(graph: Graph, tokens: Encodings, batches: Iterable[Sequence[int]]
 
     def computed() -> Iterator[Floats]:
         for batch in batches:
-            inputs = tokens.collate(batch)
+            inputs = pad(tokens.take(batch), 0)  # the mask hides whatever id fills the rows
             found = graph.run(inputs)
-            yield found if found.ndim == 2 else mean_pool(found, inputs["attention_mask"])
+            if found.ndim == 3:
+                lengths = tokens.lengths[list(batch)]
+                rows = zip(found, lengths, strict=True)
+                found = np.stack([mean_pool(row[:length]) for row, length in rows])
+            yield found
 
     return np.concatenate(list(computed()))
 

@@ -25,6 +25,7 @@ import onnxruntime as ort
 
 from leanbert.bundle import Bundle
 from leanbert.cpu import cpu_name
+from leanbert.engines import Batch
 from leanbert.engines.onnxruntime import OnnxRuntimeEngine
 from leanbert.errors import InputError, LeanBertError
 from leanbert_bench.commands.arguments import shape_list
@@ -140,9 +141,9 @@ def profile(bundle: Bundle, shape: tuple[int, int], threads: int, runs: int) -> 
     vocabulary = vocabulary_size(bundle.config)
     with tempfile.TemporaryDirectory(prefix="leanbert-profile-") as folder:
         engine = ProfiledEngine(bundle, threads, Path(folder))
-        inputs = random_inputs(*shape, vocabulary)
+        batch = Batch.of(random_inputs(*shape, vocabulary)["input_ids"].tolist())
         for _ in range(WARM_UP + runs):
-            engine.run(inputs)
+            engine.run(batch)
         rows, run_ms = summarize(engine.events())
     return {
         "shape": "x".join(map(str, shape)),

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from contestants import Contestant, all_closed, interval
+from leanbert.engines.padding import pad
 from leanbert_bench.run.process import WorkerProcess
 from leanbert_bench.run.worker import Message, serve
 from leanbert_bench.statistics import estimate, median, paired_ratios
@@ -68,7 +69,7 @@ class LeanBert(Sentences):
 
     def import_libraries(self) -> None:
         """See :class:`Sentences`."""
-        import leanbert.engines.native
+        import leanbert.engines.native.engine
         import leanbert.pipelines.text_classification
 
         if self.engine == "onnxruntime":
@@ -189,7 +190,7 @@ class OpenVinoStreams(Sentences):
         size = batch_size or _STREAM_BATCH
         for start in range(0, len(order), size):
             batch = order[start : start + size]
-            inputs = tokens.collate(batch)
+            inputs = pad(tokens.take(batch), 0)
             self._queue.start_async({name: inputs[name] for name in self._names}, batch)
         self._queue.wait_all()
         return [int(found[i].argmax()) for i in range(len(texts))]

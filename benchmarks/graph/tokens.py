@@ -9,8 +9,10 @@ import numpy as np
 
 from leanbert.bundle.config import ModelConfig, parse_config
 from leanbert.bundle.reading import read_json
+from leanbert.engines import Batch
+from leanbert.engines.padding import ModelInputs
 from leanbert.errors import InputError
-from leanbert.tokenization import Encodings, ModelInputs, Tokenizer
+from leanbert.tokenization import Tokenizer
 
 _LONGEST = 512
 
@@ -50,10 +52,10 @@ def tokenizer(checkpoint: Path) -> Tokenizer:
         raise InputError(f"{path}: missing; save the checkpoint's fast tokenizer there")
     config = read_config(checkpoint)
     longest = min(_LONGEST, config.max_tokens or _LONGEST)
-    return Tokenizer(path, longest, config.pad_token_id)
+    return Tokenizer(path, longest)
 
 
-def tokenize(checkpoint: Path, texts: Sequence[str]) -> Encodings:
+def tokenize(checkpoint: Path, texts: Sequence[str]) -> Batch:
     """The ids of the texts by :func:`tokenizer`.
 
     Raises:
@@ -62,22 +64,20 @@ def tokenize(checkpoint: Path, texts: Sequence[str]) -> Encodings:
     return tokenizer(checkpoint).encode(texts, truncation=True)
 
 
-def write_tokens(path: Path, tokens: Encodings) -> Path:
+def write_tokens(path: Path, tokens: Batch) -> Path:
     """Keep the ids of single texts in an ``.npz`` file."""
     np.savez(
         path,
-        ids=np.concatenate(list(tokens.ids)),
-        lengths=np.array(tokens.lengths),
-        pad=np.array(tokens.pad_token_id),
+        ids=tokens.input_ids,
+        lengths=tokens.lengths,
     )
     return path
 
 
-def read_tokens(path: Path) -> Encodings:
+def read_tokens(path: Path) -> Batch:
     """Read what :func:`write_tokens` kept."""
     with np.load(path) as kept:
-        ids = np.split(kept["ids"].astype(np.int32), np.cumsum(kept["lengths"])[:-1])
-        return Encodings(ids, [np.zeros_like(row) for row in ids], int(kept["pad"]))
+        return Batch(kept["ids"], np.zeros_like(kept["ids"]), kept["lengths"])
 
 
 def random_inputs(rows: int, length: int, vocabulary: int) -> ModelInputs:

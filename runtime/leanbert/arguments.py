@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from leanbert.errors import InputError
 
-__all__ = ["check_count", "check_text", "merge_tokenizer_kwargs"]
+__all__ = ["check_choice", "check_count", "check_stride", "check_text", "merge_tokenizer_kwargs"]
+
+
+def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    """Refuse an argument that is none of ``choices``.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if value not in choices:
+        raise InputError(f"{name} is {value!r}; expected one of {', '.join(choices)}")
 
 
 def check_count(name: str, value: object, most: int = 1 << 20) -> None:
@@ -19,6 +29,24 @@ def check_count(name: str, value: object, most: int = 1 << 20) -> None:
     whole = isinstance(value, int) and not isinstance(value, bool)
     if value is not None and not (whole and 1 <= int(str(value)) <= most):
         raise InputError(f"{name} is {value!r}; it must be a whole number from 1 to {most}")
+
+
+def check_stride(name: str, value: object, most: int = 1 << 20, bound: str = "") -> None:
+    """Refuse an optional number of shared tokens that is not a whole number from 0 to ``most``.
+
+    Args:
+        name: what the caller calls it.
+        value: the argument; ``None`` passes.
+        most: the largest that makes sense.
+        bound: what the caller calls that one, if it has a name.
+
+    Raises:
+        InputError: it is something else.
+    """
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if value is not None and not (whole and 0 <= int(str(value)) <= most):
+        limit = f"{bound} ({most})" if bound else str(most)
+        raise InputError(f"{name} is {value!r}; it must be a whole number from 0 to {limit}")
 
 
 def check_text(item: object, number: int) -> str:

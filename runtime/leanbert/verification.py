@@ -13,7 +13,7 @@ from leanbert.cpu import cpu_name
 from leanbert.engines import Engine, ModelOutputs, load_engine
 from leanbert.errors import BundleError, VerificationError
 from leanbert.numerics import Floats, mean_pool
-from leanbert.tokenization import ModelInputs, Tokenizer
+from leanbert.tokenization import Tokenizer
 
 __all__ = ["Verification", "golden_answer", "golden_values", "task_output", "verify"]
 
@@ -114,16 +114,15 @@ def golden_answer(engine: Engine, tokenizer: Tokenizer, golden: Golden) -> Float
     *Shape:* as :func:`golden_values`.
     """
     text = golden.text if golden.text_pair is None else (golden.text, golden.text_pair)
-    inputs = tokenizer.encode([text], truncation=True).collate([0])
-    output = task_output(engine.run(inputs))
-    return golden_values(output, inputs, golden.positions, golden.columns)
+    output = task_output(engine.run(tokenizer.encode([text], truncation=True)))
+    return golden_values(output, golden.positions, golden.columns)
 
 
 def task_output(outputs: ModelOutputs) -> Floats:
     """The one array that a task's answers are decoded from.
 
     *Shape:* ``logits`` or ``last_hidden_state`` as they are; ``start_logits`` and ``end_logits``,
-    each ``(batch_size, seq_len)``, as the two columns of ``(batch_size, seq_len, 2)``.
+    each ``(tokens,)``, as the two columns of ``(tokens, 2)``.
     """
     if "start_logits" in outputs:
         both: Floats = np.stack([outputs["start_logits"], outputs["end_logits"]], axis=-1)
@@ -132,24 +131,19 @@ def task_output(outputs: ModelOutputs) -> Floats:
 
 
 def golden_values(
-    output: Floats,
-    inputs: ModelInputs,
-    positions: Sequence[int] | None = None,
-    columns: Sequence[int] | None = None,
+    output: Floats, positions: Sequence[int] | None = None, columns: Sequence[int] | None = None
 ) -> Floats:
     """The part of one text's output that a golden reference keeps.
 
     Positions and columns that are not there are left out, so that the size tells of them.
 
-    *Shape:* ``(1, labels)`` -> ``(labels,)``; ``(1, seq_len, width)`` -> ``(width,)``, the mean, or
+    *Shape:* ``(1, labels)`` -> ``(labels,)``; ``(tokens, width)`` -> ``(width,)``, the mean, or
     with positions ``(positions * width,)``; columns narrow ``labels`` and ``width``.
     """
-    if output.ndim == 2:
-        rows = output
-    elif positions is None:
-        rows = mean_pool(output, inputs["attention_mask"])
+    if positions is not None:
+        rows = output[[i for i in positions if i < len(output)]]
     else:
-        rows = output[0, [i for i in positions if i < output.shape[1]]]
+        rows = output if len(output) == 1 else mean_pool(output)[None]
     if columns is not None:
         rows = rows[:, [i for i in columns if i < rows.shape[1]]]
     values: Floats = rows.reshape(-1)

@@ -24,8 +24,9 @@ import operators
 import sentences
 import speed
 import tokens
+from leanbert.engines import Batch
+from leanbert.engines.padding import ModelInputs, pad
 from leanbert.errors import InputError
-from leanbert.tokenization import Encodings, ModelInputs
 from leanbert_bench.commands.arguments import shape_list
 from leanbert_bench.run.process import WorkerError
 from tests.helpers.processes import ROOT, python
@@ -34,9 +35,8 @@ SCRIPTS = ROOT / "benchmarks" / "graph"
 FP32 = np.array([[0.5, 0.45, 0.05], [0.9, 0.05, 0.05], [0.1, 0.7, 0.2], [0.2, 0.2, 0.6]])
 
 
-def encodings(*lengths: int) -> Encodings:
-    ids = [np.arange(1, n + 1, dtype=np.int32) for n in lengths]
-    return Encodings(ids, [np.zeros_like(row) for row in ids], 0)
+def encodings(*lengths: int) -> Batch:
+    return Batch.of([range(1, n + 1) for n in lengths])
 
 
 class FakeGraph(graphs.Graph):
@@ -164,9 +164,8 @@ def test_calibration_texts_are_none_of_the_evaluation(data_dir: Path) -> None:
 def test_tokens_survive_their_file(tmp_path: Path) -> None:
     before = encodings(3, 1, 4)
     after = tokens.read_tokens(tokens.write_tokens(tmp_path / "tokens.npz", before))
-    assert after.pad_token_id == 0
-    assert [list(row) for row in after.ids] == [list(row) for row in before.ids]
-    assert after.collate([0, 2])["attention_mask"].sum() == 7
+    assert after.input_ids.tolist() == before.input_ids.tolist()
+    assert pad(after.take([0, 2]), 0)["attention_mask"].sum() == 7
 
 
 def test_batches_are_computed_in_their_order() -> None:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from leanbert.bundle import MANIFEST, Bundle, ModelConfig
+from leanbert.engines import Batch
 from leanbert.errors import InputError
-from leanbert.tokenization import ModelInputs
 from leanbert_export import exporting, writing
 from leanbert_export.checkpoint.finding import Checkpoint, find_checkpoint
 from leanbert_export.errors import (
@@ -308,8 +308,8 @@ class Lying(TorchReference):
     ) -> None:
         self._honest, self._change, self.task = honest, change, task
 
-    def run(self, inputs: ModelInputs) -> Any:
-        return self._change(self._honest.run(inputs).copy())
+    def run(self, batch: Batch) -> Any:
+        return self._change(self._honest.run(batch).copy())
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from leanbert.engines.binding import (
+from leanbert.engines.native.binding import (
     LIBRARY,
     LayerRecord,
     ModelRecord,
@@ -28,7 +28,7 @@ from leanbert.engines.binding import (
     TensorRecord,
     declare,
 )
-from leanbert.engines.table import ACTIVATIONS, HEADS
+from leanbert.engines.native.layout import ACTIVATIONS, HEADS
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leanbert.engines.binding import ModelRecord
+from leanbert.engines.native.binding import ModelRecord
 from tests.helpers.native_library import (
     INVALID_ARGUMENT,
     INVALID_MODEL,

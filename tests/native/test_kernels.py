@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from leanbert.engines.table import ACTIVATIONS
+from leanbert.engines.native.layout import ACTIVATIONS
 from tests.helpers.native_library import F32, F64, ISAS, activate, isa_or_skip, library_path
 
 PLAIN, RESIDUAL, ACTIVATED = range(3)

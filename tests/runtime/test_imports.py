@@ -35,24 +35,12 @@ sys.meta_path.insert(0, Forbid())
 LAYERS = [
     {"leanbert.cli"},
     {"leanbert.pipelines", "leanbert.verification"},
-    {
-        "leanbert.tokenization",
-        "leanbert.segments",
-        "leanbert.sentences",
-        "leanbert.vocabulary",
-        "leanbert.scheduling",
-        "leanbert.engines",
-        "leanbert.numerics",
-        "leanbert.workers",
-    },
+    {"leanbert.batching"},
+    {"leanbert.tokenization"},
+    {"leanbert.engines", "leanbert.numerics"},
     {"leanbert.bundle", "leanbert.arguments", "leanbert.records"},
     {"leanbert.errors", "leanbert.cpu", "leanbert.files"},
 ]
-BESIDE = {
-    ("leanbert.engines", "leanbert.tokenization"),  # the type of its inputs
-    ("leanbert.segments", "leanbert.tokenization"),
-    ("leanbert.vocabulary", "leanbert.tokenization"),
-}
 ALLOWED_ROOT_NAMES = {"__version__"}
 
 
@@ -161,7 +149,7 @@ def layer(module: str) -> int:
 def check_direction(importer: str, imported: str, names: list[str]) -> None:
     if imported == "leanbert":
         assert set(names) <= ALLOWED_ROOT_NAMES, f"{importer} takes {names} from the root"
-    elif part(importer) != part(imported) and (part(importer), part(imported)) not in BESIDE:
+    elif part(importer) != part(imported):
         down = layer(importer) < layer(imported)
         assert down, f"{importer} imports {imported}, which is not below it"
 
@@ -181,7 +169,7 @@ def test_modules_import_downwards_only() -> None:
 def test_the_check_of_directions_can_fail() -> None:
     for importer, imported, names in [
         ("leanbert.bundle.config", "leanbert.engines", []),
-        ("leanbert.scheduling", "leanbert.numerics", []),
+        ("leanbert.engines.batch", "leanbert.numerics", []),
         ("leanbert.verification", "leanbert.pipelines.base", []),
         ("leanbert.cpu", "leanbert.errors", []),
         ("leanbert.errors", "leanbert", ["pipeline"]),
@@ -207,7 +195,7 @@ def test_the_runtime_imports_its_three_libraries_only() -> None:
         "leanbert.engines.onnxruntime",
         "leanbert.engines.saturation",
     }
-    assert outside["tokenizers"] == {"leanbert.tokenization"}
+    assert outside["tokenizers"] == {"leanbert.tokenization.tokenizer"}
 
 
 def test_export_and_bench_are_named_in_strings_of_the_command_only() -> None:
@@ -249,8 +237,10 @@ def test_the_public_namespace_of_the_errors() -> None:
     "name",
     [
         "numerics",
-        "scheduling",
-        "sentences",
+        "batching.order",
+        "batching.workers",
+        "tokenization.sentences",
+        "tokenization.special_tokens",
         "verification",
         "files",
         "cli.answers",
@@ -264,7 +254,7 @@ def test_the_public_namespace_of_the_errors() -> None:
         "records.signatures",
         "records.sources",
         "engines.saturation",
-        "vocabulary",
+        "tokenization.vocabulary",
     ],
 )
 def test_the_public_namespace_of_a_module(name: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanbert.numerics import cls_pool, l2_normalize, mean_pool, sigmoid, softmax
+from leanbert.numerics import cls_pool, l2_normalize, max_pool, mean_pool, sigmoid, softmax
 
 FLOATS = st.floats(-30, 30, width=32)
 ROWS = st.lists(FLOATS, min_size=1, max_size=8)
@@ -69,19 +69,25 @@ def test_sigmoid_saturates_silently(value: float) -> None:
 
 @given(st.integers(0, 2**32 - 1), st.lists(st.integers(0, 9), min_size=1, max_size=5))
 def test_pooling_is_its_definition(seed: int, lengths: list[int]) -> None:
-    longest, width = max(1, *lengths), 4
-    hidden = array(np.random.RandomState(seed).standard_normal((len(lengths), longest, width)))
-    mask = np.zeros((len(lengths), longest), dtype=np.int64)
-    for i, length in enumerate(lengths):
-        mask[i, :length] = 1
-    pooled = mean_pool(hidden, mask)
-    assert pooled.shape == (len(lengths), width)
-    assert pooled.dtype == np.float32
-    for i, length in enumerate(lengths):
+    source, width = np.random.RandomState(seed), 4
+    for length in lengths:
+        hidden = array(source.standard_normal((length, width)))
+        pooled = mean_pool(hidden)
+        assert pooled.shape == (width,)
+        assert pooled.dtype == np.float32
         for k in range(width):
-            wanted = sum(float(hidden[i, j, k]) for j in range(length)) / max(1, length)
-            assert pooled[i, k] == pytest.approx(wanted, abs=1e-5)
-    assert cls_pool(hidden).tolist() == hidden[:, 0, :].tolist()
+            wanted = sum(float(hidden[j, k]) for j in range(length)) / max(1, length)
+            assert pooled[k] == pytest.approx(wanted, abs=1e-5)
+        if length:
+            assert cls_pool(hidden).tolist() == hidden[0].tolist()
+            assert max_pool(hidden).tolist() == [max(column) for column in hidden.T.tolist()]
+
+
+@given(st.lists(st.lists(FLOATS, min_size=3, max_size=3), min_size=1, max_size=9))
+def test_a_row_has_the_same_softmax_alone_and_among_others(rows: list[list[float]]) -> None:
+    together = softmax(array(rows))
+    for row, found in zip(rows, together, strict=True):
+        assert softmax(array([row])).tolist() == [found.tolist()]
 
 
 @given(st.lists(st.lists(FLOATS, min_size=3, max_size=3), min_size=1, max_size=4))

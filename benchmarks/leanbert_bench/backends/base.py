@@ -159,7 +159,7 @@ class Backend(ABC):
             inputs = self.collate([rows[i] for i in batch])
             outputs = self.forward(inputs)
             made = (
-                mean_pool(outputs, inputs["attention_mask"])
+                [mean_pool(row[: len(rows[i])]) for i, row in zip(batch, outputs, strict=True)]
                 if outputs.ndim == 3
                 else apply_function(function, outputs)
             )

@@ -60,13 +60,27 @@ class _LeanBert(Backend):
 
     def forward(self, inputs: dict[str, Ids]) -> Floats:
         """See :meth:`Backend.forward`."""
-        found = self._pipeline.encoder.engine.run(inputs)
-        return cast("Floats", found[_OUTPUTS[self.model.task]])
+        import numpy as np
+
+        from leanbert.engines import Batch
+
+        real = inputs["attention_mask"] != 0
+        ids, types = (
+            inputs[name][real].astype(np.int32) for name in ("input_ids", "token_type_ids")
+        )
+        batch = Batch(ids, types, real.sum(axis=1, dtype=np.int32))
+        name = _OUTPUTS[self.model.task]
+        found = self._pipeline.runner.engine.run(batch)[name]
+        if name != "last_hidden_state":
+            return cast("Floats", found)
+        padded = np.zeros((*real.shape, found.shape[-1]), np.float32)
+        padded[real] = found
+        return padded
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """See :meth:`Backend.tokenize`."""
-        found = self._pipeline.encoder.tokenizer.encode(list(texts), truncation=True)
-        return [row.tolist() for row in found.ids]
+        found = self._pipeline.runner.tokenizer.encode(list(texts), truncation=True)
+        return [found.input_ids[found.place(i)].tolist() for i in range(len(found))]
 
     def answer(self, items: Sequence[Any]) -> object:
         """See :meth:`Backend.answer`."""
@@ -84,7 +98,7 @@ class _LeanBert(Backend):
 
     def about(self) -> dict[str, str | None]:
         """Which engine computes, and how."""
-        engine = self._pipeline.encoder.engine
+        engine = self._pipeline.runner.engine
         return {"engine": engine.name, "products": getattr(engine, "products", None)}
 
 
@@ -153,6 +167,6 @@ class LeanBertInt8Native(LeanBertInt8OnnxRuntime):
     @classmethod
     def why_not(cls, config: ModelConfig) -> str | None:  # noqa: ARG003
         """See :meth:`Backend.why_not`: the library must be there and suit this CPU."""
-        from leanbert.engines.binding import why_no_library
+        from leanbert.engines.native.binding import why_no_library
 
         return why_no_library()

@@ -47,7 +47,8 @@ class TokenizingBackend(Backend):
         from leanbert.numerics import apply_function, mean_pool
 
         if outputs.ndim == 3:
-            return list(mean_pool(outputs, mask))
+            lengths = mask.sum(axis=1)
+            return [mean_pool(row[:n]) for row, n in zip(outputs, lengths, strict=True)]
         scores = apply_function(self._function, outputs)
         best = scores.argmax(axis=1)
         return [

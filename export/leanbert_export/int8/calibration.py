@@ -10,8 +10,9 @@ import numpy.typing as npt
 import onnx_ir as ir
 import onnxruntime as ort
 
+from leanbert.batching.order import cut_batches
 from leanbert.cpu import allowed_cores
-from leanbert.scheduling import plan_batches
+from leanbert.engines.padding import pad
 from leanbert.tokenization import TextInput, Tokenizer
 from leanbert_export.int8.matmuls import Matmul, find_matmuls
 from leanbert_export.int8.ranges import Sample
@@ -76,8 +77,8 @@ def _collect(
     rows: dict[str, list[npt.NDArray[np.float16]]] = {name: [] for name in names}
     first: dict[str, list[npt.NDArray[np.bool_]]] = {name: [] for name in names}
     tokens = 0
-    for batch in _mixed(plan_batches(encodings.lengths, _BATCH)):
-        inputs = encodings.collate(batch)
+    for batch in _mixed(cut_batches(encodings.lengths, _BATCH)):
+        inputs = pad(encodings.take(batch), 0)  # the mask hides whatever id fills the rows
         mask = inputs["attention_mask"].astype(bool)
         starts = np.zeros(mask.shape, bool)
         starts[:, 0] = True

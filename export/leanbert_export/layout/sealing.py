@@ -8,7 +8,7 @@ from typing import Any
 import onnx_ir as ir
 
 from leanbert.bundle import Bundle
-from leanbert.engines.binding import native_isa, why_no_library
+from leanbert.engines.native.binding import native_isa, why_no_library
 from leanbert.errors import EngineError, VerificationError
 from leanbert.verification import verify
 from leanbert_export import writing

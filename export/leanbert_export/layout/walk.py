@@ -21,7 +21,7 @@ import onnx
 import onnx_ir as ir
 
 from leanbert.bundle import ModelConfig
-from leanbert.engines.table import TABLE_FORMAT
+from leanbert.engines.native.layout import TABLE_FORMAT
 from leanbert_export.graph.operators import ATTENTION
 from leanbert_export.layout.embeddings import find_embeddings
 from leanbert_export.layout.head import HeadRoles, find_head

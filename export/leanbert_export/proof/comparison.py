@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from leanbert.batching.order import cut_batches
 from leanbert.bundle import Bundle, Golden
 from leanbert.engines import load_engine
 from leanbert.numerics import Floats
-from leanbert.scheduling import plan_batches
 from leanbert.tokenization import TextInput, Tokenizer
 from leanbert.verification import golden_answer, golden_values, task_output
 from leanbert_export.checkpoint.heads import HEADS
@@ -76,18 +76,16 @@ def compare(bundle: Bundle, reference: TorchReference, texts: Sequence[TextInput
     largest = 0.0
     ours: list[Floats] = []
     theirs: list[Floats] = []
-    for batch in plan_batches(encodings.lengths, head.batch_tokens):
-        inputs = encodings.collate(batch)
-        wanted, got = reference.run(inputs), task_output(engine.run(inputs))
+    for indices in cut_batches(encodings.lengths, head.batch_tokens):
+        batch = encodings.take(indices)
+        wanted, got = reference.run(batch), task_output(engine.run(batch))
         if wanted.shape != got.shape:
             names = " and ".join(head.outputs)
             raise ProofError(f"shapes: {names} is {got.shape}, in PyTorch {wanted.shape}")
-        real = inputs["attention_mask"].astype(bool)
-        difference = np.abs(wanted - got)
-        worst = (difference[real] if got.ndim == 3 else difference).max()
+        worst = np.abs(wanted - got).max()
         largest = float(np.maximum(largest, worst))  # NaN stays, which max() would drop
-        ours += answers.read(got, inputs)
-        theirs += answers.read(wanted, inputs)
+        ours += answers.read(got, batch)
+        theirs += answers.read(wanted, batch)
     differences = answers.differences(ours, theirs)
     return Agreement(
         rows=len(ours),
@@ -126,10 +124,9 @@ def make_golden(
     differences: list[Floats] = []
     for text, pair in _golden_texts(texts):
         encoded = tokenizer.encode([text if pair is None else (text, pair)], truncation=True)
-        inputs = encoded.collate([0])
-        output = reference.run(inputs)
+        output = reference.run(encoded)
         kept = _kept(reference.task, output)
-        answer = golden_values(output, inputs, *kept)
+        answer = golden_values(output, *kept)
         item = Golden(text, pair, [float(f"{value:.7g}") for value in answer.tolist()], *kept)
         differences.append(np.abs(golden_answer(engine, tokenizer, item) - answer))
         golden.append(item)
@@ -145,14 +142,14 @@ def make_golden(
 
 def _kept(task: str, output: Floats) -> tuple[list[int] | None, list[int] | None]:
     """Positions and columns of one text's output that its golden reference keeps."""
-    if output.ndim == 2 or task == "feature-extraction":
+    if task in ("text-classification", "feature-extraction"):
         return None, None
-    length, width = output.shape[1:]
+    length, width = output.shape
     positions = sorted({int(i) for i in np.linspace(0, length - 1, _GOLDEN_POSITIONS)})
     if width <= 4 * _GOLDEN_COLUMNS:
         return positions, None
     middle = positions[len(positions) // 2 :][:1]
-    likeliest = np.argsort(-output[0, middle[0]], kind="stable")[: _GOLDEN_COLUMNS // 2]
+    likeliest = np.argsort(-output[middle[0]], kind="stable")[: _GOLDEN_COLUMNS // 2]
     spread = np.linspace(0, width - 1, _GOLDEN_COLUMNS // 2)
     return middle, sorted({int(i) for i in (*likeliest, *spread)})
 

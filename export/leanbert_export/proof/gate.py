@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from leanbert.batching.order import cut_batches
 from leanbert.bundle import Bundle
-from leanbert.engines import load_engine
+from leanbert.engines import Batch, load_engine
 from leanbert.numerics import Floats
-from leanbert.scheduling import plan_batches
 from leanbert.tokenization import TextInput, Tokenizer
 from leanbert.verification import task_output
 from leanbert_export.checkpoint.heads import HEADS
@@ -72,12 +72,12 @@ class Gate:
         self._encodings = Tokenizer.of(bundle).encode(texts, truncation=True)
         self._theirs = self._read(reference.run)
 
-    def _read(self, run: Callable[[Any], Floats]) -> list[Floats]:
+    def _read(self, run: Callable[[Batch], Floats]) -> list[Floats]:
         found: dict[int, Floats] = {}
-        for batch in plan_batches(self._encodings.lengths, self._most):
-            inputs = self._encodings.collate(batch)
-            rows = self._answers.read(run(inputs), inputs)
-            found.update(zip(batch, rows, strict=True))
+        for indices in cut_batches(self._encodings.lengths, self._most):
+            batch = self._encodings.take(indices)
+            rows = self._answers.read(run(batch), batch)
+            found.update(zip(indices, rows, strict=True))
         return [found[i] for i in range(len(found))]
 
     def measure(self, bundle: Bundle, max_drop: float | None) -> tuple[GateReport, float]:
@@ -85,10 +85,10 @@ class Gate:
         engine = load_engine(bundle, engine="onnxruntime")
         spent = 0.0
 
-        def run(inputs: Any) -> Floats:
+        def run(batch: Batch) -> Floats:
             nonlocal spent
             start = time.perf_counter()
-            outputs = engine.run(inputs)
+            outputs = engine.run(batch)
             spent += time.perf_counter() - start
             return task_output(outputs)
 
@@ -190,8 +190,8 @@ def rank_matmuls(
         engine = load_engine(bundle, engine="onnxruntime")
         encodings = Tokenizer.of(bundle).encode(chosen, truncation=True)
         found = (
-            task_output(engine.run(encodings.collate(batch)))
-            for batch in plan_batches(encodings.lengths, _RANKED_BATCH)
+            task_output(engine.run(encodings.take(indices)))
+            for indices in cut_batches(encodings.lengths, _RANKED_BATCH)
         )
         # Of a vocabulary a spread is enough.
         return [every[..., :: max(1, every.shape[-1] // _RANKED_COLUMNS)].copy() for every in found]

@@ -11,15 +11,14 @@ An answer is an array a text, *shape* ``(rows, width)``:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 import numpy as np
-import tokenizers
 
 from leanbert.bundle import Bundle
+from leanbert.engines import Batch
 from leanbert.numerics import Floats, apply_function, mean_pool, softmax
-from leanbert.tokenization import ModelInputs, TextInput
+from leanbert.tokenization import TextInput, Tokenizer
 from leanbert_export.errors import CheckpointError
 
 _SHOWN = 5  # words of a mask that transformers' pipeline shows, so those that must be right
@@ -59,17 +58,17 @@ class Answers:
             ]
         return list(texts)
 
-    def read(self, output: Floats, inputs: ModelInputs) -> list[Floats]:
-        """The answers of one padded batch, a text each; ``output`` is ``task_output``'s."""
-        if output.ndim == 2:
+    def read(self, output: Floats, batch: Batch) -> list[Floats]:
+        """The answer to each text of a batch; ``output`` is ``task_output``'s."""
+        if self.task == "text-classification":
             return list(apply_function(self._function, output)[:, None])
-        mask = inputs["attention_mask"].astype(bool)
+        places = [batch.place(i) for i in range(len(batch))]
+        rows = [output[place] for place in places]
         if self.task == "feature-extraction":
-            return list(mean_pool(output, mask)[:, None])
+            return [mean_pool(row)[None] for row in rows]
         if self.task == "fill-mask":
-            places = (inputs["input_ids"] == self._mask_id).argmax(axis=1)
-            return [softmax(row[None, place]) for row, place in zip(output, places, strict=True)]
-        rows = [row[kept] for row, kept in zip(output, mask, strict=True)]
+            masks = [int((batch.input_ids[place] == self._mask_id).argmax()) for place in places]
+            return [softmax(row[None, mask]) for row, mask in zip(rows, masks, strict=True)]
         if self.task == "question-answering":
             return [softmax(row.T).T for row in rows]
         return [softmax(row) for row in rows]
@@ -141,12 +140,8 @@ def first_text(text: TextInput) -> str:
 
 def _mask_of(bundle: Bundle) -> tuple[str, int]:
     """The mask as it stands in a text, and its id."""
-    for name in ("special_tokens_map.json", "tokenizer_config.json"):
-        path = bundle.path / name
-        token = json.loads(path.read_text("utf-8")).get("mask_token") if path.is_file() else None
-        token = token.get("content") if isinstance(token, dict) else token
-        if isinstance(token, str):
-            number = tokenizers.Tokenizer.from_file(str(bundle.tokenizer_path)).token_to_id(token)
-            if number is not None:
-                return token, number
-    raise CheckpointError(f"{bundle.path.name}: the tokenizer names no mask_token to fill")
+    special = Tokenizer.of(bundle).special_tokens
+    token, number = special.token("mask_token"), special.id("mask_token")
+    if token is None or number is None:
+        raise CheckpointError(f"{bundle.path.name}: the tokenizer has no mask_token to fill")
+    return token, number

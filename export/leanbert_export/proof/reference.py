@@ -9,7 +9,8 @@ import numpy.typing as npt
 import torch
 import transformers
 
-from leanbert.tokenization import ModelInputs
+from leanbert.engines import Batch
+from leanbert.engines.padding import pad, strip
 from leanbert.verification import task_output
 from leanbert_export.checkpoint.finding import Checkpoint
 from leanbert_export.checkpoint.heads import HEADS
@@ -36,20 +37,23 @@ class TorchReference:
                     f"{checkpoint.path}: transformers cannot load it ({first_line(error)})"
                 ) from error
         self._model.eval()
+        self._pad_token_id = getattr(self._model.config, "pad_token_id", None) or 0
         self.task = checkpoint.task
         self._outputs = head.outputs
 
-    def run(self, inputs: ModelInputs) -> npt.NDArray[np.float32]:
-        """The task's output for one padded batch, as :func:`leanbert.verification.task_output`.
+    def run(self, batch: Batch) -> npt.NDArray[np.float32]:
+        """The task's output for one batch, as :func:`leanbert.verification.task_output`.
 
-        *Shape:* ``(batch_size, seq_len)`` -> ``(batch_size, labels)`` or
-        ``(batch_size, seq_len, width)``.
+        *Shape:* ``(texts, labels)`` or ``(tokens, width)``.
         """
         tensors: dict[str, Any] = {
             name: torch.from_numpy(array)
-            for name, array in inputs.items()
+            for name, array in pad(batch, self._pad_token_id).items()
             if name != "token_type_ids" or getattr(self._model.config, "type_vocab_size", 0) > 1
         }
         with torch.inference_mode():
             found = self._model(**tensors)
-        return task_output({name: getattr(found, name).numpy() for name in self._outputs})
+        outputs = {name: getattr(found, name).numpy() for name in self._outputs}
+        if self.task != "text-classification":
+            outputs = {name: strip(array, batch) for name, array in outputs.items()}
+        return task_output(outputs)

@@ -57,14 +57,14 @@ def _products() -> str:
 
 def _engine() -> str:
     """What runs a bundle that has a table for the native engine; all others run on the second."""
-    from leanbert.engines.binding import why_no_library
+    from leanbert.engines.native.binding import why_no_library
 
     return "onnxruntime" if why_no_library() else "native"
 
 
 def _native() -> str:
     """Whether the native engine can run here, and on which kernels."""
-    from leanbert.engines.binding import ABI_VERSION, native_isa, why_no_library
+    from leanbert.engines.native.binding import ABI_VERSION, native_isa, why_no_library
 
     reason = why_no_library()
     if reason is not None:

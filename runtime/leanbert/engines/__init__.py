@@ -1,4 +1,4 @@
-"""Who computes: from padded token ids to the model's outputs."""
+"""Who computes: from a ragged batch of token ids to the model's outputs."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ import numpy.typing as npt
 
 from leanbert.arguments import check_count
 from leanbert.bundle import Bundle
+from leanbert.engines.batch import Batch
 from leanbert.errors import EngineError, InputError
-from leanbert.tokenization import ModelInputs
 
-__all__ = ["ENGINES", "Engine", "ModelOutputs", "choose_engine", "load_engine"]
+__all__ = ["ENGINES", "Batch", "Engine", "ModelOutputs", "choose_engine", "load_engine"]
 
 ENGINES = ("auto", "native", "onnxruntime")
 """What a user may ask for."""
 
 ModelOutputs: TypeAlias = "dict[str, npt.NDArray[np.float32]]"
-"""The graph's outputs by name: ``logits``, ``last_hidden_state``, …"""
+"""The graph's outputs by name: ``logits``, ``last_hidden_state``, …
+
+*Shape:* one row per text ``(texts, …)``, or one row per token, text after text, ``(tokens, …)``.
+"""
 
 
 class Engine(Protocol):
@@ -29,15 +32,19 @@ class Engine(Protocol):
     """As a user names it, for example ``"onnxruntime"``."""
     products: str
     """How the graph's matrix products are computed on this CPU, in words."""
-    input_names: frozenset[str]
     output_names: tuple[str, ...]
     output_ranks: Mapping[str, int | None]
-    """Axes of each output: 2 for one row a text, 3 for one a token; ``None`` if not declared."""
+    """Axes of each output in the graph: 2 for one row per text (and for ``start_logits`` and
+    ``end_logits``, which have one number per token), 3 for one row per token; ``None`` if the
+    graph does not declare them."""
 
-    def run(self, inputs: ModelInputs) -> ModelOutputs:
-        """Compute one padded batch.
+    def run(self, batch: Batch) -> ModelOutputs:
+        """Compute one batch.
 
-        *Shape:* inputs ``(batch_size, seq_len)`` int64 -> outputs ``(batch_size, …)`` float32.
+        *Shape:* see :data:`ModelOutputs`; ``start_logits`` and ``end_logits`` are ``(tokens,)``.
+
+        Raises:
+            EngineError: an id is outside the vocabulary, a text is too long, or the engine failed.
         """
 
 
@@ -60,7 +67,7 @@ def load_engine(
     check_count("threads", intra_op_num_threads, most=1024)
     name, reason = choose_engine(bundle, engine)
     if name == "native":
-        from leanbert.engines.native import NativeEngine
+        from leanbert.engines.native.engine import NativeEngine
 
         try:
             return NativeEngine(bundle, intra_op_num_threads)
@@ -87,7 +94,7 @@ def choose_engine(bundle: Bundle, engine: str = "auto") -> tuple[str, str | None
         raise InputError(f"engine is {engine!r}; expected one of {', '.join(ENGINES)}")
     if engine == "onnxruntime":
         return engine, None
-    from leanbert.engines.native import why_not_native
+    from leanbert.engines.native.engine import why_not_native
 
     reason = why_not_native(bundle)
     return ("native", None) if reason is None else ("onnxruntime", reason)

@@ -10,12 +10,13 @@ import onnxruntime as ort
 
 from leanbert.bundle import Bundle
 from leanbert.cpu import allowed_cores
+from leanbert.engines.batch import Batch
+from leanbert.engines.padding import pad, strip
 from leanbert.engines.saturation import Products, choose_products, use_uint8_weights
 from leanbert.errors import BundleCorruptError, EngineError
 
 if TYPE_CHECKING:
     from leanbert.engines import ModelOutputs
-    from leanbert.tokenization import ModelInputs
 
 _KNOWN_INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids", "position_ids"})
 # What other exporters call the outputs: Optimum for sentence-transformers, and ONNX's own examples.
@@ -26,6 +27,7 @@ _DTYPES = {
     "tensor(bool)": np.bool_,
     "tensor(float)": np.float32,
 }
+_SPAN = frozenset({"start_logits", "end_logits"})  # one number per token: two axes
 _FATAL_ONLY = 4  # failures reach the caller as exceptions; nothing is printed beside them
 
 
@@ -66,8 +68,8 @@ class OnnxRuntimeEngine:
         self._dtypes: dict[str, Any] = {
             node.name: _DTYPES.get(node.type, np.int64) for node in self._session.get_inputs()
         }
+        self._pad_token_id = bundle.config.pad_token_id
         self._first_position = bundle.config.first_position
-        self.input_names = frozenset(self._dtypes)
         outputs = self._session.get_outputs()
         names = [node.name for node in outputs]
         self.output_names = tuple(
@@ -78,7 +80,7 @@ class OnnxRuntimeEngine:
             name: len(node.shape) or None
             for name, node in zip(self.output_names, outputs, strict=True)
         }
-        unknown = sorted(self.input_names - _KNOWN_INPUTS)
+        unknown = sorted(set(self._dtypes) - _KNOWN_INPUTS)
         if unknown:
             raise EngineError(
                 f"{self._path}: needs the input {', '.join(unknown)}, which LeanBERT does not "
@@ -108,28 +110,32 @@ class OnnxRuntimeEngine:
             if node.name == "logits" and labelled and isinstance(width, int):
                 bundle.check_num_labels(width)
 
-    def run(self, inputs: ModelInputs) -> ModelOutputs:
-        """Compute one padded batch; see :class:`leanbert.engines.Engine`.
+    def run(self, batch: Batch) -> ModelOutputs:
+        """Compute one batch; see :class:`leanbert.engines.Engine`.
+
+        Padding is put in before and taken out after.
 
         Raises:
             EngineError: the runtime failed, for example on an id outside the vocabulary.
         """
-        if "position_ids" in self.input_names and "position_ids" not in inputs:
+        inputs = pad(batch, self._pad_token_id)
+        if "position_ids" in self._dtypes:
             rows, length = inputs["input_ids"].shape
             first = self._first_position
-            positions = np.tile(np.arange(first, first + length), (rows, 1))
-            inputs = {**inputs, "position_ids": positions}
+            inputs["position_ids"] = np.tile(np.arange(first, first + length), (rows, 1))
         feed = {
             name: inputs[name].astype(dtype, copy=False) for name, dtype in self._dtypes.items()
         }
         try:
-            outputs = self._session.run(None, feed)
+            found = self._session.run(None, feed)
         except Exception as error:  # as above
             raise EngineError(f"{self._path}: failed to run ({_first_line(error)})") from error
-        return {  # half precision exports answer in it
-            name: np.asarray(value).astype(np.float32, copy=False)
-            for name, value in zip(self.output_names, outputs, strict=True)
-        }
+        outputs: ModelOutputs = {}
+        for name, value in zip(self.output_names, found, strict=True):
+            rows_of = np.asarray(value).astype(np.float32, copy=False)  # half precision exports
+            per_token = rows_of.ndim == 3 or name in _SPAN
+            outputs[name] = strip(rows_of, batch) if per_token else rows_of
+        return outputs
 
 
 def _first_line(error: Exception) -> str:

@@ -1,43 +1,38 @@
-"""What every pipeline is: an encoder, defaults, and calls that take one, many or a stream."""
+"""What every pipeline is: a runner, defaults, and calls that take one, many or a stream.
+
+A task is three methods. A call goes through them in this order::
+
+    __call__ -> _call -> preprocess   inputs as the caller gave them -> token ids
+                      -> forward      token ids -> what is kept of the model's outputs
+                      -> postprocess  what was kept -> the answer
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from enum import Enum
-from typing import Any, ClassVar, Final, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from functools import partial
+from typing import Any, ClassVar
 
+from leanbert.batching import GROUP, Prepared, Runner
 from leanbert.bundle import Bundle
-from leanbert.engines import ModelOutputs
+from leanbert.engines import Batch, ModelOutputs
 from leanbert.errors import InputError, TaskError
-from leanbert.numerics import Floats
-from leanbert.pipelines.encoder import WINDOW, Encoder
-from leanbert.tokenization import Encodings, ModelInputs
+from leanbert.pipelines.options import IGNORED, NOT_GIVEN, CallOptions
+from leanbert.tokenization.tokenizer import report_cut
 
-E = TypeVar("E", bound=Encodings)
-T = TypeVar("T")
-Row = TypeVar("Row")
-R = TypeVar("R")
-
-
-class NotGiven(Enum):
-    """The type of :data:`NOT_GIVEN`."""
-
-    TOKEN = 0
-
-
-NOT_GIVEN: Final = NotGiven.TOKEN
-"""The value of an argument that was left out, where ``None`` has a meaning of its own."""
-
-# Arguments of every call, and those that transformers takes and that change nothing here.
-_SHARED = frozenset({"truncation", "max_length", "batch_size"})
-_IGNORED = frozenset({"padding", "num_workers"})
+__all__ = ["NOT_GIVEN", "Pipeline"]
 
 _HEADS = frozenset({"text-classification", "token-classification", "fill-mask"})
 
 
 class Pipeline(ABC):
     """Base of the tasks.
+
+    What a task's own steps hand to each other is ``Any`` here: its options (a subclass of
+    :class:`~leanbert.pipelines.options.CallOptions`), an input once it is checked, and what is
+    kept of one row of the model's outputs. Each task says what they are.
 
     Args:
         bundle: what to run.
@@ -54,12 +49,14 @@ class Pipeline(ABC):
 
     task: ClassVar[str]
     required_outputs: ClassVar[Mapping[str, int]]
-    """The graph's outputs that the task decodes, with the number of their axes: 2 for one row a
-    text (or one number a token), 3 for one row a token."""
+    """The graph's outputs that the task decodes, with the number of their axes: 2 for one row per
+    text (or one number per token), 3 for one row per token."""
     export_task: ClassVar[str | None] = None
     """The task whose exports it decodes, where that is another."""
-    arguments: ClassVar[frozenset[str]]
-    """The task's own arguments of a call, beyond those of all tasks."""
+    options_type: ClassVar[type[CallOptions]]
+    """The class of its options."""
+    group: ClassVar[int] = GROUP
+    """How many inputs are ordered, and their answers held, together."""
 
     def __init__(
         self,
@@ -75,12 +72,12 @@ class Pipeline(ABC):
         self.threads = threads
         self.engine = engine
         self.defaults = defaults
-        self._merged({})  # a wrong default is reported here, not at the first call
-        self.encoder = Encoder(bundle, threads, mode, engine)
-        self._check_head()
         labels = bundle.config.id2label
         self.labels = [labels[i] for i in range(len(labels))]
         """Name of each logit, where the head gives one row of them."""
+        self._default_options = self._parse(defaults)  # reports a wrong default now
+        self.runner = Runner(bundle, threads, mode, engine)
+        self._check_head()
         self._prepare()
 
     def _prepare(self) -> None:  # noqa: B027 - most tasks have nothing to add
@@ -98,9 +95,118 @@ class Pipeline(ABC):
         answers: Iterator[Any] = self(iter(inputs), **kwargs)
         return answers
 
+    # ---- the three methods of a task ----
+
+    @abstractmethod
+    def preprocess(self, inputs: Sequence[object], first: int, options: Any) -> Prepared[Any, Any]:
+        """Check and tokenize some inputs, the first of which has the number ``first``.
+
+        Raises:
+            InputError: one of them cannot be used.
+        """
+
+    def forward(self, batch: Batch, options: Any) -> Sequence[Any]:
+        """Compute one batch; several threads call it at once.
+
+        Raises:
+            EngineError: the engine failed.
+        """
+        return self.keep(self.runner.engine.run(batch), batch, options)
+
+    @abstractmethod
+    def keep(self, outputs: ModelOutputs, batch: Batch, options: Any) -> Sequence[Any]:
+        """What to keep of each text of a batch.
+
+        No view of ``outputs``: that would keep all of them alive.
+        """
+
+    @abstractmethod
+    def postprocess(
+        self, item: Any, encodings: Any, own: range, kept: Sequence[Any], options: Any
+    ) -> Any:
+        """The answer to one input.
+
+        Args:
+            item: the input, as ``preprocess`` gave it.
+            encodings: those of a group of inputs.
+            own: which of their rows are this input's.
+            kept: what ``keep`` kept of each of these rows.
+            options: of the call.
+        """
+
+    # ---- calls ----
+
+    def _call_options(self, given: Mapping[str, Any]) -> Any:
+        """The pipeline's defaults with the arguments that were given over them."""
+        if not given:
+            return self._default_options
+        return self._parse({**self.defaults, **given})
+
+    def _parse(self, arguments: Mapping[str, Any]) -> Any:
+        """The options that these arguments mean.
+
+        Raises:
+            InputError: one is unknown, or its value cannot be used.
+        """
+        known = {field.name for field in fields(self.options_type)}
+        unknown = sorted(set(arguments) - known - IGNORED)
+        if unknown:
+            raise InputError(
+                f"unknown argument {', '.join(unknown)}; {self.task} takes "
+                f"{', '.join(sorted(known | IGNORED))}"
+            )
+        options: Any = self.options_type(
+            **{name: value for name, value in arguments.items() if name in known}
+        )
+        return self._completed(options)
+
+    def _completed(self, options: Any) -> Any:
+        """The options with what the bundle says where the caller said nothing."""
+        return options
+
+    def _call(self, inputs: object, options: Any) -> Any:
+        """The answer to one input, a list for a list, a lazy iterator for any other iterable."""
+        if self._is_one(inputs):
+            prepared = self.preprocess([inputs], 0, options)
+            encodings = prepared.encodings
+            report_cut(encodings)
+            kept = (
+                self.forward(encodings, options)
+                if len(encodings.lengths) == 1
+                else self.runner.compute(
+                    encodings, partial(self.forward, options=options), options.batch_size
+                )
+            )
+            return self.postprocess(prepared.items[0], encodings, range(len(kept)), kept, options)
+        if isinstance(inputs, (list, tuple)):
+            return list(self._many(inputs, options))
+        if isinstance(inputs, Iterable) and not isinstance(inputs, (bytes, bytearray)):
+            return self._many(inputs, options)
+        raise InputError(
+            f"expected a text, a list of texts or an iterable, got {type(inputs).__name__}"
+        )
+
+    def _many(self, inputs: Iterable[object], options: Any) -> Iterator[Any]:
+        """The answer to each input, lazily and in order."""
+        return self.runner.map(
+            inputs,
+            partial(self.preprocess, options=options),
+            partial(self.forward, options=options),
+            partial(self.postprocess, options=options),
+            batch_size=options.batch_size,
+            group=self.group,
+        )
+
+    @staticmethod
+    def _is_one(inputs: object) -> bool:
+        """Whether ``inputs`` is a single text or pair."""
+        return isinstance(inputs, (str, Mapping))
+
+    # ---- making and copying ----
+
     def _check_head(self) -> None:
         """Refuse a model that has another head than the task decodes."""
-        engine, bundle = self.encoder.engine, self.bundle
+        engine, bundle = self.runner.engine, self.bundle
         head = bundle.config.head_task
         made_for = bundle.task or head
         wanted = self.export_task or self.task
@@ -125,71 +231,6 @@ class Pipeline(ABC):
         """Pickle as a recipe: another process opens the bundle itself, no weights travel."""
         path = self.bundle.path.absolute()
         return (_reopen, (type(self), path, self.mode, self.threads, self.engine, self.defaults))
-
-    def _merged(self, given: dict[str, Any]) -> dict[str, Any]:
-        """The defaults with the arguments that were given over them."""
-        options = {
-            **self.defaults,
-            **{name: value for name, value in given.items() if value is not NOT_GIVEN},
-        }
-        known = self.arguments | _SHARED | _IGNORED
-        unknown = sorted(set(options) - known)
-        if unknown:
-            raise InputError(
-                f"unknown argument {', '.join(unknown)}; {self.task} takes "
-                f"{', '.join(sorted(known))}"
-            )
-        return options
-
-    def _map(
-        self,
-        items: Iterable[object],
-        decode: Callable[[ModelOutputs, ModelInputs], Sequence[R]],
-        options: dict[str, Any],
-        window: int = WINDOW,
-    ) -> Iterator[R]:
-        shared = {name: value for name, value in options.items() if name in _SHARED}
-        return self.encoder.map(items, decode, window=window, **shared)
-
-    def _map_rows(
-        self,
-        items: Iterable[T],
-        encode: Callable[[Sequence[T], int], tuple[E, Sequence[int]]],
-        reduce: Callable[[ModelOutputs, ModelInputs], Sequence[Row]],
-        answer: Callable[[T, E, range, Sequence[Row]], R],
-        options: dict[str, Any],
-        window: int = WINDOW,
-    ) -> Iterator[R]:
-        """See :meth:`leanbert.pipelines.encoder.Encoder.map_rows`."""
-        batch_size = options.get("batch_size")
-        return self.encoder.map_rows(
-            items, encode, reduce, answer, batch_size=batch_size, window=window
-        )
-
-    def _logits(self, outputs: ModelOutputs, _: ModelInputs) -> list[Floats]:
-        """What to keep of a batch where each row's logits are wanted, one for each label."""
-        logits = outputs["logits"]
-        self.bundle.check_num_labels(logits.shape[-1])
-        return [row.copy() for row in logits]  # a view would keep the whole batch alive
-
-    def _dispatch(
-        self, inputs: object, answers: Callable[[Iterable[object]], Iterator[Any]]
-    ) -> Any:
-        """The answer of one input, a list for a list, a lazy iterator for any other iterable."""
-        if self._is_one(inputs):
-            return next(answers([inputs]))
-        if isinstance(inputs, (list, tuple)):
-            return list(answers(inputs))
-        if isinstance(inputs, Iterable) and not isinstance(inputs, (bytes, bytearray)):
-            return answers(inputs)
-        raise InputError(
-            f"expected a text, a list of texts or an iterable, got {type(inputs).__name__}"
-        )
-
-    @staticmethod
-    def _is_one(inputs: object) -> bool:
-        """Whether ``inputs`` is a single text or pair."""
-        return isinstance(inputs, (str, Mapping))
 
 
 def _describe(output: tuple[str, int | None]) -> str:

@@ -1,8 +1,8 @@
 """Documents longer than the model: their parts' scores, and what these say together.
 
-A part is a sentence (:mod:`leanbert.sentences`) or a window of tokens
-(:mod:`leanbert.segments`); each knows where in the document it stands. The sentiment of a document
-is that of ProsusAI/finBERT (``finbert/finbert.py``, ``predict``): for a sentence
+A part is a sentence (:mod:`leanbert.tokenization.sentences`) or a window of tokens
+(:mod:`leanbert.tokenization.segments`); each knows where in the document it stands. The sentiment
+of a document is that of ProsusAI/finBERT (``finbert/finbert.py``, ``predict``): for a sentence
 ``P(positive) - P(negative)``, for a document the mean over its sentences.
 """
 
@@ -13,15 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from leanbert.errors import InputError
 from leanbert.numerics import Floats
-from leanbert.segments import Segments
+from leanbert.tokenization import Segments
 
 __all__ = [
     "COMBINE",
     "SPLITS",
     "Span",
-    "check_choice",
     "combine_scores",
     "document_answer",
     "sentiment_score",
@@ -35,16 +33,6 @@ SPLITS = ("sentences", "windows")
 """What the parts of a document are."""
 
 Span = tuple[int, int]
-
-
-def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
-    """Refuse an argument that is none of ``choices``.
-
-    Raises:
-        InputError: it is something else.
-    """
-    if value not in choices:
-        raise InputError(f"{name} is {value!r}; expected one of {', '.join(choices)}")
 
 
 def combine_scores(scores: Floats, lengths: Sequence[int], how: str) -> Floats:
@@ -84,7 +72,8 @@ def window_spans(segments: Segments, own: range) -> tuple[list[Span], list[int]]
     spans = []
     lengths = []
     for i in own:
-        offsets = segments.offsets[i][~segments.special_tokens_mask[i]]
+        place = segments.place(i)
+        offsets = segments.offsets[place][~segments.special_tokens_mask[place]]
         lengths.append(len(offsets))
         span = (int(offsets[:, 0].min()), int(offsets[:, 1].max())) if len(offsets) else (0, 0)
         spans.append(span)

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from leanbert.numerics import Floats
-from leanbert.segments import Segments, Words
-from leanbert.tokenization import Tokenizer
+from leanbert.tokenization import Segments, Tokenizer, Words
 
 __all__ = ["STRATEGIES", "EntityReader", "SourceText"]
 
@@ -83,7 +82,7 @@ class EntityReader:
         self._strategy = strategy
         self._of_words = strategy in _OF_WORDS
         self._ignored = ignore_labels
-        self._unknown = self._tokenizer.special_id("unk_token")
+        self._unknown = self._tokenizer.special_tokens.id("unk_token")
         self._knows_words = self._tokenizer.continuing_subword_prefix is not None
         self._tags = [_tag(label) for label in self._labels]
         self._groups = [label.split("-", 1)[-1] for label in self._labels]
@@ -97,14 +96,15 @@ class EntityReader:
         """
         found: list[dict[str, Any]] = []
         for i, window_scores in zip(own, scores, strict=True):
-            spans = segments.offsets[i]
+            place = segments.place(i)
+            spans = segments.offsets[place]
             if text.words is not None:
-                spans = spans + np.take(text.word_starts, segments.word_ids[i])[:, None]
+                spans = spans + np.take(text.word_starts, segments.word_ids[place])[:, None]
             window = _Window(
                 sentence=text.sentence,
-                ids=segments.ids[i].tolist(),
+                ids=segments.input_ids[place].tolist(),
                 spans=spans.tolist(),
-                tokens=np.flatnonzero(~segments.special_tokens_mask[i]).tolist(),
+                tokens=np.flatnonzero(~segments.special_tokens_mask[place]).tolist(),
                 scores=window_scores,
             )
             found += self._tokens(window) if self._strategy == "none" else self._grouped(window)

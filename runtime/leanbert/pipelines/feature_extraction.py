@@ -15,20 +15,20 @@ from typing import Any
 import numpy as np
 
 from leanbert.arguments import merge_tokenizer_kwargs
-from leanbert.engines import ModelOutputs
+from leanbert.batching import GROUP
+from leanbert.engines import Batch, ModelOutputs
 from leanbert.errors import InputError
 from leanbert.numerics import Floats, cls_pool, l2_normalize, max_pool, mean_pool
-from leanbert.pipelines.base import NOT_GIVEN, NotGiven, Pipeline
-from leanbert.pipelines.encoder import WINDOW
-from leanbert.tokenization import ModelInputs
+from leanbert.pipelines.closures import ClosurePipeline
+from leanbert.pipelines.options import NOT_GIVEN, NotGiven
 
-_TOKEN_WINDOW = 64  # texts
-_OVER = {"mean": mean_pool, "max": max_pool}
+_TOKEN_GROUP = 64  # texts
+_POOLED = {"mean": mean_pool, "max": max_pool, "cls": cls_pool}
 _OWN = "sentence_embedding"
 _POOLINGS = ("mean", "cls", "max", _OWN, None)
 
 
-class FeatureExtractionPipeline(Pipeline):
+class FeatureExtractionPipeline(ClosurePipeline):
     """Turn texts into the encoder's vectors.
 
     Args:
@@ -63,7 +63,7 @@ class FeatureExtractionPipeline(Pipeline):
             normalize: scale each vector to length 1.
             return_tensors: ``"np"`` or ``True`` for float32 arrays instead of lists.
             kwargs: ``truncation``, ``max_length``, ``batch_size``: see
-                :meth:`leanbert.pipelines.encoder.Encoder.map`; ``tokenize_kwargs``, a mapping,
+                :class:`~leanbert.pipelines.options.CallOptions`; ``tokenize_kwargs``, a mapping,
                 may hold the first two.
 
         Returns:
@@ -86,7 +86,7 @@ class FeatureExtractionPipeline(Pipeline):
         pool = options.get("pooling")
         if pool not in _POOLINGS:
             raise InputError(f"pooling is {pool!r}; expected 'mean', 'cls', 'max' or None")
-        if pool == _OWN and _OWN not in self.encoder.engine.output_names:
+        if pool == _OWN and _OWN not in self.runner.engine.output_names:
             raise InputError(
                 f"pooling is {pool!r}, but {self.bundle.model_path.name} has no such output; "
                 "expected 'mean', 'cls', 'max' or None"
@@ -102,20 +102,19 @@ class FeatureExtractionPipeline(Pipeline):
         pooling, normalize = options.get("pooling"), options.get("normalize")
         as_array = bool(options.get("return_tensors"))
 
-        def decode(outputs: ModelOutputs, inputs: ModelInputs) -> list[Any]:
-            hidden, mask = outputs["last_hidden_state"], inputs["attention_mask"]
+        def decode(outputs: ModelOutputs, batch: Batch) -> list[Any]:
+            texts = batch.split(outputs["last_hidden_state"])
             rows: list[Floats]
             if pooling == _OWN:
                 rows = list(outputs[_OWN])
             elif pooling:
-                rows = list(cls_pool(hidden) if pooling == "cls" else _OVER[pooling](hidden, mask))
+                rows = [_POOLED[pooling](text) for text in texts]
             else:
-                lengths = mask.sum(axis=1)
-                rows = [hidden[i : i + 1, : lengths[i]] for i in range(len(hidden))]
+                rows = [text[None] for text in texts]
             if normalize:
                 rows = [l2_normalize(row) for row in rows]
             return [row.copy() for row in rows]  # a view would keep the whole batch alive
 
         # Every token's vector is large, and larger still as a list: hold few of them.
-        vectors = self._map(items, decode, options, WINDOW if pooling else _TOKEN_WINDOW)
+        vectors = self._map(items, decode, options, GROUP if pooling else _TOKEN_GROUP)
         return (row if as_array else row.tolist() for row in vectors)

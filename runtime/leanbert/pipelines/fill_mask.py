@@ -15,19 +15,19 @@ import numpy as np
 import numpy.typing as npt
 
 from leanbert.arguments import check_count, merge_tokenizer_kwargs
-from leanbert.engines import ModelOutputs
+from leanbert.engines import Batch, ModelOutputs
 from leanbert.errors import InputError, TaskError, warn
 from leanbert.numerics import Floats, softmax
-from leanbert.pipelines.base import NOT_GIVEN, NotGiven, Pipeline
-from leanbert.tokenization import ModelInputs
-from leanbert.vocabulary import Vocabulary
+from leanbert.pipelines.closures import ClosurePipeline
+from leanbert.pipelines.options import NOT_GIVEN, NotGiven
+from leanbert.tokenization.vocabulary import Vocabulary
 
 _MOST_LOGITS = 1 << 23
 """Values of one batch's logits: each token has one for every word of the vocabulary (32 MiB)."""
 _FEWEST_TOKENS = 64
 
 
-class FillMaskPipeline(Pipeline):
+class FillMaskPipeline(ClosurePipeline):
     """Say which tokens fit in the place of each mask.
 
     Args:
@@ -47,7 +47,7 @@ class FillMaskPipeline(Pipeline):
 
     def _prepare(self) -> None:
         bundle = self.bundle
-        self._vocabulary = Vocabulary(self.encoder.tokenizer, bundle)
+        self._vocabulary = Vocabulary(self.runner.tokenizer)
         if self._vocabulary.mask_token_id is None:
             raise TaskError(
                 f"{bundle.tokenizer_path}: no mask token, so {self.task} cannot be done; "
@@ -57,7 +57,7 @@ class FillMaskPipeline(Pipeline):
         words = bundle.config.raw.get("vocab_size")
         if isinstance(words, int) and words > 0:
             budget = max(_FEWEST_TOKENS, _MOST_LOGITS // words)
-            self.encoder.max_tokens = min(self.encoder.max_tokens, budget)
+            self.runner.max_tokens = min(self.runner.max_tokens, budget)
 
     def __call__(
         self,
@@ -76,7 +76,7 @@ class FillMaskPipeline(Pipeline):
                 as its first token, with a warning.
             top_k: how many tokens for each mask, best first; 5 by default, at most all.
             kwargs: ``truncation``, ``max_length``, ``batch_size``: see
-                :meth:`leanbert.pipelines.encoder.Encoder.map`; ``tokenizer_kwargs``, a mapping,
+                :class:`~leanbert.pipelines.options.CallOptions`; ``tokenizer_kwargs``, a mapping,
                 may hold the first two.
 
         Returns:
@@ -103,7 +103,7 @@ class FillMaskPipeline(Pipeline):
         words = [targets] if isinstance(targets, str) else targets
         if not isinstance(words, Sequence) or not all(isinstance(word, str) for word in words):
             raise InputError(f"targets is {targets!r}; expected a string or a list of strings")
-        tokenizer = self.encoder.tokenizer
+        tokenizer = self.runner.tokenizer
         found: dict[int, None] = {}
         for word in words:
             token_id = tokenizer.token_to_id(word)
@@ -127,25 +127,20 @@ class FillMaskPipeline(Pipeline):
     ) -> Iterator[Any]:
         top_k = options.get("top_k") or 5
 
-        def decode(outputs: ModelOutputs, inputs: ModelInputs) -> list[Any]:
-            lengths = inputs["attention_mask"].sum(axis=1)
-            return [
-                self._fill(ids[:length], logits, top_k, target_ids)
-                for ids, length, logits in zip(
-                    inputs["input_ids"], lengths, outputs["logits"], strict=True
-                )
-            ]
+        def decode(outputs: ModelOutputs, batch: Batch) -> list[Any]:
+            texts = zip(batch.split(batch.input_ids), batch.split(outputs["logits"]), strict=True)
+            return [self._fill(ids, logits, top_k, target_ids) for ids, logits in texts]
 
         return self._map(items, decode, options)
 
     def _fill(
         self,
-        ids: npt.NDArray[np.int64],
+        ids: npt.NDArray[np.int32],
         logits: Floats,
         top_k: int,
         target_ids: npt.NDArray[np.int64] | None,
     ) -> Any:
-        """One text's answer. *Shape:* ``(tokens,)``, ``(at least tokens, vocabulary)``."""
+        """One text's answer. *Shape:* ``(tokens,)``, ``(tokens, vocabulary)``."""
         masks = np.flatnonzero(ids == self._mask_id)
         if not len(masks):
             text = self._vocabulary.decode(ids[:40].tolist(), skip_special_tokens=True)
@@ -170,7 +165,7 @@ class FillMaskPipeline(Pipeline):
         return answers[0] if alone else answers
 
     def _answer(
-        self, ids: npt.NDArray[np.int64], position: int, token: int, score: float, *, alone: bool
+        self, ids: npt.NDArray[np.int32], position: int, token: int, score: float, *, alone: bool
     ) -> dict[str, Any]:
         filled = ids.copy()
         filled[position] = token

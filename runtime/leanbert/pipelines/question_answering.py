@@ -14,13 +14,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from leanbert.arguments import check_count
-from leanbert.engines import ModelOutputs
+from leanbert.arguments import check_count, check_stride
+from leanbert.engines import Batch, ModelOutputs
 from leanbert.errors import InputError
 from leanbert.numerics import Floats, softmax
-from leanbert.pipelines.base import NOT_GIVEN, NotGiven, Pipeline
-from leanbert.segments import Segments, segment
-from leanbert.tokenization import ModelInputs
+from leanbert.pipelines.closures import ClosurePipeline
+from leanbert.pipelines.options import NOT_GIVEN, NotGiven
+from leanbert.tokenization import Segments, segment
 
 __all__ = ["QuestionAnsweringPipeline"]
 
@@ -33,7 +33,7 @@ _MAX_ANSWER_LEN = 15
 _MASKED = np.float32(-10000.0)
 
 
-class QuestionAnsweringPipeline(Pipeline):
+class QuestionAnsweringPipeline(ClosurePipeline):
     """Answer questions with spans of the contexts that come with them.
 
     Args:
@@ -82,9 +82,10 @@ class QuestionAnsweringPipeline(Pipeline):
             handle_impossible_answer: let the empty answer compete, with the probability that the
                 model gives to it in the least sure window.
             align_to_words: widen answers to whole words.
-            kwargs: ``batch_size``: see :meth:`leanbert.pipelines.encoder.Encoder.map`. ``topk`` is
-                the old name of ``top_k``; ``max_question_len``, ``padding`` and ``truncation`` are
-                accepted and change nothing, as with transformers' fast tokenizers.
+            kwargs: ``batch_size``: see :class:`~leanbert.pipelines.options.CallOptions`.
+                ``topk`` is the old name of ``top_k``; ``max_question_len``, ``padding`` and
+                ``truncation`` are accepted and change nothing, as with transformers' fast
+                tokenizers.
 
         Returns:
             For a question ``{"score": float, "start": int, "end": int, "answer": str}`` with
@@ -123,19 +124,15 @@ class QuestionAnsweringPipeline(Pipeline):
         longest = self.bundle.max_length
         length = min(options.get("max_seq_len", _MAX_SEQ_LEN), longest)
         stride = options.setdefault("doc_stride", min(length // 2, _DOC_STRIDE))
-        if not isinstance(stride, int) or isinstance(stride, bool) or not 0 <= stride <= length:
-            raise InputError(
-                f"doc_stride is {stride!r}; it must be a whole number, at most max_seq_len "
-                f"({length})"
-            )
+        check_stride("doc_stride", stride, length, "max_seq_len")
         options["max_seq_len"] = length
         return options
 
     def _answers(self, items: Iterable[object], options: dict[str, Any]) -> Iterator[Any]:
         questions = (_question(item, i) for i, item in enumerate(items))
-        tokenizer = self.encoder.tokenizer
+        tokenizer = self.runner.tokenizer
         question_first = tokenizer.padding_side == "right"
-        finder = _Finder(options, tokenizer.special_id("cls_token"), int(question_first))
+        finder = _Finder(options, tokenizer.special_tokens.id("cls_token"), int(question_first))
 
         def encode(part: Sequence[Question], start: int) -> tuple[Segments, Sequence[int]]:
             segments = segment(
@@ -148,10 +145,9 @@ class QuestionAnsweringPipeline(Pipeline):
             )
             return segments, segments.counts
 
-        def reduce(outputs: ModelOutputs, inputs: ModelInputs) -> list[Floats]:
-            both = np.stack([outputs["start_logits"], outputs["end_logits"]], axis=1)
-            lengths = inputs["attention_mask"].sum(axis=1)
-            return [row[:, :length].copy() for row, length in zip(both, lengths, strict=True)]
+        def reduce(outputs: ModelOutputs, batch: Batch) -> list[Floats]:
+            both = np.stack([outputs["start_logits"], outputs["end_logits"]])
+            return [both[:, batch.place(i)].copy() for i in range(len(batch))]
 
         return self._map_rows(questions, encode, reduce, finder.answers, options)
 
@@ -237,8 +233,9 @@ class _Finder:
         found: dict[str, dict[str, Any]] = {}
         null_score = 1e6
         for i, window in zip(own, logits, strict=True):
-            allowed = segments.sequence_ids[i] == self._sequence_id
-            allowed |= segments.ids[i] == self._cls
+            place = segments.place(i)
+            allowed = segments.sequence_ids[place] == self._sequence_id
+            allowed |= segments.input_ids[place] == self._cls
             scores = softmax(np.where(allowed, window, _MASKED))
             null_score = min(null_score, float(scores[0, 0] * scores[1, 0]))
             scores[:, 0] = 0.0
@@ -265,9 +262,10 @@ class _Finder:
 
     def _characters(self, segments: Segments, i: int, start: int, end: int) -> tuple[int, int]:
         """The characters of a span of tokens, or of the words that it touches."""
-        offsets, words = segments.offsets[i], segments.word_ids[i]
+        place = segments.place(i)
+        offsets, words = segments.offsets[place], segments.word_ids[place]
         if self._align and words[start] >= 0 and words[end] >= 0:
-            inside = segments.sequence_ids[i] == self._sequence_id
+            inside = segments.sequence_ids[place] == self._sequence_id
             firsts = np.flatnonzero(inside & (words == words[start]))
             lasts = np.flatnonzero(inside & (words == words[end]))
             if firsts.size and lasts.size:

@@ -8,35 +8,91 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from leanbert.arguments import check_count, check_text
-from leanbert.engines import ModelOutputs
+from leanbert.arguments import check_choice, check_count, check_stride, check_text
+from leanbert.batching import Prepared
+from leanbert.engines import Batch, ModelOutputs
 from leanbert.errors import InputError
-from leanbert.numerics import Floats, apply_function
-from leanbert.pipelines.base import NOT_GIVEN, NotGiven, Pipeline
+from leanbert.numerics import apply_function
+from leanbert.pipelines.base import Pipeline
 from leanbert.pipelines.documents import (
     COMBINE,
     SPLITS,
     Span,
-    check_choice,
     combine_scores,
     document_answer,
     window_spans,
 )
-from leanbert.segments import Segments, segment
-from leanbert.sentences import sentence_spans
-from leanbert.tokenization import Encodings, ModelInputs, TextInput, text_input
+from leanbert.pipelines.options import NOT_GIVEN, CallOptions, NotGiven, given
+from leanbert.tokenization import Encodings, TextInput, segment, text_input
+from leanbert.tokenization.sentences import sentence_spans
+
+__all__ = ["TextClassificationOptions", "TextClassificationPipeline"]
 
 _FUNCTIONS = ("sigmoid", "softmax", "none")
-_Sentences = tuple[str, list[Span]]
-_WINDOWED = frozenset({"window", "stride", "combine"})
-_Finish = Callable[[Any, Sequence[Span], Sequence[int], Floats], Any]
-"""From a text, its parts' places, their tokens and their scores to its answer."""
+
+_Text: TypeAlias = "tuple[TextInput, list[Span]]"
+"""A text or pair, and where its sentences stand, if it is read by sentences."""
+
+
+@dataclass(frozen=True)
+class TextClassificationOptions(CallOptions):
+    """The arguments of a call.
+
+    Raises:
+        InputError: a value cannot be used.
+    """
+
+    top_k: int | NotGiven | None = NOT_GIVEN
+    """How many labels, best first; ``None`` for all; not given: the best one, without a list."""
+    function_to_apply: str | None = None
+    """From logits to scores; ``None`` for what the config asks for."""
+    window: int | None = None
+    """Tokens of a window, special tokens included; ``None`` for as many as the model takes."""
+    stride: int | None = None
+    """Tokens that a window shares with the one before; ``None`` for 0."""
+    combine: str | None = None
+    """One of :data:`~leanbert.pipelines.documents.COMBINE`; ``None`` for ``"mean"``."""
+    split: str | None = None
+    """Of a document: one of :data:`~leanbert.pipelines.documents.SPLITS`; ``None`` for a call."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.top_k is not NOT_GIVEN and self.top_k is not None:
+            whole = isinstance(self.top_k, int) and not isinstance(self.top_k, bool)
+            if not whole or self.top_k < 1:
+                raise InputError(
+                    f"top_k is {self.top_k!r}; it must be a number from 1, or None for all"
+                )
+        if self.function_to_apply is not None:
+            function = str(self.function_to_apply).lower()
+            if function not in _FUNCTIONS:
+                raise InputError(
+                    f"function_to_apply is {self.function_to_apply!r}; expected one of "
+                    f"{', '.join(_FUNCTIONS)}"
+                )
+            object.__setattr__(self, "function_to_apply", function)
+        check_count("window", self.window)
+        check_stride("stride", self.stride)
+        if self.combine is not None:
+            check_choice("combine", self.combine, COMBINE)
+        if self.split is not None:
+            check_choice("split", self.split, SPLITS)
+        cut = [name for name in ("stride", "window") if getattr(self, name) is not None]
+        if self.split == "sentences" and cut:
+            raise InputError(f'{" and ".join(cut)}: sentences have none; pass split="windows"')
+
+    @property
+    def by_windows(self) -> bool:
+        """Whether long texts are scored window by window instead of being cut."""
+        if self.split is not None:
+            return self.split == "windows"
+        return (self.window, self.stride, self.combine) != (None, None, None)
 
 
 class TextClassificationPipeline(Pipeline):
@@ -52,7 +108,7 @@ class TextClassificationPipeline(Pipeline):
 
     task = "text-classification"
     required_outputs = {"logits": 2}  # noqa: RUF012 - read-only by its type
-    arguments = frozenset({"top_k", "function_to_apply"}) | _WINDOWED
+    options_type = TextClassificationOptions
 
     def __call__(
         self,
@@ -72,7 +128,7 @@ class TextClassificationPipeline(Pipeline):
             function_to_apply: ``"sigmoid"``, ``"softmax"`` or ``"none"``; by default what the
                 config's ``problem_type`` asks for.
             kwargs: ``truncation``, ``max_length``, ``batch_size``: see
-                :meth:`leanbert.pipelines.encoder.Encoder.map`; ``padding`` is accepted and
+                :class:`~leanbert.pipelines.options.CallOptions`; ``padding`` is accepted and
                 changes nothing. ``window``, ``stride`` and ``combine``, any of which scores long
                 texts by windows instead of cutting them: see :meth:`document`.
 
@@ -83,8 +139,10 @@ class TextClassificationPipeline(Pipeline):
         Raises:
             InputError: an input or an argument cannot be used.
         """
-        options = self._options({"top_k": top_k, "function_to_apply": function_to_apply, **kwargs})
-        found = self._dispatch(inputs, partial(self._answers, options=options))
+        options = self._call_options(
+            given(top_k=top_k, function_to_apply=function_to_apply, **kwargs)
+        )
+        found = self._call(inputs, options)
         return [found] if isinstance(inputs, str) and top_k is NOT_GIVEN else found
 
     def document(
@@ -100,8 +158,8 @@ class TextClassificationPipeline(Pipeline):
         Args:
             inputs: a string, a list of strings, or any other iterable of them, which gives a lazy
                 iterator.
-            split: what the parts are: ``"sentences"`` (see :mod:`leanbert.sentences`) or
-                ``"windows"``.
+            split: what the parts are: ``"sentences"`` or
+                ``"windows"``; sentences are those of :mod:`leanbert.tokenization.sentences`.
             function_to_apply: as in a call.
             kwargs: ``window``, the tokens of a window with the special ones, by default as many as
                 the model takes; ``stride``, the tokens that a window shares with the one before,
@@ -121,25 +179,10 @@ class TextClassificationPipeline(Pipeline):
         Raises:
             InputError: an input or an argument cannot be used.
         """
-        check_choice("split", split, SPLITS)
-        options = self._options({"function_to_apply": function_to_apply, **kwargs})
-        how = options.get("combine", "mean")
-        cut = sorted({"window", "stride"} & set(options))
-        if split == "sentences" and cut:
-            raise InputError(f'{" and ".join(cut)}: sentences have none; pass split="windows"')
-
-        def finish(text: str, spans: Sequence[Span], lengths: Sequence[int], scores: Floats) -> Any:
-            return document_answer(
-                text, self.labels, spans, lengths, scores, split=split, combine=how
-            )
-
-        answers = self._by_sentences if split == "sentences" else self._by_windows
-
-        def documents(items: Iterable[object]) -> Iterator[Any]:
-            texts = (check_text(item, number) for number, item in enumerate(items))
-            return answers(texts, finish, options)
-
-        return self._dispatch(inputs, documents)
+        options = self._call_options(
+            given(split=split, function_to_apply=function_to_apply, **kwargs)
+        )
+        return self._call(inputs, options)
 
     @staticmethod
     def _is_one(inputs: object) -> bool:
@@ -152,87 +195,109 @@ class TextClassificationPipeline(Pipeline):
         )
         return old_pair or isinstance(inputs, (str, Mapping))
 
-    def _options(self, given: dict[str, Any]) -> dict[str, Any]:
-        options = self._merged(given)
-        top_k = options.get("top_k", 1)
-        if top_k is not None and (not isinstance(top_k, int) or top_k < 1):
-            raise InputError(f"top_k is {top_k!r}; it must be a number from 1, or None for all")
-        function = options.get("function_to_apply") or self.bundle.config.default_function
-        if str(function).lower() not in _FUNCTIONS:
-            raise InputError(
-                f"function_to_apply is {function!r}; expected one of {', '.join(_FUNCTIONS)}"
-            )
-        options["function_to_apply"] = str(function).lower()
-        check_count("window", options.get("window"))
-        stride = options.get("stride", 0)
-        if not isinstance(stride, int) or isinstance(stride, bool) or stride < 0:
-            raise InputError(f"stride is {stride!r}; it must be a whole number from 0")
-        check_choice("combine", options.get("combine", "mean"), COMBINE)
-        return options
+    def _completed(self, options: TextClassificationOptions) -> TextClassificationOptions:
+        if options.function_to_apply is not None:
+            return options
+        return replace(options, function_to_apply=self.bundle.config.default_function)
 
-    def _answers(self, items: Iterable[object], options: dict[str, Any]) -> Iterator[Any]:
-        function = options["function_to_apply"]
-        show = partial(self._ranked, top_k=options["top_k"]) if "top_k" in options else self._best
-
-        def decode(outputs: ModelOutputs, _: ModelInputs) -> list[Any]:
-            logits = outputs["logits"]
-            self.bundle.check_num_labels(logits.shape[-1])
-            return [show(row) for row in apply_function(function, logits)]
-
-        def finish(_: TextInput, __: Sequence[Span], lengths: Sequence[int], scores: Floats) -> Any:
-            return show(combine_scores(scores, lengths, options.get("combine", "mean")))
-
-        if _WINDOWED & set(options):
-            texts = (text_input(item, number) for number, item in enumerate(items))
-            return self._by_windows(texts, finish, options)
-        return self._map(items, decode, options)
-
-    def _by_windows(
-        self, texts: Iterable[TextInput], finish: _Finish, options: dict[str, Any]
-    ) -> Iterator[Any]:
-        def encode(part: Sequence[TextInput], first: int) -> tuple[Segments, Sequence[int]]:
+    def preprocess(
+        self, inputs: Sequence[object], first: int, options: TextClassificationOptions
+    ) -> Prepared[_Text, Encodings]:
+        """One row per text, or one per window or sentence: see :meth:`Pipeline.preprocess`."""
+        read = text_input if options.split is None else check_text
+        texts: list[TextInput] = [read(item, i) for i, item in enumerate(inputs, first)]
+        tokenizer = self.runner.tokenizer
+        if options.split == "sentences":
+            return self._sentences(texts, options)
+        items: list[_Text] = [(text, []) for text in texts]
+        if options.by_windows:
             segments = segment(
-                self.encoder.tokenizer,
-                part,
-                stride=options.get("stride", 0),
-                max_length=options.get("window") or options.get("max_length"),
+                tokenizer,
+                texts,
+                stride=options.stride or 0,
+                max_length=options.window or options.max_length,
                 first_index=first,
             )
-            return segments, segments.counts
+            return Prepared(items, segments, segments.counts)
+        encodings = tokenizer.encode(
+            texts,
+            truncation=options.truncation,
+            max_length=options.max_length,
+            first_index=first,
+        )
+        return Prepared(items, encodings)
 
-        def answer(text: TextInput, found: Segments, own: range, rows: Sequence[Floats]) -> Any:
-            scores = apply_function(options["function_to_apply"], np.stack(rows))
-            return finish(text, *window_spans(found, own), scores)
+    def keep(
+        self,
+        outputs: ModelOutputs,
+        batch: Batch,  # noqa: ARG002 - others need it
+        options: TextClassificationOptions,
+    ) -> list[list[float]]:
+        """The labels' scores."""
+        logits = outputs["logits"]
+        self.bundle.check_num_labels(logits.shape[-1])
+        scores: list[list[float]] = apply_function(
+            options.function_to_apply or "none", logits
+        ).tolist()
+        return scores
 
-        return self._map_rows(texts, encode, self._logits, answer, options)
+    def postprocess(
+        self,
+        item: _Text,
+        encodings: Encodings,
+        own: range,
+        kept: Sequence[list[float]],
+        options: TextClassificationOptions,
+    ) -> Any:
+        """The best label, several, or a document's answer: see :meth:`Pipeline.postprocess`."""
+        scores = kept[0]
+        if options.split is not None or options.by_windows:
+            return self._from_parts(item, encodings, own, kept, options)
+        if options.top_k is NOT_GIVEN:
+            best = max(scores)
+            return {"label": self.labels[scores.index(best)], "score": best}
+        return self._ranked(scores, options.top_k)
 
-    def _by_sentences(
-        self, texts: Iterable[str], finish: _Finish, options: dict[str, Any]
-    ) -> Iterator[Any]:
-        tokenizer = self.encoder.tokenizer
-        special = tokenizer.special_tokens(pair=False)
-
-        def encode(part: Sequence[_Sentences], _: int) -> tuple[Encodings, list[int]]:
-            encodings = tokenizer.encode(
-                [text[start:end] for text, spans in part for start, end in spans],
-                truncation=options.get("truncation"),
-                max_length=options.get("max_length"),
-            )
-            return encodings, [len(spans) for _, spans in part]
-
-        def answer(item: _Sentences, found: Encodings, own: range, rows: Sequence[Floats]) -> Any:
-            scores = apply_function(options["function_to_apply"], np.stack(rows))
-            lengths = [len(found.ids[i]) - special for i in own]
-            return finish(*item, lengths, scores)
-
+    def _sentences(
+        self, texts: Iterable[Any], options: TextClassificationOptions
+    ) -> Prepared[_Text, Encodings]:
         # A text without sentences, such as an empty one, is scored as it is.
-        split = ((text, sentence_spans(text) or [(0, len(text))]) for text in texts)
-        return self._map_rows(split, encode, self._logits, answer, options)
+        split = [(text, sentence_spans(text) or [(0, len(text))]) for text in texts]
+        encodings = self.runner.tokenizer.encode(
+            [text[start:end] for text, spans in split for start, end in spans],
+            truncation=options.truncation,
+            max_length=options.max_length,
+        )
+        items: list[_Text] = list(split)
+        return Prepared(items, encodings, [len(spans) for _, spans in split])
 
-    def _best(self, scores: Floats) -> dict[str, Any]:
-        best = int(scores.argmax())
-        return {"label": self.labels[best], "score": float(scores[best])}
+    def _from_parts(
+        self,
+        item: _Text,
+        encodings: Any,
+        own: range,
+        kept: Sequence[list[float]],
+        options: TextClassificationOptions,
+    ) -> Any:
+        """The answer that the scores of sentences or windows give together."""
+        text, spans = item
+        scores = np.array(kept, dtype=np.float32)
+        how = options.combine or "mean"
+        if options.split == "sentences":
+            special = self.runner.tokenizer.added_tokens(pair=False)
+            lengths = [int(encodings.lengths[i]) - special for i in own]
+        else:
+            spans, lengths = window_spans(encodings, own)
+        if options.split is not None:
+            return document_answer(
+                str(text), self.labels, spans, lengths, scores, split=options.split, combine=how
+            )
+        combined: list[float] = combine_scores(scores, lengths, how).tolist()
+        if options.top_k is NOT_GIVEN:
+            best = max(combined)
+            return {"label": self.labels[combined.index(best)], "score": best}
+        return self._ranked(combined, options.top_k)
 
-    def _ranked(self, scores: Floats, top_k: int | None) -> list[dict[str, Any]]:
-        order = np.argsort(-scores, kind="stable")[:top_k]
-        return [{"label": self.labels[i], "score": float(scores[i])} for i in order]
+    def _ranked(self, scores: Sequence[float], top_k: int | None) -> list[dict[str, Any]]:
+        order = sorted(range(len(scores)), key=lambda i: -scores[i])[:top_k]
+        return [{"label": self.labels[i], "score": scores[i]} for i in order]

@@ -18,7 +18,8 @@ from leanbert.arguments import check_count
 from leanbert.bundle import Bundle
 from leanbert.errors import BundleCorruptError, InputError, TaskError
 from leanbert.numerics import Floats, apply_function
-from leanbert.pipelines.base import NOT_GIVEN, NotGiven, Pipeline
+from leanbert.pipelines.closures import ClosurePipeline
+from leanbert.pipelines.options import NOT_GIVEN, NotGiven
 from leanbert.tokenization import Encodings
 
 _FUNCTIONS = ("sigmoid", "softmax", "none")
@@ -33,7 +34,7 @@ class _Query:
     documents: list[str] | None = None
 
 
-class TextRankingPipeline(Pipeline):
+class TextRankingPipeline(ClosurePipeline):
     """Score pairs of texts, or rank documents for a query.
 
     Args:
@@ -75,7 +76,7 @@ class TextRankingPipeline(Pipeline):
             function_to_apply: ``"sigmoid"``, ``"softmax"`` or ``"none"``; by default as
                 sentence-transformers chooses (see the module).
             kwargs: ``truncation``, ``max_length``, ``batch_size``: see
-                :meth:`leanbert.pipelines.encoder.Encoder.map`.
+                :class:`~leanbert.pipelines.options.CallOptions`.
 
         Returns:
             For a pair its score, a float, or a list of floats where the model has several logits.
@@ -112,7 +113,7 @@ class TextRankingPipeline(Pipeline):
         self, items: Iterable[object], function: str, options: dict[str, Any]
     ) -> Iterator[Any]:
         def encode(queries: Sequence[_Query], first: int) -> tuple[Encodings, list[int]]:
-            encodings = self.encoder.tokenizer.encode(
+            encodings = self.runner.tokenizer.encode(
                 [pair for query in queries for pair in query.pairs],
                 truncation=options.get("truncation"),
                 max_length=options.get("max_length"),

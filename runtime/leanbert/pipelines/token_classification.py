@@ -12,18 +12,19 @@ from functools import partial
 from itertools import accumulate
 from typing import Any
 
-from leanbert.engines import ModelOutputs
+from leanbert.arguments import check_stride
+from leanbert.engines import Batch, ModelOutputs
 from leanbert.errors import InputError, warn
 from leanbert.numerics import Floats, softmax
-from leanbert.pipelines.base import NOT_GIVEN, NotGiven, Pipeline
+from leanbert.pipelines.closures import ClosurePipeline
 from leanbert.pipelines.entities import STRATEGIES, EntityReader, SourceText
-from leanbert.segments import Segments, segment
-from leanbert.tokenization import ModelInputs
+from leanbert.pipelines.options import NOT_GIVEN, NotGiven
+from leanbert.tokenization import Segments, segment
 
 __all__ = ["TokenClassificationPipeline"]
 
 
-class TokenClassificationPipeline(Pipeline):
+class TokenClassificationPipeline(ClosurePipeline):
     """Find labelled tokens and entities in texts.
 
     Args:
@@ -66,7 +67,7 @@ class TokenClassificationPipeline(Pipeline):
                 joined by ``delimiter``.
             delimiter: by default a space.
             kwargs: ``truncation``, ``max_length``, ``batch_size``: see
-                :meth:`leanbert.pipelines.encoder.Encoder.map`. transformers'
+                :class:`~leanbert.pipelines.options.CallOptions`. transformers'
                 ``grouped_entities`` and ``ignore_subwords``, which it deprecates, are understood;
                 ``padding`` is accepted and changes nothing.
 
@@ -105,8 +106,7 @@ class TokenClassificationPipeline(Pipeline):
             )
         stride = options.get("stride")
         if stride is not None:
-            if not isinstance(stride, int) or isinstance(stride, bool) or stride < 0:
-                raise InputError(f"stride is {stride!r}; it must be a whole number from 0")
+            check_stride("stride", stride)
             if strategy == "none":
                 raise InputError(
                     'stride reads a text in windows that overlap; aggregation_strategy="none" '
@@ -126,7 +126,7 @@ class TokenClassificationPipeline(Pipeline):
         read = partial(_words, delimiter=options["delimiter"]) if split else _sentence
         texts = (read(item, i) for i, item in enumerate(items))
         reader = EntityReader(
-            self.encoder.tokenizer,
+            self.runner.tokenizer,
             self.labels,
             options["aggregation_strategy"],
             options["ignore_labels"],
@@ -134,7 +134,7 @@ class TokenClassificationPipeline(Pipeline):
 
         def encode(part: Sequence[SourceText], start: int) -> tuple[Segments, Sequence[int]]:
             segments = segment(
-                self.encoder.tokenizer,
+                self.runner.tokenizer,
                 [text.sentence if text.words is None else text.words for text in part],
                 stride=options.get("stride"),
                 max_length=options.get("max_length"),
@@ -144,11 +144,10 @@ class TokenClassificationPipeline(Pipeline):
             )
             return segments, segments.counts
 
-        def reduce(outputs: ModelOutputs, inputs: ModelInputs) -> list[Floats]:
+        def reduce(outputs: ModelOutputs, batch: Batch) -> list[Floats]:
             logits = outputs["logits"]
             self.bundle.check_num_labels(logits.shape[-1])
-            lengths = inputs["attention_mask"].sum(axis=1)
-            return [softmax(row[:length]) for row, length in zip(logits, lengths, strict=True)]
+            return [softmax(text) for text in batch.split(logits)]
 
         return self._map_rows(texts, encode, reduce, reader.entities, options)
 

@@ -18,13 +18,14 @@ from leanbert.arguments import check_count, check_text
 from leanbert.bundle import Bundle
 from leanbert.errors import InputError, warn
 from leanbert.numerics import Floats, softmax
-from leanbert.pipelines.base import NOT_GIVEN, NotGiven, Pipeline
-from leanbert.segments import Segments, segment
+from leanbert.pipelines.closures import ClosurePipeline
+from leanbert.pipelines.options import NOT_GIVEN, NotGiven
+from leanbert.tokenization import Segments, segment
 
 _TEMPLATE = "This example is {}."
 
 
-class ZeroShotClassificationPipeline(Pipeline):
+class ZeroShotClassificationPipeline(ClosurePipeline):
     """Score texts against labels that the model was not trained for.
 
     Args:
@@ -65,7 +66,7 @@ class ZeroShotClassificationPipeline(Pipeline):
             multi_label: whether several labels may be true: each is then judged by entailment
                 against contradiction. Otherwise the labels' scores sum to 1.
             kwargs: ``truncation``, ``max_length``, ``batch_size``: see
-                :meth:`leanbert.pipelines.encoder.Encoder.map`. Only the text is cut, never the
+                :class:`~leanbert.pipelines.options.CallOptions`. Only the text is cut, never the
                 hypothesis.
 
         Returns:
@@ -101,7 +102,7 @@ class ZeroShotClassificationPipeline(Pipeline):
         def encode(texts: Sequence[str], first: int) -> tuple[Segments, list[int]]:
             pairs = [(text, said) for text in texts for said in hypotheses]
             segments = segment(
-                self.encoder.tokenizer,
+                self.runner.tokenizer,
                 pairs,
                 strategy="only_first",
                 truncation=options.get("truncation"),
@@ -130,9 +131,9 @@ class ZeroShotClassificationPipeline(Pipeline):
     def _check_room(self, hypotheses: Sequence[str], max_length: int | None) -> None:
         """Refuse hypotheses beside which no token of a text has room."""
         check_count("max_length", max_length)
-        tokenizer = self.encoder.tokenizer
+        tokenizer = self.runner.tokenizer
         length = min(max_length or tokenizer.max_length, tokenizer.max_length)
-        room = length - tokenizer.special_tokens(pair=True)
+        room = length - tokenizer.added_tokens(pair=True)
         for said, tokens in zip(hypotheses, tokenizer.count_tokens(hypotheses), strict=True):
             if tokens >= room:
                 raise InputError(

@@ -15,7 +15,7 @@ from transformers import AutoTokenizer, BertForSequenceClassification
 from leanbert import pipeline
 from leanbert.cli import main
 from leanbert.errors import LeanBertWarning
-from leanbert.sentences import split_sentences
+from leanbert.tokenization.sentences import split_sentences
 from leanbert_export.checkpoint.finding import find_checkpoint
 from leanbert_export.checkpoint.labels import check_labels
 from leanbert_export.errors import CheckpointError

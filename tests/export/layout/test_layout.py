@@ -17,7 +17,7 @@ import pytest
 from leanbert import verify
 from leanbert.bundle import MANIFEST, Bundle
 from leanbert.engines import choose_engine, load_engine
-from leanbert.engines.binding import why_no_library
+from leanbert.engines.native.binding import why_no_library
 from leanbert.tokenization import Tokenizer
 from leanbert.verification import task_output
 from leanbert_export import writing
@@ -59,18 +59,18 @@ def graph_of(bundle: Path) -> ir.Graph:
 
 
 def answers(bundle: Path, engine: str, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-    """The task's answers, all texts in one padded batch."""
+    """The task's answers, all texts in one batch."""
     opened = Bundle.open(bundle)
     running = load_engine(opened, 2, engine)
     assert running.name == engine
-    return read(opened, texts, lambda inputs: task_output(running.run(inputs)))
+    return read(opened, texts, lambda batch: task_output(running.run(batch)))
 
 
 def read(bundle: Bundle, texts: Sequence[str], run: Any) -> npt.NDArray[np.float32]:
     task = str(bundle.task)
     prepared = Answers(task, bundle).prepare(texts)
-    inputs = Tokenizer.of(bundle).encode(prepared, truncation=True).collate(range(len(texts)))
-    found: npt.NDArray[np.float32] = np.concatenate(Answers(task, bundle).read(run(inputs), inputs))
+    batch = Tokenizer.of(bundle).encode(prepared, truncation=True)
+    found: npt.NDArray[np.float32] = np.concatenate(Answers(task, bundle).read(run(batch), batch))
     return found
 
 

@@ -15,9 +15,9 @@ import pytest
 
 from leanbert.bundle import Bundle
 from leanbert.cli import main
-from leanbert.engines import load_engine
+from leanbert.engines import Batch, load_engine
 from leanbert.errors import InputError
-from leanbert.tokenization import ModelInputs, Tokenizer
+from leanbert.tokenization import Tokenizer
 from leanbert_export import exporting
 from leanbert_export.checkpoint.finding import find_checkpoint
 from leanbert_export.errors import GateError
@@ -160,9 +160,9 @@ class FakeReference:
     change: Callable[[Floats], Floats] = lambda output: output
     task: str = "text-classification"
 
-    def run(self, inputs: ModelInputs) -> Floats:
+    def run(self, batch: Batch) -> Floats:
         engine = load_engine(self.bundle)
-        return self.change(engine.run(inputs)[engine.output_names[0]])
+        return self.change(engine.run(batch)[engine.output_names[0]])
 
 
 def shifted(output: Floats) -> Floats:
@@ -180,8 +180,8 @@ def bundle(workshop: Workshop) -> Bundle:
 
 
 def labels_of(bundle: Bundle, texts: Sequence[str]) -> list[int]:
-    inputs = Tokenizer.of(bundle).encode(list(texts), truncation=True).collate(range(len(texts)))
-    return [int(i) for i in load_engine(bundle).run(inputs)["logits"].argmax(axis=1)]
+    batch = Tokenizer.of(bundle).encode(list(texts), truncation=True)
+    return [int(i) for i in load_engine(bundle).run(batch)["logits"].argmax(axis=1)]
 
 
 def measured(
@@ -259,8 +259,8 @@ def test_products_are_ranked_by_what_they_move(
             assert engine == "onnxruntime"
             self.name = name
 
-        def run(self, inputs: ModelInputs) -> dict[str, Floats]:
-            made = np.full((len(inputs["input_ids"]), 3), moves[self.name], np.float32)
+        def run(self, batch: Batch) -> dict[str, Floats]:
+            made = np.full((len(batch), 3), moves[self.name], np.float32)
             return {"logits": made}
 
     tokenizer = Tokenizer(bundle.path / "tokenizer.json", 512)

@@ -37,23 +37,16 @@ def cut(order: Sequence[int], size: int) -> list[list[int]]:
     return [list(order[start : start + size]) for start in range(0, len(order), size)]
 
 
-def answers(
-    bundle: Bundle, encodings: Encodings, batches: Iterable[list[int]], padding: int = 0
-) -> Floats:
-    """First output of each text: logits, or the first token's vector.
-
-    ``padding`` is how many tokens every batch is padded with beyond its longest text.
-    """
+def answers(bundle: Bundle, encodings: Encodings, batches: Iterable[list[int]]) -> Floats:
+    """First output of each text: logits, or the first token's vector."""
     engine = load_engine(bundle, 1)
+    name = engine.output_names[0]
     found: dict[int, Floats] = {}
-    for batch in batches:
-        inputs = {
-            name: np.pad(array, ((0, 0), (0, padding)))
-            for name, array in encodings.collate(batch).items()
-        }
-        output = engine.run(inputs)[engine.output_names[0]]
-        rows = output[:, 0] if output.ndim == 3 else output
-        found.update(zip(batch, rows, strict=True))
+    for indices in batches:
+        batch = encodings.take(indices)
+        output = engine.run(batch)[name]
+        rows = output[batch.starts[:-1]] if name == "last_hidden_state" else output
+        found.update(zip(indices, rows, strict=True))
     return np.stack([found[i] for i in range(len(found))])
 
 
@@ -65,7 +58,7 @@ def arrangements(bundle: Bundle, texts: Sequence[str]) -> dict[str, Floats]:
     return {
         "alone": answers(bundle, encodings, cut(range(len(texts)), 1)),
         "sorted": answers(bundle, encodings, cut(by_length, BATCH)),
-        "shuffled": answers(bundle, encodings, cut(shuffled, BATCH), padding=5),
+        "shuffled": answers(bundle, encodings, cut(shuffled, BATCH)),
     }
 
 

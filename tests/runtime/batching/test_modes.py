@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from leanbert import Bundle, pipeline
+from leanbert.batching import GROUP, MAX_TOKENS
 from leanbert.cpu import allowed_cores
 from leanbert.errors import EngineError, InputError
-from leanbert.pipelines.encoder import MAX_TOKENS, WINDOW
 from tests.helpers.processes import python
 from tests.helpers.tiny_bundles import LABELS
 
@@ -49,13 +49,13 @@ def wanted(classify: Any) -> list[Any]:
 def spy(fast: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the threads that computed, a batch each."""
     names: list[str] = []
-    run = fast.encoder.engine.run
+    run = fast.runner.engine.run
 
     def noted(inputs: Any) -> Any:
         names.append(threading.current_thread().name)
         return run(inputs)
 
-    monkeypatch.setattr(fast.encoder.engine, "run", noted)
+    monkeypatch.setattr(fast.runner.engine, "run", noted)
     return names
 
 
@@ -81,13 +81,13 @@ def test_batches_keep_to_the_budget_of_the_mode(
 ) -> None:
     answerer = pipeline(model=tiny_bundle, mode=mode, threads=2)
     sizes: list[int] = []
-    run = answerer.encoder.engine.run
+    run = answerer.runner.engine.run
 
     def noted(inputs: Any) -> Any:
-        sizes.append(inputs["input_ids"].size)
+        sizes.append(len(inputs) * int(inputs.lengths.max()))
         return run(inputs)
 
-    monkeypatch.setattr(answerer.encoder.engine, "run", noted)
+    monkeypatch.setattr(answerer.runner.engine, "run", noted)
     answerer(TEXTS[:500])
     assert 0.9 * MAX_TOKENS[mode] < max(sizes) <= MAX_TOKENS[mode]
 
@@ -117,9 +117,9 @@ def test_threads_are_shared_out_by_the_mode(tiny_bundle: Path) -> None:
         ("throughput", 3, 3),
         ("throughput", None, 0),
     ]:
-        encoder = pipeline(model=bundle, mode=mode, threads=threads).encoder
-        assert encoder.workers == (workers or allowed_cores())
-        intra = encoder.engine._session.get_session_options().intra_op_num_threads
+        running = pipeline(model=bundle, mode=mode, threads=threads).runner
+        assert running.workers == (workers or allowed_cores())
+        intra = running.engine._session.get_session_options().intra_op_num_threads
         assert intra == (threads if mode == "latency" else 1)
 
 
@@ -138,7 +138,7 @@ def test_threads_that_are_none(tiny_bundle: Path, mode: str, threads: Any) -> No
 
 def test_the_default_is_latency(classify: Any) -> None:
     assert classify.mode == "latency"
-    assert classify.encoder.workers == 1
+    assert classify.runner.workers == 1
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -147,7 +147,7 @@ def test_pickling_keeps_the_mode(tiny_bundle: Path, mode: str) -> None:
     made(TEXTS[:500])
     again = pickle.loads(pickle.dumps(made))  # noqa: S301
     assert (again.mode, again.threads, again.defaults) == (mode, 2, {"top_k": 1})
-    assert again.encoder.workers == made.encoder.workers
+    assert again.runner.workers == made.runner.workers
     assert again("profit") == made("profit")
 
 
@@ -157,17 +157,17 @@ def endless(drawn: list[int]) -> Iterator[str]:
         yield TEXTS[i % MANY]
 
 
-def test_at_most_two_windows_are_held(fast: Any, wanted: list[Any]) -> None:
+def test_at_most_two_groups_are_held(fast: Any, wanted: list[Any]) -> None:
     drawn: list[int] = []
     answers = fast(endless(drawn))
     assert drawn == []
-    for window in range(1, 4):
+    for group in range(1, 4):
         check(
             list(itertools.islice(answers, 3)),
-            [wanted[i % MANY] for i in range((window - 1) * WINDOW, (window - 1) * WINDOW + 3)],
+            [wanted[i % MANY] for i in range((group - 1) * GROUP, (group - 1) * GROUP + 3)],
         )
-        assert len(drawn) == (window + 1) * WINDOW
-        list(itertools.islice(answers, WINDOW - 3))
+        assert len(drawn) == (group + 1) * GROUP
+        list(itertools.islice(answers, GROUP - 3))
     answers.close()
     assert crew() == []
 
@@ -197,11 +197,11 @@ def test_leaving_a_stream_half_way(fast: Any, leave: str) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_wrong_item_comes_after_the_windows_before(tiny_bundle: Path, mode: str) -> None:
+def test_a_wrong_item_comes_after_the_groups_before(tiny_bundle: Path, mode: str) -> None:
     answerer = pipeline(model=tiny_bundle, mode=mode, threads=2)
-    answers = answerer.stream([*TEXTS[: WINDOW + 100], 5, *TEXTS])
-    assert len(list(itertools.islice(answers, WINDOW))) == WINDOW
-    with pytest.raises(InputError, match=f"^text {WINDOW + 100}: expected"):
+    answers = answerer.stream([*TEXTS[: GROUP + 100], 5, *TEXTS])
+    assert len(list(itertools.islice(answers, GROUP))) == GROUP
+    with pytest.raises(InputError, match=f"^text {GROUP + 100}: expected"):
         next(answers)
     assert list(answers) == []
     assert crew() == []
@@ -212,16 +212,16 @@ def test_an_engine_that_fails(
     tiny_bundle: Path, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answerer = pipeline(model=tiny_bundle, mode=mode, threads=2)
-    run = answerer.encoder.engine.run
+    run = answerer.runner.engine.run
     ran: list[int] = []
 
     def breaks(inputs: Any) -> Any:
-        ran.append(len(inputs["input_ids"]))
+        ran.append(len(inputs))
         if len(ran) == 3:
             raise EngineError("broken")
         return run(inputs)
 
-    monkeypatch.setattr(answerer.encoder.engine, "run", breaks)
+    monkeypatch.setattr(answerer.runner.engine, "run", breaks)
     with pytest.raises(EngineError, match=r"^broken$"):
         answerer(TEXTS)
     assert len(ran) <= 5
@@ -231,12 +231,12 @@ def test_an_engine_that_fails(
 
 def test_a_feed_that_calls_the_pipeline(fast: Any) -> None:
     def feed() -> Iterator[str]:
-        for text in TEXTS[: WINDOW + 50]:
+        for text in TEXTS[: GROUP + 50]:
             if len(text) == len("profit "):
                 assert fast(TEXTS[:200])[0]["label"] == "positive"
             yield text
 
-    assert len(list(fast(feed()))) == WINDOW + 50
+    assert len(list(fast(feed()))) == GROUP + 50
 
 
 def test_calls_from_several_threads(fast: Any, wanted: list[Any]) -> None:

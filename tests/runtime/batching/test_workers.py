@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leanbert.batching.workers import in_order
 from leanbert.errors import EngineError
-from leanbert.workers import in_order
 from tests.helpers.processes import python
 
 LONG = 30  # seconds; what takes longer hangs
@@ -253,7 +253,7 @@ def test_after_a_fork(tmp_path: Path) -> None:
     script = """
 import os, signal
 from leanbert.errors import EngineError
-from leanbert.workers import in_order
+from leanbert.batching.workers import in_order
 begun = in_order(([lambda i=i: i] * 3 for i in range(9)), 2)
 assert next(begun) == [0, 0, 0]
 child = os.fork()
@@ -279,7 +279,7 @@ def test_the_interpreter_ends_with_an_iterator_open(tmp_path: Path) -> None:
     """Jobs that run are waited for, those that are queued are dropped."""
     script = """
 import time
-from leanbert.workers import in_order
+from leanbert.batching.workers import in_order
 def job():
     time.sleep(0.05)
     return 1

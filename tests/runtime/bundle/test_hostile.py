@@ -187,7 +187,7 @@ def test_few_tokenizers_are_kept(classify: Any) -> None:
     for length in [*range(5, 30), 8]:
         got = classify("profit rose " * 20, max_length=length, truncation=True)
     assert got == wanted
-    assert len(classify.encoder.tokenizer._copies) <= 4
+    assert len(classify.runner.tokenizer._copies) <= 4
 
 
 def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from leanbert import pipeline
 from leanbert.cli import main
-from leanbert.sentences import split_sentences
+from leanbert.tokenization.sentences import split_sentences
 from tests.helpers.tiny_bundles import LABELS, Tiny, probabilities
 
 NLI = ("contradiction", "neutral", "entailment")

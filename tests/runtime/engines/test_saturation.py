@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from leanbert import cpu
 from leanbert.bundle import Bundle
-from leanbert.engines import saturation
+from leanbert.engines import Batch, saturation
 from leanbert.engines.onnxruntime import OnnxRuntimeEngine
 from leanbert.engines.saturation import (
     Products,
@@ -129,11 +129,7 @@ def test_a_foreign_graph_is_run_as_it_is(pretend: Any, tiny_bundle: Path) -> Non
 
 def test_both_ways_give_the_same_logits(pretend: Any) -> None:
     """uint8 weights minus their zero point are the int8 weights: the sums are the same."""
-    inputs = {
-        "input_ids": np.array([[2, 1618, 3123, 3]]),
-        "attention_mask": np.ones((1, 4), np.int64),
-        "token_type_ids": np.zeros((1, 4), np.int64),
-    }
+    batch = Batch.of([[2, 1618, 3123, 3]])
     bundle = Bundle.open(embedded_bundle())
     if int8_products() is not Products.INT8:
         pytest.skip("int8 saturates on this CPU, so there is nothing to compare with")
@@ -142,8 +138,7 @@ def test_both_ways_give_the_same_logits(pretend: Any) -> None:
         pretend(products)
         engine = OnnxRuntimeEngine(bundle, 1)
         assert engine.products == products.value
-        needed = {name: inputs[name] for name in engine.input_names}
-        logits[products] = engine.run(needed)["logits"]
+        logits[products] = engine.run(batch)["logits"]
     difference = np.abs(logits[Products.INT8] - logits[Products.UINT8]).max()
     assert difference < 1e-5
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from leanbert import LeanBertWarning, pipeline
-from leanbert.engines import binding
-from leanbert.engines.native import NativeEngine
+from leanbert.engines.native import binding
+from leanbert.engines.native.engine import NativeEngine
 from leanbert.errors import EngineError, TaskError
 from leanbert.pipelines import TASKS
 from leanbert.tokenization import Tokenizer
@@ -85,18 +85,20 @@ def answers_natively(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_native_engine_gives_starts_and_ends_apart(answers_natively: Path) -> None:
     answer = pipeline("question-answering", answers_natively, threads=1, engine="native")
-    engine = answer.encoder.engine
+    engine = answer.runner.engine
     assert isinstance(engine, NativeEngine)
     assert engine.output_names == ("start_logits", "end_logits")
     assert engine.output_ranks == {"start_logits": 2, "end_logits": 2}
     pairs: list[Any] = [("who rose", "profit rose"), ("who fell", "sales fell in the quarter")]
     encodings = Tokenizer(answers_natively / "tokenizer.json", 32).encode(pairs)
-    outputs = engine.run(encodings.collate([0, 1]))
+    outputs = engine.run(encodings)
     made = native_bundles.model("question-answering", head="every_token", labels=2)
-    for i, (ids, types) in enumerate(zip(encodings.ids, encodings.type_ids, strict=True)):
+    for i in range(2):
+        place = encodings.place(i)
+        ids, types = encodings.input_ids[place], encodings.token_type_ids[place]
         wanted = reference(made, ids, types)
         for column, name in enumerate(engine.output_names):
-            got = outputs[name][i, : len(ids)]
+            got = outputs[name][place]
             np.testing.assert_allclose(got, wanted[:, column], atol=0.05, rtol=0)
             assert np.abs(got - wanted[:, 1 - column]).max() > 0.3
     found = answer(question="who rose", context="profit rose")
@@ -109,5 +111,5 @@ def test_a_native_head_of_another_width(answers_natively: Path, tmp_path: Path) 
     )
     with pytest.raises(EngineError, match="3 columns for question-answering, not one each for"):
         pipeline("question-answering", three, engine="native")
-    assert pipeline("question-answering", three).encoder.engine.name == "onnxruntime"
+    assert pipeline("question-answering", three).runner.engine.name == "onnxruntime"
     assert tiny_bundles.read_content(answers_natively)["task"] == "question-answering"

@@ -11,12 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanbert import LeanBertWarning, pipeline
+from leanbert import LeanBertWarning
 from leanbert.errors import InputError
-from leanbert.pipelines import encoder as encoder_module
-from leanbert.pipelines.encoder import Encoder
-from leanbert.segments import Segments, segment
-from leanbert.tokenization import Tokenizer
+from leanbert.tokenization import Segments, Tokenizer, segment
+from leanbert.tokenization.tokenizer import report_cut
 from tests.helpers import tiny_bundles
 from tests.helpers.tiny_bundles import FILLER, MAX_LENGTH, NEGATIVE, POSITIVE
 
@@ -30,10 +28,14 @@ def tokenizer(tiny_bundle: Path) -> Tokenizer:
 
 
 def window(segments: Segments, i: int) -> list[tuple[Any, ...]]:
-    fields = (segments.ids, segments.type_ids, segments.word_ids, segments.sequence_ids)
-    columns = [field[i].tolist() for field in fields]
-    offsets = list(map(tuple, segments.offsets[i].tolist()))
-    return list(zip(*columns, offsets, segments.special_tokens_mask[i].tolist(), strict=True))
+    place = segments.place(i)
+    fields = (
+        *(segments.input_ids, segments.token_type_ids, segments.word_ids, segments.sequence_ids),
+        *(segments.offsets, segments.special_tokens_mask),
+    )
+    columns = [field[place].tolist() for field in fields]
+    columns[4] = list(map(tuple, columns[4]))
+    return list(zip(*columns, strict=True))
 
 
 def whole(text: str | tuple[str, str]) -> list[tuple[Any, ...]]:
@@ -57,7 +59,7 @@ def test_windows_are_slices_of_the_text(
     while starts[-1] + room < len(tokens):
         starts.append(starts[-1] + room - stride)
     assert segments.counts == [len(starts)]
-    assert segments.lengths == [len(window(segments, i)) for i in range(len(starts))]
+    assert segments.lengths.tolist() == [len(window(segments, i)) for i in range(len(starts))]
     for i, first in enumerate(starts):
         assert window(segments, i) == [start, *tokens[first : first + room], end]
 
@@ -92,7 +94,7 @@ def test_texts_keep_their_windows(tokenizer: Tokenizer) -> None:
         for i in range(count):
             assert window(together, start + i) == window(alone, i)
         start += count
-    assert start == len(together.ids)
+    assert start == len(together)
 
 
 def test_a_text_is_cut_as_by_encode(tokenizer: Tokenizer) -> None:
@@ -100,11 +102,10 @@ def test_a_text_is_cut_as_by_encode(tokenizer: Tokenizer) -> None:
     cut = segment(tokenizer, texts, truncation=True)
     wanted = tokenizer.encode(texts, truncation=True)
     assert cut.counts == [1, 1, 1]
-    assert [row.tolist() for row in cut.ids] == [row.tolist() for row in wanted.ids]
-    inputs, others = cut.collate([0, 1, 2]), wanted.collate([0, 1, 2])
-    assert all((inputs[name] == others[name]).all() for name in inputs)
+    for name in ("input_ids", "token_type_ids", "lengths"):
+        assert getattr(cut, name).tolist() == getattr(wanted, name).tolist()
     with pytest.warns(LeanBertWarning, match=r"^2 texts \(text 7 first\): cut to 32"):
-        segment(tokenizer, texts, first_index=7)
+        report_cut(segment(tokenizer, texts, first_index=7))
     with pytest.raises(InputError, match=r"^2 texts \(text 0 first\): longer than 8"):
         segment(tokenizer, texts, truncation=False, max_length=8)
 
@@ -112,19 +113,21 @@ def test_a_text_is_cut_as_by_encode(tokenizer: Tokenizer) -> None:
 def test_offsets_count_characters(tokenizer: Tokenizer) -> None:
     text = "🚀 naïve \ud800 Profit\r\nrose"
     segments = segment(tokenizer, [text, "plain"])
-    spans = [text[a:b] for a, b in segments.offsets[0].tolist()[1:-1]]
+    spans = [text[a:b] for a, b in segments.offsets[segments.place(0)].tolist()[1:-1]]
     assert spans[-2:] == ["Profit", "rose"]
-    assert segments.offsets[0].dtype == np.int32
+    assert segments.offsets.dtype == np.int32
 
 
 def test_words_that_the_caller_split(tokenizer: Tokenizer) -> None:
     words = ["profit,", "ro", "", "sales"]
     segments = segment(tokenizer, [words, []], is_split_into_words=True)
-    assert segments.word_ids[0].tolist() == [-1, 0, 0, 1, 1, 3, -1]
-    assert segments.offsets[0].tolist() == [[0, 0], [0, 6], [6, 7], [0, 1], [1, 2], [0, 5], [0, 0]]
-    assert segments.lengths == [7, 2]
+    first = segments.place(0)
+    assert segments.word_ids[first].tolist() == [-1, 0, 0, 1, 1, 3, -1]
+    spans = [[0, 0], [0, 6], [6, 7], [0, 1], [1, 2], [0, 5], [0, 0]]
+    assert segments.offsets[first].tolist() == spans
+    assert segments.lengths.tolist() == [7, 2]
     surrogate = segment(tokenizer, [["\ud800", "sales"]], is_split_into_words=True)
-    assert surrogate.word_ids[0].tolist() == [-1, 1, -1]
+    assert surrogate.word_ids.tolist() == [-1, 1, -1]
     for wrong in ("sales", ("a", "b"), ["a", 3]):
         with pytest.raises(InputError, match=r"^text 1: expected a list of words"):
             segment(tokenizer, [["a"], wrong], is_split_into_words=True)  # type: ignore[list-item]
@@ -164,59 +167,3 @@ def test_many_threads_cut_in_many_ways(tiny_bundle: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(counts, range(70)))
     assert found == alone * 10
-
-
-def rows(encoder: Encoder, texts: list[str], **options: Any) -> list[list[float]]:
-    """Logits of every window of each text, through the shared steps."""
-
-    return list(
-        encoder.map_rows(
-            texts,
-            lambda part, _: encode(encoder, part, max_length=12),
-            kept,
-            lambda text, made, own, found: [float(len(text)), *map(max, found), float(len(own))],
-            **options,
-        )
-    )
-
-
-@pytest.mark.parametrize("mode", ["latency", "throughput"])
-def test_each_text_is_answered_from_all_its_windows(
-    tiny_bundle: Path, mode: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    encoder = pipeline("text-classification", tiny_bundle, mode=mode, threads=2).encoder
-    texts = ["profit bad " * (i * 5 % 23) for i in range(300)]
-    together = rows(encoder, texts)
-    assert [int(row[0]) for row in together] == list(map(len, texts))
-    assert any(row[-1] > 3 for row in together)
-    for text, row in zip(texts[:50], together, strict=False):
-        assert row == pytest.approx(rows(encoder, [text])[0], abs=1e-5)
-    monkeypatch.setattr(encoder_module, "GROUP_TOKENS", 100)
-    for row, other in zip(together, rows(encoder, texts, batch_size=3), strict=True):
-        assert row == pytest.approx(other, abs=1e-5)
-
-
-def test_groups_are_bounded_by_their_tokens(
-    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(encoder_module, "GROUP_TOKENS", 100)
-    encoder = pipeline("text-classification", tiny_bundle, threads=1).encoder
-    drawn: list[int] = []
-
-    def source() -> Any:
-        for i in range(1000):
-            drawn.append(i)
-            yield "profit " * 9
-
-    answers = encoder.map_rows(source(), lambda part, _: encode(encoder, part), kept, lambda *_: 0)
-    assert next(answers) == 0
-    assert len(drawn) == 64
-
-
-def encode(encoder: Encoder, part: Any, **options: Any) -> tuple[Segments, Any]:
-    made = segment(encoder.tokenizer, part, stride=4, **options)
-    return made, made.counts
-
-
-def kept(outputs: Any, _: Any) -> list[list[float]]:
-    return [row.tolist() for row in outputs["logits"]]

@@ -1,35 +1,36 @@
-"""The native engine: LeanBERT's own int8 encoder, for bundles whose manifest has its table.
+"""The native engine: LeanBERT's own int8 encoder, for bundles whose manifest has its layout.
 
-It computes ragged batches: padding is taken out before and put back after. A text's answer is the
-same bits whatever else is in the batch.
+A text's answer is the same bits whatever else is in the batch.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import threading
 import weakref
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from leanbert.bundle import Bundle
 from leanbert.cpu import allowed_cores
-from leanbert.engines.binding import load_library, why_no_library
-from leanbert.engines.table import Table, describe
+from leanbert.engines.batch import Batch
+from leanbert.engines.native.binding import load_library, why_no_library
+from leanbert.engines.native.layout import Table, describe
 from leanbert.errors import EngineError
 
 if TYPE_CHECKING:
     from leanbert.engines import ModelOutputs
-    from leanbert.tokenization import ModelInputs
 
 __all__ = ["NativeEngine", "why_not_native"]
 
 _MOST_THREADS = 64  # of one call, leanbert_native.h
 _MESSAGE = 256  # bytes
 _SPAN = ("start_logits", "end_logits")
+_Bytes = ctypes.c_char * 0  # an address, whatever the array's size
 
 
 def why_not_native(bundle: Bundle) -> str | None:
@@ -73,12 +74,11 @@ class NativeEngine:
         if table.head == "first_token":
             bundle.check_num_labels(table.num_labels)
         self._width = table.num_labels if table.head != "none" else table.hidden_size
-        self._a_text = table.head == "first_token"
+        self._per_text = table.head == "first_token"
         self.output_names = _output_names(bundle, table)
-        rank = 2 if self._a_text or len(self.output_names) > 1 else 3
+        rank = 2 if self._per_text or len(self.output_names) > 1 else 3
         self.output_ranks: Mapping[str, int | None] = dict.fromkeys(self.output_names, rank)
-        types = {"token_type_ids"} if table.token_type_ids else set()
-        self.input_names = frozenset({"input_ids", "attention_mask"} | types)
+        self._typed = table.token_type_ids
         path = os.fsencode(bundle.path / table.file)
         cores = min(_MOST_THREADS, threads or allowed_cores())
         model = describe(table, path, cores)
@@ -91,69 +91,52 @@ class NativeEngine:
             raise EngineError(f"{bundle.path}: the native engine refuses it ({_line(message)})")
         # Not at exit: a daemon thread may still be computing then.
         weakref.finalize(self, self._library.lb_close, self._handle).atexit = False
+        self._lb_run = self._library.lb_run
+        self._messages = threading.local()  # the library writes an error's line there
         isa: bytes = self._library.lb_encoder_isa(self._handle)
         self.products = f"int8 weights, exact, kernels for {isa.decode()}"
 
-    def run(self, inputs: ModelInputs) -> ModelOutputs:
-        """Compute one padded batch; see :class:`leanbert.engines.Engine`.
+    def run(self, batch: Batch) -> ModelOutputs:
+        """Compute one batch; see :class:`leanbert.engines.Engine`.
 
-        Padded places of ``(batch_size, seq_len, …)`` outputs are 0. The head of question answering
-        has two columns, which are given apart: ``start_logits`` and ``end_logits``, as in ONNX.
+        The arrays go to the library as they are, which checks every number. The head of question
+        answering has two columns, which are given apart: ``start_logits`` and ``end_logits``.
 
         Raises:
-            EngineError: a mask is not 1 for a text and 0 behind it, an id is outside the
-                vocabulary, a text is too long, or the library failed.
+            EngineError: an id or a type is outside its vocabulary, a text is too long, or the
+                library failed.
         """
-        input_ids, mask = inputs["input_ids"], inputs["attention_mask"] != 0
-        lengths = mask.sum(axis=1, dtype=np.int32)
-        rows, longest = mask.shape
-        if rows and (not lengths.all() or (mask != (np.arange(longest) < lengths[:, None])).any()):
-            raise EngineError(
-                f"{self._path}: the native engine takes padding on the right only; "
-                'use engine="onnxruntime"'
-            )
-        ids = self._packed(input_ids, mask, self._table.vocab_size, "token id")
-        types = None
-        if self._table.token_type_ids and "token_type_ids" in inputs:
-            most = int(self._table.model.type_vocab_size)
-            types = self._packed(inputs["token_type_ids"], mask, most, "token type")
-        tokens = len(ids)
-        out = np.empty((rows if self._a_text else tokens, self._width), np.float32)
-        message = ctypes.create_string_buffer(_MESSAGE)
-        status = self._library.lb_run(
+        texts, tokens = len(batch.lengths), len(batch.input_ids)
+        out = np.empty((texts if self._per_text else tokens, self._width), np.float32)
+        try:
+            message = self._messages.buffer
+        except AttributeError:  # this thread's first call
+            message = self._messages.buffer = ctypes.create_string_buffer(_MESSAGE)
+        status = self._lb_run(
             self._handle,
-            rows,
-            lengths.ctypes.data,
+            texts,
+            _pointer(batch.lengths),
             tokens,
-            ids.ctypes.data,
-            None if types is None else types.ctypes.data,
-            out.ctypes.data,
+            _pointer(batch.input_ids),
+            _pointer(batch.token_type_ids) if self._typed else None,
+            _pointer(out),
             out.size,
             message,
             _MESSAGE,
         )
         if status:
             raise EngineError(f"{self._path}: failed to run ({_line(message)})")
-        if not self._a_text:
-            if tokens == rows * longest:
-                out = out.reshape(rows, longest, self._width)
-            else:
-                padded = np.zeros((rows, longest, self._width), np.float32)
-                padded[mask] = out
-                out = padded
         if len(self.output_names) == 1:
             return {self.output_names[0]: out}
-        return {name: out[..., i] for i, name in enumerate(self.output_names)}
+        return {name: out[:, i] for i, name in enumerate(self.output_names)}
 
-    def _packed(
-        self, values: npt.NDArray[np.int64], mask: npt.NDArray[np.bool_], most: int, what: str
-    ) -> npt.NDArray[np.int32]:
-        """The values of real tokens, text after text, checked before 64 bits become 32."""
-        kept = values[mask]
-        if kept.size and (kept.min() < 0 or kept.max() >= most):
-            wrong = kept[(kept < 0) | (kept >= most)][0]
-            raise EngineError(f"{self._path}: {what} {wrong} is outside 0 to {most - 1}")
-        return kept.astype(np.int32)
+
+def _pointer(array: npt.NDArray[Any]) -> Any:
+    """What ctypes passes as the address of the array's first number."""
+    try:
+        return _Bytes.from_buffer(array)  # type: ignore[arg-type]  # a quarter of the time that array.ctypes takes
+    except TypeError:  # the array may not be written to
+        return array.ctypes.data
 
 
 def _output_names(bundle: Bundle, table: Table) -> tuple[str, ...]:

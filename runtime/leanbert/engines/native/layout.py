@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from leanbert.engines.binding import (
+from leanbert.engines.native.binding import (
     LayerRecord,
     ModelRecord,
     NormRecord,

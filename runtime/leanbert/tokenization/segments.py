@@ -15,15 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from leanbert.errors import InputError
-from leanbert.tokenization import (
-    Encodings,
-    TextInput,
-    TokenIds,
-    Tokenizer,
-    encode_rows,
-    report_cut,
-    truncation_flag,
-)
+from leanbert.tokenization.encodings import Encodings, TextInput
+from leanbert.tokenization.tokenizer import Tokenizer, encode_rows, refuse_cut, truncation_flag
 
 __all__ = ["STRATEGIES", "Segments", "Words", "segment"]
 
@@ -33,26 +26,27 @@ Words: TypeAlias = "list[str]"
 STRATEGIES = ("longest_first", "only_first", "only_second")
 """Which part of a pair is cut."""
 
-# Encodings with their windows exist for few texts at once; see leanbert.tokenization.
+# Encodings with their windows exist for few texts at once; see leanbert.tokenization.tokenizer.
 _CHUNK = 64  # texts
 _CHUNK_CHARACTERS = 1 << 16
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Segments(Encodings):
     """Encodings of windows, which know their texts; a text that fits is one window.
 
-    *Shape:* for window i of n tokens ``offsets[i]`` ``(n, 2)`` int32, the others ``(n,)``.
+    *Shape:* ``offsets`` ``(tokens, 2)`` int32, the other arrays ``(tokens,)``; the tokens of
+    window i are the rows :meth:`place` of i.
     """
 
-    offsets: Sequence[npt.NDArray[np.int32]]
+    offsets: npt.NDArray[np.int32]
     """First character and the one after the last, in the token's part of the pair, or in its own
     word where the text came as words; ``(0, 0)`` for special tokens."""
-    word_ids: Sequence[npt.NDArray[np.int32]]
+    word_ids: npt.NDArray[np.int32]
     """Which word of its part a token belongs to, by the tokenizer's splitting; -1 for none."""
-    sequence_ids: Sequence[npt.NDArray[np.int8]]
+    sequence_ids: npt.NDArray[np.int8]
     """0 for the text, 1 for its pair, -1 for special tokens."""
-    special_tokens_mask: Sequence[npt.NDArray[np.bool_]]
+    special_tokens_mask: npt.NDArray[np.bool_]
     """Whether the tokenizer added the token; false where the text itself says ``[SEP]``."""
     counts: Sequence[int]
     """How many windows each text has, at least 1; they stand one after the other."""
@@ -78,7 +72,7 @@ def segment(
         max_length: longest window, special tokens included; ``None`` and more than the model's
             own limit mean that.
         strategy: one of :data:`STRATEGIES`.
-        truncation: without ``stride``, see :meth:`leanbert.tokenization.Tokenizer.encode`.
+        truncation: without ``stride``, see :meth:`Tokenizer.encode`.
         is_split_into_words: texts are lists of words, and offsets count from a word's start.
         first_index: what to call the first text in messages.
 
@@ -107,20 +101,23 @@ def segment(
         for i, row in enumerate(rows, first_index + start):
             more = row.overflowing
             if stride is None:
-                cut += [i] * bool(more)
+                cut += [i] * bool(more and truncation is not True)
                 more = []
             windows += [_Window(encoding) for encoding in (row, *more)]
             counts.append(1 + len(more))
-    if cut and truncation is not True:
-        report_cut(cut, truncation, cutting.truncation["max_length"])
+    longest = min(max_length or tokenizer.max_length, tokenizer.max_length)
+    if truncation is False:
+        refuse_cut(cut, longest)
     return Segments(
-        ids=[window.ids for window in windows],
-        type_ids=[window.type_ids for window in windows],
-        pad_token_id=tokenizer.pad_token_id,
-        offsets=[window.offsets for window in windows],
-        word_ids=[window.word_ids for window in windows],
-        sequence_ids=[window.sequence_ids for window in windows],
-        special_tokens_mask=[window.special for window in windows],
+        input_ids=_together([window.ids for window in windows], np.int32),
+        token_type_ids=_together([window.type_ids for window in windows], np.int32),
+        lengths=np.array([len(window.ids) for window in windows], dtype=np.int32),
+        cut=cut,
+        max_length=longest,
+        offsets=_together([window.offsets for window in windows], np.int32).reshape(-1, 2),
+        word_ids=_together([window.word_ids for window in windows], np.int32),
+        sequence_ids=_together([window.sequence_ids for window in windows], np.int8),
+        special_tokens_mask=_together([window.special for window in windows], np.bool_),
         counts=counts,
     )
 
@@ -131,12 +128,16 @@ class _Window:
     __slots__ = ("ids", "offsets", "sequence_ids", "special", "type_ids", "word_ids")
 
     def __init__(self, encoding: Any) -> None:
-        self.ids: TokenIds = np.array(encoding.ids, dtype=np.int32)
-        self.type_ids: TokenIds = np.array(encoding.type_ids, dtype=np.int32)
+        self.ids = np.array(encoding.ids, dtype=np.int32)
+        self.type_ids = np.array(encoding.type_ids, dtype=np.int32)
         self.offsets = np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2)
         self.word_ids = _or_minus_one(encoding.word_ids, np.int32)
         self.sequence_ids = _or_minus_one(encoding.sequence_ids, np.int8)
         self.special = np.array(encoding.special_tokens_mask, dtype=np.bool_)
+
+
+def _together(arrays: Sequence[npt.NDArray[Any]], dtype: Any) -> npt.NDArray[Any]:
+    return np.concatenate(arrays) if arrays else np.zeros(0, dtype)
 
 
 def _or_minus_one(values: list[int | None], dtype: Any) -> npt.NDArray[Any]:
@@ -177,7 +178,7 @@ def _check_room(
 ) -> None:
     """Refuse pairs that the tokenizers library would abort on: it checks no single pair's room."""
     length = min(max_length or tokenizer.max_length, tokenizer.max_length)
-    room = length - tokenizer.special_tokens(pair=True)
+    room = length - tokenizer.added_tokens(pair=True)
     keep = 0 if strategy == "only_second" else 1
     pairs = {
         i: (text[keep], text[1 - keep])

@@ -3,7 +3,7 @@
 Padding and truncation of a ``tokenizers.Tokenizer`` are settings of the shared object; changing
 them per call makes threads fail with "Already borrowed" (huggingface/tokenizers#537). So they are
 set once when the tokenizer is loaded; another limit gets an own, cached copy. Windows of long
-texts, and where each token stands in its text: :mod:`leanbert.segments`.
+texts, and where each token stands in its text: :mod:`leanbert.tokenization.segments`.
 """
 
 from __future__ import annotations
@@ -11,95 +11,30 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from array import array
+from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import chain
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tokenizers
 
 from leanbert.bundle import Bundle
-from leanbert.bundle.reading import read_json
 from leanbert.cpu import allowed_cores
 from leanbert.errors import BundleCorruptError, InputError, warn
+from leanbert.tokenization.encodings import Encodings, TextInput
+from leanbert.tokenization.special_tokens import SpecialTokens, read_settings
 
-__all__ = ["Encodings", "ModelInputs", "TextInput", "Tokenizer", "join"]
+__all__ = ["Tokenizer", "encode_rows", "refuse_cut", "report_cut", "truncation_flag"]
 
-E = TypeVar("E", bound="Encodings")
-
-TextInput: TypeAlias = "str | tuple[str, str]"
-"""One text, or a text and its pair."""
-
-ModelInputs: TypeAlias = "dict[str, npt.NDArray[np.int64]]"
-"""``input_ids``, ``attention_mask`` and ``token_type_ids``, each ``(batch_size, seq_len)``."""
-
-TokenIds: TypeAlias = "npt.NDArray[np.int32]"
-
-# A tokenizers.Encoding holds some 100 bytes a token, its text among them, so few exist at once: the
-# encodings of a window of 2,048 long texts made most of a process's growth (58 of 174 MiB).
+# A tokenizers.Encoding holds some 100 bytes per token, its text among them, so few exist at once:
+# those of 2,048 long texts made most of a process's growth (58 of 174 MiB).
 _CHUNK = 64  # texts
 
 _TRUNCATIONS = {"longest_first": True, "do_not_truncate": False}
 _COPIES = 4  # tokenizers of another max_length, stride or strategy that are kept
-
-# What each kind is called where no tokenizer_config.json says it.
-_SPECIAL_TOKENS = {
-    "cls_token": ("[CLS]", "<s>"),
-    "sep_token": ("[SEP]", "</s>"),
-    "unk_token": ("[UNK]", "<unk>"),
-    "mask_token": ("[MASK]", "<mask>"),
-}
 _SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-@dataclass(frozen=True)
-class Encodings:
-    """The token ids of some texts, not yet padded.
-
-    *Shape:* ``ids[i]`` and ``type_ids[i]`` ``(tokens of text i,)`` int32.
-    """
-
-    ids: Sequence[TokenIds]
-    type_ids: Sequence[TokenIds]
-    pad_token_id: int
-
-    @property
-    def lengths(self) -> list[int]:
-        """Tokens of each text, special tokens included."""
-        return [len(row) for row in self.ids]
-
-    def collate(self, indices: Sequence[int]) -> ModelInputs:
-        """Pad the given rows on the right to the longest of them."""
-        shape = (len(indices), max(len(self.ids[i]) for i in indices))
-        input_ids = np.full(shape, self.pad_token_id, dtype=np.int64)
-        attention_mask = np.zeros(shape, dtype=np.int64)
-        token_type_ids = np.zeros(shape, dtype=np.int64)
-        for row, i in enumerate(indices):
-            length = len(self.ids[i])
-            input_ids[row, :length] = self.ids[i]
-            attention_mask[row, :length] = 1
-            token_type_ids[row, :length] = self.type_ids[i]
-        return {
-            "input_ids": input_ids,
-            "attention_mask": attention_mask,
-            "token_type_ids": token_type_ids,
-        }
-
-
-def join(parts: Sequence[E]) -> E:
-    """The encodings of several lists of texts as those of one list.
-
-    *Shape:* every field but ``pad_token_id`` is concatenated.
-    """
-    lists = [field.name for field in fields(parts[0]) if field.name != "pad_token_id"]
-    joined: dict[str, Any] = {
-        name: list(chain.from_iterable(getattr(part, name) for part in parts)) for name in lists
-    }
-    return replace(parts[0], **joined) if len(parts) > 1 else parts[0]
 
 
 class Tokenizer:
@@ -108,13 +43,12 @@ class Tokenizer:
     Args:
         path: the ``tokenizer.json``.
         max_length: longest input in tokens, special tokens included.
-        pad_token_id: the id that fills short rows.
 
     Raises:
         BundleCorruptError: ``path`` is not a tokenizer.
     """
 
-    def __init__(self, path: Path, max_length: int, pad_token_id: int = 0) -> None:
+    def __init__(self, path: Path, max_length: int) -> None:
         try:
             base = tokenizers.Tokenizer.from_file(str(path))
         except Exception as error:  # tokenizers raises bare Exception
@@ -126,19 +60,20 @@ class Tokenizer:
         # rayon counts the host's cores; a container's quota is smaller. The user's word goes first.
         os.environ.setdefault("RAYON_NUM_THREADS", str(allowed_cores()))
         self.max_length = max_length
-        self.pad_token_id = pad_token_id
-        self.padding_side = "right"
+        self.settings = read_settings(path.parent)
+        """What the tokenizer's side files say."""
+        self.padding_side = "left" if self.settings.get("padding_side") == "left" else "right"
         """The side that transformers pads, which for pairs also says what is asked first."""
+        self.special_tokens = SpecialTokens(self.settings, base.token_to_id)
         self._base = base
         self._decoder = base.decoder
         self._copies: dict[tuple[int, int, str], tokenizers.Tokenizer] = {}
         self._lock = threading.Lock()
-        self._special = self._read_names(path.parent / "tokenizer_config.json")
 
     @classmethod
     def of(cls, bundle: Bundle) -> Tokenizer:
         """The tokenizer of a bundle, with the bundle's limits."""
-        return cls(bundle.tokenizer_path, bundle.max_length, bundle.config.pad_token_id)
+        return cls(bundle.tokenizer_path, bundle.max_length)
 
     @property
     def backend(self) -> tokenizers.Tokenizer:
@@ -157,10 +92,11 @@ class Tokenizer:
 
         Args:
             texts: the texts or pairs. Lone surrogates, which have no UTF-8, become U+FFFD.
-            truncation: ``True`` cuts long texts silently, ``None`` with a warning; ``False``
-                raises instead. transformers' names for the two, ``"longest_first"`` and
-                ``"do_not_truncate"``, are understood.
-            max_length: cut shorter than the model's own limit.
+            truncation: ``True`` cuts long texts silently, ``None`` lists them in
+                :attr:`Encodings.cut`, for :func:`report_cut`; ``False`` raises instead.
+                transformers' names, ``"longest_first"`` for ``True`` and ``"do_not_truncate"``
+                for ``False``, are understood.
+            max_length: cut shorter than the model's own limit, in tokens.
             first_index: what to call the first text in messages.
 
         Raises:
@@ -168,19 +104,27 @@ class Tokenizer:
         """
         truncation = truncation_flag(truncation)
         tokenizer = self.cut_to(max_length)
-        ids: list[TokenIds] = []
-        type_ids: list[TokenIds] = []
+        ids, type_ids, lengths = array("i"), array("i"), array("i")  # C ints, of 4 bytes
         cut: list[int] = []
         for start in range(0, len(texts), _CHUNK):
             part = texts[start : start + _CHUNK]
             rows = encode_rows(tokenizer.encode_batch_fast, part, first_index + start)
-            ids += [np.array(row.ids, dtype=np.int32) for row in rows]
-            type_ids += [np.array(row.type_ids, dtype=np.int32) for row in rows]
-            if truncation is not True:
-                cut += [first_index + start + i for i, row in enumerate(rows) if row.overflowing]
-        if cut:
-            report_cut(cut, truncation, tokenizer.truncation["max_length"])
-        return Encodings(ids, type_ids, self.pad_token_id)
+            for i, row in enumerate(rows, first_index + start):
+                ids.extend(row.ids)
+                type_ids.extend(row.type_ids)
+                lengths.append(len(row))
+                if truncation is not True and row.overflowing:
+                    cut.append(i)
+        longest = self.max_length if max_length is None else min(max_length, self.max_length)
+        if truncation is False:
+            refuse_cut(cut, longest)
+        return Encodings(
+            np.array(ids, dtype=np.int32),
+            np.array(type_ids, dtype=np.int32),
+            np.array(lengths, dtype=np.int32),
+            cut,
+            longest,
+        )
 
     def cut_to(
         self, max_length: int | None, stride: int = 0, strategy: str = "longest_first"
@@ -230,19 +174,10 @@ class Tokenizer:
             counts += [len(row.ids) for row in encode_rows(without, part, first_index + start)]
         return counts
 
-    def special_tokens(self, pair: bool) -> int:
+    def added_tokens(self, *, pair: bool) -> int:
         """How many special tokens are added to a text or a pair."""
         number: int = self._base.num_special_tokens_to_add(is_pair=pair)
         return number
-
-    def special_id(self, kind: str) -> int | None:
-        """The id of ``"cls_token"``, ``"sep_token"``, ``"unk_token"`` or ``"mask_token"``."""
-        named = self._special.get(kind)
-        for name in (named,) if named is not None else _SPECIAL_TOKENS[kind]:
-            found: int | None = self._base.token_to_id(name)
-            if found is not None:
-                return found
-        return None
 
     def id_to_token(self, token_id: int) -> str:
         """The token of an id, as it stands in the vocabulary (``"##ing"``, ``"\u0120and"``)."""
@@ -267,21 +202,6 @@ class Tokenizer:
         prefix: str | None = getattr(self._base.model, "continuing_subword_prefix", None)
         return prefix or None
 
-    def _read_names(self, path: Path) -> dict[str, str]:
-        """The special tokens' names, and the padding side, where ``path`` exists."""
-        if not path.is_file():
-            return {}
-        content = read_json(path)
-        if content.get("padding_side") == "left":
-            self.padding_side = "left"
-        names = {}
-        for kind in _SPECIAL_TOKENS:
-            token = content.get(kind)
-            token = token.get("content") if isinstance(token, dict) else token
-            if isinstance(token, str):
-                names[kind] = token
-        return names
-
 
 def truncation_flag(truncation: bool | str | None) -> bool | None:
     """``truncation`` as ``True``, ``False`` or ``None``, transformers' names for it translated.
@@ -299,22 +219,31 @@ def truncation_flag(truncation: bool | str | None) -> bool | None:
     return truncation
 
 
-def report_cut(cut: Sequence[int], truncation: bool | None, length: int) -> None:
-    """Warn that the texts of the given indices were cut to ``length`` tokens.
+def refuse_cut(cut: Sequence[int], max_length: int) -> None:
+    """Refuse texts that are longer than ``max_length`` tokens, if there are any.
 
     Raises:
-        InputError: instead, under ``truncation=False``.
+        InputError: ``cut``, their numbers, is not empty.
     """
-    first = f"text {cut[0]}"
-    which = first if len(cut) == 1 else f"{len(cut)} texts ({first} first)"
-    if truncation is False:
+    if cut:
         raise InputError(
-            f"{which}: longer than {length} tokens; pass truncation=True to cut, or split the text"
+            f"{_which(cut)}: longer than {max_length} tokens; pass truncation=True to cut, "
+            "or split the text"
         )
-    warn(
-        f"{which}: cut to {length} tokens; pass truncation=True to cut silently, "
-        "or truncation=False to raise"
-    )
+
+
+def report_cut(encodings: Encodings) -> None:
+    """Warn of the texts that were cut where the caller said nothing about it."""
+    if encodings.cut:
+        warn(
+            f"{_which(encodings.cut)}: cut to {encodings.max_length} tokens; pass truncation=True "
+            "to cut silently, or truncation=False to raise"
+        )
+
+
+def _which(cut: Sequence[int]) -> str:
+    first = f"text {cut[0]}"
+    return first if len(cut) == 1 else f"{len(cut)} texts ({first} first)"
 
 
 def encode_rows(
@@ -340,32 +269,3 @@ def _readable(text: Any, index: int) -> Any:
     if isinstance(text, tuple) and len(text) == 2 and all(isinstance(t, str) for t in text):
         return (_SURROGATE.sub("\ufffd", text[0]), _SURROGATE.sub("\ufffd", text[1]))
     raise InputError(f"text {index}: expected a string, got {type(text).__name__}")
-
-
-def text_input(item: object, index: int) -> TextInput:
-    """Turn one of the caller's items into a text or a pair, as transformers' pipelines take them.
-
-    A string, a mapping with ``text`` and optionally ``text_pair``, or the older ``[[text, pair]]``.
-
-    Raises:
-        InputError: anything else.
-    """
-    if isinstance(item, str):
-        return item
-    if isinstance(item, Mapping):
-        text, pair = item.get("text"), item.get("text_pair")
-        unknown = set(item) - {"text", "text_pair"}
-        if isinstance(text, str) and (pair is None or isinstance(pair, str)) and not unknown:
-            return (text, pair) if pair else text  # transformers takes "" for no pair, too
-        raise InputError(
-            f'text {index}: expected {{"text": "…", "text_pair": "…"}} with strings, '
-            f"got the keys {sorted(map(str, item))}"
-        )
-    if isinstance(item, list) and len(item) == 1 and isinstance(item[0], list):
-        inner = item[0]
-        if len(inner) == 2 and all(isinstance(part, str) for part in inner):
-            return (inner[0], inner[1]) if inner[1] else str(inner[0])
-    raise InputError(
-        f'text {index}: expected a string or {{"text": "…", "text_pair": "…"}}, '
-        f"got {type(item).__name__}"
-    )

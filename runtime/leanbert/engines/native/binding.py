@@ -28,7 +28,7 @@ __all__ = [
 ABI_VERSION = 2
 """``LB_ABI_VERSION`` of the header that this module repeats."""
 
-LIBRARY = Path(__file__).parent / "_native" / "libleanbert_native.so"
+LIBRARY = Path(__file__).parent.parent / "_native" / "libleanbert_native.so"
 
 _U32, _U64 = ctypes.c_uint32, ctypes.c_uint64
 _NO_ISA = "none"

@@ -1,0 +1,7 @@
+"""Which texts share a batch, in what order batches run, and on which threads."""
+
+from __future__ import annotations
+
+from leanbert.batching.runner import GROUP, MAX_TOKENS, MODES, Prepared, Runner
+
+__all__ = ["GROUP", "MAX_TOKENS", "MODES", "Prepared", "Runner"]

@@ -1,0 +1,215 @@
+"""The steps that all tasks share: prepare a group of inputs, order its rows, run, restore.
+
+``mode="latency"`` gives every batch all cores, ``mode="throughput"`` every core its own batches.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from typing import Generic, TypeVar
+
+from leanbert.arguments import check_count
+from leanbert.batching.order import chunks, cut_batches
+from leanbert.batching.workers import in_order
+from leanbert.bundle import Bundle
+from leanbert.cpu import allowed_cores
+from leanbert.engines import Batch, load_engine
+from leanbert.errors import InputError, warn
+from leanbert.tokenization.encodings import Encodings, join
+from leanbert.tokenization.tokenizer import Tokenizer, report_cut
+
+__all__ = ["GROUP", "MAX_TOKENS", "MODES", "Prepared", "Runner"]
+
+T = TypeVar("T")
+E = TypeVar("E", bound=Encodings)
+Row = TypeVar("Row")
+R = TypeVar("R")
+
+GROUP = 2048
+"""Inputs that are ordered together: enough to batch like with like, little enough to stream."""
+
+GROUP_TOKENS = 1 << 18
+"""Tokens that are ordered together where one input may be many rows, documents for example."""
+
+_CHUNK = 64  # inputs that are prepared between two looks at GROUP_TOKENS
+
+MAX_TOKENS = {"latency": 1024, "throughput": 512}
+"""Padded tokens of one batch in each mode; more makes no matmul faster and leaves the caches.
+
+Half as many per worker in throughput mode keep what is resident level; no budget from 256 to 2048
+was faster by more than the noise of a shared machine.
+"""
+
+MODES = tuple(MAX_TOKENS)
+
+
+@dataclass(frozen=True)
+class Prepared(Generic[T, E]):
+    """Some inputs, checked and tokenized."""
+
+    items: Sequence[T]
+    """The inputs as the task's ``postprocess`` wants them back."""
+    encodings: E
+    """The rows of the first input, then those of the second, and so on."""
+    counts: Sequence[int] | None = None
+    """How many rows each input has; ``None`` where each has one."""
+
+
+class Runner:
+    """A bundle ready to run: its tokenizer, its engine, and the threads of a call.
+
+    Args:
+        bundle: the opened bundle.
+        threads: cores that one call computes on; ``None`` for all that this process may use.
+        mode: ``"latency"`` or ``"throughput"``: whether they share a batch, or have each its own.
+        engine: see :func:`leanbert.engines.load_engine`.
+
+    Raises:
+        InputError: ``threads``, ``mode`` or ``engine`` cannot be used.
+        EngineError: the engine asked for cannot run the bundle.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        threads: int | None = None,
+        mode: str = "latency",
+        engine: str = "auto",
+    ) -> None:
+        if mode not in MODES:
+            raise InputError(f"mode is {mode!r}; expected one of {', '.join(MODES)}")
+        check_count("threads", threads, most=1024)
+        if bundle.manifest is None:
+            warn(f"{bundle.path}: has no leanbert.json, so nothing of it is verified")
+        if mode == "latency":
+            self.workers = 1
+            self.engine = load_engine(bundle, threads, engine)
+        else:
+            self.workers = threads or allowed_cores()
+            self.engine = load_engine(bundle, 1, engine)
+        self.max_tokens = MAX_TOKENS[mode]
+        self.tokenizer = Tokenizer.of(bundle)
+
+    def map(
+        self,
+        inputs: Iterable[object],
+        preprocess: Callable[[Sequence[object], int], Prepared[T, E]],
+        forward: Callable[[Batch], Sequence[Row]],
+        postprocess: Callable[[T, E, range, Sequence[Row]], R],
+        *,
+        batch_size: int | None = None,
+        group: int = GROUP,
+    ) -> Iterator[R]:
+        """Answer each input, lazily and in order, a group of inputs at a time.
+
+        An input is any number of rows: one, the windows of a long text, or the pairs that a
+        question makes with its candidates. The rows of a group are ordered by length together.
+        A group is drawn in full before its first answer; in throughput mode the next one too, so
+        that it is tokenized while this one is computed. So at most two groups are held, each of up
+        to ``group`` inputs or about :data:`GROUP_TOKENS` tokens, and a feed that must be answered
+        text by text is better called text by text.
+
+        Args:
+            inputs: what ``preprocess`` takes, drawn on the caller's thread.
+            preprocess: checks and tokenizes some inputs, the first of which has the given number;
+                on the caller's thread.
+            forward: computes one batch, and gives what is kept of each row; called from several
+                threads. Views keep the whole batch alive: copy what is kept.
+            postprocess: turns an item, the encodings of its group, which of their rows are the
+                item's, and what was kept of these into the answer; on the caller's thread.
+            batch_size: largest number of rows of a batch; ``None`` leaves it to the token budget.
+            group: how many inputs are ordered together at most.
+
+        Raises:
+            InputError: what ``inputs`` or ``preprocess`` raised; the answers of the groups before
+                it are yielded first.
+            EngineError: the engine failed; likewise.
+        """
+        waiting: deque[Prepared[T, E]] = deque()
+
+        def jobs() -> Iterator[list[Callable[[], list[tuple[int, Row]]]]]:
+            for prepared in _groups(inputs, preprocess, group):
+                report_cut(prepared.encodings)
+                waiting.append(prepared)
+                yield self._jobs(prepared.encodings, forward, batch_size)
+
+        with closing(in_order(jobs(), self.workers)) as computed:
+            for found in computed:
+                done = waiting.popleft()
+                rows = dict(chain.from_iterable(found))
+                start = 0
+                for i, item in enumerate(done.items):
+                    own = range(start, start + (done.counts[i] if done.counts else 1))
+                    yield postprocess(item, done.encodings, own, [rows.pop(i) for i in own])
+                    start = own.stop
+
+    def compute(
+        self,
+        encodings: Encodings,
+        forward: Callable[[Batch], Sequence[Row]],
+        batch_size: int | None = None,
+    ) -> list[Row]:
+        """What ``forward`` keeps of each row, in the order of the rows.
+
+        Raises:
+            EngineError: the engine failed.
+        """
+        jobs = self._jobs(encodings, forward, batch_size)
+        with closing(in_order([jobs], self.workers)) as computed:
+            rows = dict(chain.from_iterable(next(computed)))
+        return [rows[i] for i in range(len(encodings))]
+
+    def _jobs(
+        self,
+        encodings: Encodings,
+        forward: Callable[[Batch], Sequence[Row]],
+        batch_size: int | None,
+    ) -> list[Callable[[], list[tuple[int, Row]]]]:
+        """One job per batch; each gives the numbers of its rows with what is kept of them."""
+
+        def run(indices: Sequence[int]) -> list[tuple[int, Row]]:
+            return list(zip(indices, forward(encodings.take(indices)), strict=True))
+
+        batches = cut_batches(encodings.lengths, self.max_tokens, batch_size)
+        return [partial(run, indices) for indices in batches]
+
+
+def _groups(
+    inputs: Iterable[object],
+    preprocess: Callable[[Sequence[object], int], Prepared[T, E]],
+    size: int,
+) -> Iterator[Prepared[T, E]]:
+    """Up to ``size`` inputs, or as many as have ``GROUP_TOKENS`` tokens, prepared."""
+    start = held = tokens = 0
+    parts: list[Prepared[T, E]] = []
+    for chunk in chunks(inputs, min(_CHUNK, size)):
+        part = preprocess(chunk, start)
+        start += len(chunk)
+        held += len(chunk)
+        tokens += len(part.encodings.input_ids)
+        parts.append(part)
+        if held >= size or tokens >= GROUP_TOKENS:
+            yield _joined(parts)
+            parts, held, tokens = [], 0, 0
+    if parts:
+        yield _joined(parts)
+
+
+def _joined(parts: Sequence[Prepared[T, E]]) -> Prepared[T, E]:
+    if len(parts) == 1:
+        return parts[0]
+    counts = [
+        count
+        for part in parts
+        for count in (part.counts if part.counts is not None else [1] * len(part.items))
+    ]
+    return Prepared(
+        list(chain.from_iterable(part.items for part in parts)),
+        join([part.encodings for part in parts]),
+        counts,
+    )
