@@ -15,6 +15,7 @@ from leanbert.bundle.config import ModelConfig, parse_config
 from leanbert.bundle.manifest import MANIFEST, FileEntry, Manifest, parse_manifest
 from leanbert.bundle.members import check_content, check_presence, read_member
 from leanbert.bundle.reading import MOST_JSON_BYTES, parse_json, status
+from leanbert.bundle.tokenizer_file import MOST_TOKENIZER_BYTES, check_tokenizer
 from leanbert.errors import BundleCorruptError, BundleNotFoundError
 
 __all__ = ["Bundle"]
@@ -97,6 +98,18 @@ class Bundle:
             return own + sum(entry.size for entry in self.manifest.files.values())
         files = [*foreign.external_data(self.model_path), self.tokenizer_path]
         return sum(path.stat().st_size for path in files)
+
+    def tokenizer_json(self) -> bytes:
+        """The content of ``tokenizer.json``, checked before anything is built of it.
+
+        Raises:
+            BundleCorruptError: it is not the manifest's, is no tokenizer, or could take an
+                unbounded time or memory.
+        """
+        entry = self.manifest.files["tokenizer.json"] if self.manifest else None
+        data = read_member(self.tokenizer_path, entry, MOST_TOKENIZER_BYTES)
+        check_tokenizer(data, self.tokenizer_path)
+        return data
 
     def side_file(self, name: str) -> Mapping[str, Any]:
         """The JSON object in a file beside the tokenizer, if that file belongs to the bundle.

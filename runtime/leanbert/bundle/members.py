@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from leanbert.bundle.manifest import MANIFEST, FileEntry
-from leanbert.bundle.reading import file_sha256, read_file, status
+from leanbert.bundle.reading import MOST_JSON_BYTES, file_sha256, read_file, status
+from leanbert.bundle.tokenizer_file import MOST_TOKENIZER_BYTES
 from leanbert.errors import BundleCorruptError, BundleNotFoundError
 
 __all__ = ["check_content", "check_presence", "read_member"]
 
 _REQUIRED = ("model.onnx", "tokenizer.json", "config.json")
+# Hashing takes a time in proportion to the size. Weights may have any; a graph is one protobuf.
+_MOST_BYTES = {"model.onnx": 2 << 30, "tokenizer.json": MOST_TOKENIZER_BYTES}
 
 
 def check_presence(root: Path, files: Mapping[str, FileEntry]) -> None:
@@ -49,11 +52,21 @@ def check_presence(root: Path, files: Mapping[str, FileEntry]) -> None:
             )
         if not stat.S_ISREG(found.st_mode):
             raise BundleCorruptError(f"{path}: is no regular file; copy or export the bundle again")
-        if found.st_size != entry.size:
-            raise BundleCorruptError(
-                f"{path}: {found.st_size:,} bytes instead of {entry.size:,} (truncated or "
-                "replaced); copy or export the bundle again"
-            )
+        _check_size(path, found.st_size, entry.size)
+
+
+def _check_size(path: Path, size: int, listed: int) -> None:
+    """Compare the size with the manifest's, and that with the most that such a file may have."""
+    most = _MOST_BYTES.get(path.name, MOST_JSON_BYTES if path.suffix == ".json" else None)
+    if most is not None and listed > most:
+        raise BundleCorruptError(
+            f"{path}: has {listed:,} bytes, such a file may have {most:,}; export the bundle again"
+        )
+    if size != listed:
+        raise BundleCorruptError(
+            f"{path}: {size:,} bytes instead of {listed:,} (truncated or replaced); "
+            "copy or export the bundle again"
+        )
 
 
 def _blobs(home: Path) -> Path | None:
