@@ -13,9 +13,10 @@ NATIVE = $(wildcard runtime/native/*/* runtime/native/*/*/*)
 CPP = $(filter %.cpp %.h,$(NATIVE))
 # What mypy checks beside the packages that pyproject.toml names.
 MYPY_REST := benchmarks/emulated benchmarks/graph benchmarks/heads benchmarks/memory_growth.py benchmarks/cold_start.py tests
+ISSUE_FORMS = $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*))
 PYTEST = LEANBERT_NATIVE_LIBRARY=$(wildcard $(NATIVE_LIBRARY)) $(DEV)/bin/python -m pytest
 
-.PHONY: demo test quick lint sanitize fuzz clean
+.PHONY: demo test quick lint mypy sanitize fuzz clean
 
 demo: $(DEMO)/.installed
 	@$(DEMO)/bin/python demo.py
@@ -34,12 +35,17 @@ test: $(DEV)/.native build/native/.built lint
 quick: $(DEV)/.native build/native/.built lint
 	$(PYTEST) -m "not slow"
 
-lint: $(DEV)/.installed
+lint: $(DEV)/.installed mypy
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/ruff format --check .
+	$(DEV)/bin/clang-format --dry-run --Werror $(CPP)
+	$(DEV)/bin/check-jsonschema --builtin-schema vendor.github-workflows $(wildcard .github/workflows/*)
+	$(DEV)/bin/check-jsonschema --builtin-schema vendor.github-issue-forms $(ISSUE_FORMS)
+	$(DEV)/bin/zizmor --offline --pedantic --no-progress --quiet .github
+
+mypy: $(DEV)/.installed
 	$(DEV)/bin/mypy
 	$(DEV)/bin/mypy $(MYPY_REST)
-	$(DEV)/bin/clang-format --dry-run --Werror $(CPP)
 
 # The native engine under ASan with UBSan (its C++ and its Python tests) and under TSan; needs cmake.
 sanitize: $(DEV)/.installed

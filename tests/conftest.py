@@ -62,6 +62,7 @@ def bundle_copy(tiny_bundle: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def families(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Checkpoints of every family and head, with trained tokenizers: families.Workshop."""
+    pytest.importorskip("torch", reason="checkpoints are made by the extra export")
     from tests.helpers.families import (
         Workshop,  # torch and transformers, which most tests do without
     )
@@ -72,6 +73,7 @@ def families(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.fixture(scope="session")
 def real_families(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Any:
     """The same with the families' real tokenizers."""
+    pytest.importorskip("torch", reason="checkpoints are made by the extra export")
     from tests.helpers.families import Workshop
 
     return Workshop(tmp_path_factory.mktemp("real-families"), data_dir)

@@ -101,7 +101,8 @@ def test_the_wheel_is_whole_and_holds_nothing_else(built: dict[str, Path]) -> No
     assert built["wheel"].stat().st_size < 11_000_000
     assert "leanbert_export/sample_texts.txt" in names
     assert "leanbert_bench/sample_headlines.csv" in names
-    assert any(name.endswith("licenses/LICENSE") for name in names)
+    for text in ("LICENSE", "NOTICE"):
+        assert any(name.endswith(f"licenses/{text}") for name in names)
     metadata = zipfile.ZipFile(built["wheel"]).read(
         next(name for name in names if name.endswith("METADATA"))
     )
@@ -130,6 +131,7 @@ def test_the_sdist_holds_the_native_sources(built: dict[str, Path]) -> None:
     assert {"runtime/native/CMakeLists.txt", "runtime/native/src/x86/avx2.cpp"} <= names
     assert "runtime/native/include/leanbert_native.h" in names
     assert not any(name.endswith(".so") for name in names)
+    assert {"models/leanbert_training/make.py", "models/leanbert_training/README.md"} <= names
 
 
 def test_without_a_compiler_the_wheel_is_pure_and_predicts(

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from leanbert import LeanBertWarning, pipeline
 from leanbert.errors import InputError
@@ -156,6 +155,8 @@ def test_nothing_to_find_gives_the_empty_answer(families: Any) -> None:
 def test_a_tokenizer_that_pads_on_the_left_reads_the_context_first(
     families: Any, tmp_path: Path
 ) -> None:
+    import torch
+
     folder = Path(shutil.copytree(families.plain("bert", TASK), tmp_path / "left"))
     path = folder / "tokenizer_config.json"
     said = {**json.loads(path.read_text("utf-8")), "padding_side": "left"}
