@@ -187,14 +187,15 @@ def random_model(
     head_norm: bool = False,
     labels: int = 3,
     vocabulary_head: bool = False,
+    rng: Any = None,
 ) -> Model:
     """A model of the given shape with random weights; `int8=False` makes every matmul f32.
 
     `smoothing` smooths every matmul that takes one, `query` splits the last layer's query off,
     `query_bias` leaves out the biases of keys and values, `vocabulary_head` makes the classifier
-    one of words: int8, and as wide as the embeddings.
+    one of words: int8, and as wide as the embeddings. `rng` gives the numbers in the seed's place.
     """
-    rng = np.random.default_rng(seed)
+    rng = rng or np.random.default_rng(seed)
     width = embedding or hidden
     size = width if vocabulary_head and head_dense else hidden
 

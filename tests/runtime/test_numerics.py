@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import math
+import os
+import subprocess
+import sys
 import warnings
 from typing import Any
 
@@ -65,6 +69,83 @@ def test_sigmoid_saturates_silently(value: float) -> None:
     assert found.sum() == pytest.approx(1, abs=1e-6)
     if value > 100:
         assert found.tolist() == [1.0, 0.0]
+
+
+def hex_bits(values: Any) -> list[str]:
+    """The bits of each float32."""
+    return [f"{word:08x}" for word in values.ravel().view(np.uint32).tolist()]
+
+
+# Logits of three texts, and the bits that their scores have on every CPU and system.
+LOGITS = array([[2.5, -1.25, 0.125], [-7.0625, 3.3, 3.2], [40, -40, 88.5]])
+SOFTMAX = "3f654805 3cac8cbd 3daa9ca5 378b2388 3f066477 3ef334e6 1c82a014 00000000 3f800000"
+SIGMOID = "3f6c948f 3e640b81 3f07fd56 3a605e85 3f76e4ce 3f75f93c 3f800000 229cbc92 3f800000"
+
+
+@pytest.mark.parametrize(("function", "bits"), [(softmax, SOFTMAX), (sigmoid, SIGMOID)])
+def test_scores_have_the_committed_bits(function: Any, bits: str) -> None:
+    assert hex_bits(function(LOGITS)) == bits.split()
+    many = np.tile(LOGITS, (20, 1))  # beyond what plain Python computes
+    assert hex_bits(function(many)) == bits.split() * 20
+
+
+@given(st.lists(HUGE, min_size=3, max_size=3))
+def test_few_and_many_numbers_give_the_same_bits(row: list[float]) -> None:
+    for function in (softmax, sigmoid):
+        alone, among = function(array([row])), function(array([row] * 50))
+        assert hex_bits(alone) * 50 == hex_bits(among)
+
+
+@given(ROWS)
+def test_scores_are_within_one_step_of_float32(row: list[float]) -> None:
+    top = max(array(row).tolist())
+    exponentials = [math.exp(value - top) for value in array(row).tolist()]
+    wanted = np.array([value / math.fsum(exponentials) for value in exponentials])
+    for found in (softmax(array(row)), softmax(array([row] * 40))[7]):
+        assert (np.abs(found - wanted) <= np.spacing(wanted.astype(np.float32))).all()
+
+
+@pytest.mark.parametrize("times", [1, 40])
+def test_what_is_no_number_stays_none(times: int) -> None:
+    inf, nan = math.inf, math.nan
+    rows = [[1, nan, 2], [nan, 1, 2], [inf, 1, 2], [-inf, -inf, -inf], [-inf, 1, 1], [0, 0, 0]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = softmax(array(rows * times))[:6]
+        logistic = sigmoid(array([inf, -inf, nan, 0] * 12 * times))[:4]
+    assert np.isnan(found[:4]).all()
+    assert found[4].tolist() == [0, 0.5, 0.5]
+    assert logistic[[0, 1, 3]].tolist() == [1, 0, 0.5]
+    assert np.isnan(logistic[2])
+
+
+def test_scores_do_not_depend_on_simd() -> None:
+    """With every instruction set beyond numpy's baseline off: numpy's own exp differs there."""
+    program = (
+        "import numpy as np; from leanbert.numerics import softmax, sigmoid;"
+        "x = np.random.RandomState(0).random_sample((500, 7)).astype(np.float32) * 60 - 30;"
+        "print((softmax(x).tobytes() + sigmoid(x).tobytes()).hex())"
+    )
+    core = "numpy._core" if hasattr(np, "_core") else "numpy.core"
+    umath = importlib.import_module(f"{core}._multiarray_umath")
+    beyond = [name for name in umath.__cpu_dispatch__ if umath.__cpu_features__[name]]
+    answers = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "NPY_DISABLE_CPU_FEATURES": features},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for features in ("", " ".join(beyond))
+    }
+    assert len(answers) == 1
+
+
+def test_nothing_in_gives_nothing_out() -> None:
+    for shape in ((0, 3), (0,), (2, 0)):
+        assert sigmoid(np.zeros(shape, np.float32)).shape == shape
+    assert softmax(np.zeros((0, 3), np.float32)).shape == (0, 3)
 
 
 @given(st.integers(0, 2**32 - 1), st.lists(st.integers(0, 9), min_size=1, max_size=5))
