@@ -100,7 +100,18 @@ def test_the_tightest_quota(tmp_path: Path, files: dict[str, str], wanted: float
 
 @pytest.mark.parametrize(
     ("affinity", "quota", "wanted"),
-    [(64, 2.0, 2), (4, None, 4), (1, 8.0, 1), (8, 0.5, 1), (8, 2.9, 2), (3, 3.0, 3)],
+    [
+        (64, 2.0, 2),
+        (4, None, 4),
+        (1, 8.0, 1),
+        (8, 0.2, 1),
+        (8, 1.4, 1),
+        (8, 1.5, 2),
+        (8, 2.4, 2),
+        (8, 2.9, 3),
+        (2, 2.9, 2),
+        (3, 3.0, 3),
+    ],
 )
 def test_allowed_cores(
     monkeypatch: pytest.MonkeyPatch, affinity: int, quota: float | None, wanted: int
@@ -108,6 +119,46 @@ def test_allowed_cores(
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(affinity)), raising=False)
     monkeypatch.setattr(cpu, "cgroup_quota", lambda: quota)
     assert allowed_cores() == wanted
+
+
+@pytest.fixture(autouse=True)
+def no_wish(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        ("1", 1),
+        ("3", 3),
+        (" 2 ", 2),
+        ("2,4", 2),
+        ("64", 4),
+        ("", 4),
+        ("0", 4),
+        ("-1", 4),
+        ("many", 4),
+        ("\u0663", 4),
+        ("1.5", 4),
+    ],
+)
+def test_the_number_of_threads_that_frameworks_set(
+    monkeypatch: pytest.MonkeyPatch, value: str, wanted: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)), raising=False)
+    monkeypatch.setattr(cpu, "cgroup_quota", lambda: None)
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    assert allowed_cores() == wanted
+
+
+def test_affinity_that_the_system_refuses_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: int) -> set[int]:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_getaffinity", refuse, raising=False)
+    monkeypatch.setattr(cpu, "cgroup_quota", lambda: None)
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    assert allowed_cores() == 6
 
 
 def test_without_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
