@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
-
-from leanbert.bundle.reading import read_json
 
 __all__ = ["SpecialTokens", "read_settings"]
 
@@ -19,16 +16,19 @@ _USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def read_settings(root: Path) -> dict[str, Any]:
+def read_settings(side_file: Callable[[str], Mapping[str, Any]]) -> dict[str, Any]:
     """What ``special_tokens_map.json`` and ``tokenizer_config.json`` say; the latter wins.
+
+    Args:
+        side_file: gives the keys of the file of a name, none where there is no such file; a
+            bundle's own is :meth:`leanbert.bundle.Bundle.side_file`.
 
     Raises:
         BundleCorruptError: one of the files is there and is not a JSON object.
     """
     found: dict[str, Any] = {}
     for name in ("special_tokens_map.json", "tokenizer_config.json"):
-        if (root / name).is_file():
-            found |= read_json(root / name)
+        found |= side_file(name)
     return found
 
 

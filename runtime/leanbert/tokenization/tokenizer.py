@@ -12,7 +12,7 @@ import os
 import re
 import threading
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,12 @@ import numpy as np
 import tokenizers
 
 from leanbert.bundle import Bundle
+from leanbert.bundle.reading import read_file, read_json, status
+from leanbert.bundle.tokenizer_file import MOST_TOKENIZER_BYTES, check_tokenizer
 from leanbert.cpu import allowed_cores
 from leanbert.errors import BundleCorruptError, InputError, warn
 from leanbert.tokenization.encodings import Encodings, TextInput
+from leanbert.tokenization.failures import failure
 from leanbert.tokenization.special_tokens import SpecialTokens, read_settings
 
 __all__ = ["Tokenizer", "encode_rows", "refuse_cut", "report_cut", "truncation_flag"]
@@ -43,24 +46,42 @@ class Tokenizer:
     Args:
         path: the ``tokenizer.json``.
         max_length: longest input in tokens, special tokens included.
+        content: the content of ``path``, where it was read and checked already.
+        settings: what the files beside ``path`` say, likewise; see
+            :func:`leanbert.tokenization.special_tokens.read_settings`.
 
     Raises:
         BundleCorruptError: ``path`` is not a tokenizer.
     """
 
-    def __init__(self, path: Path, max_length: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        max_length: int,
+        *,
+        content: bytes | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        if content is None:
+            content = read_file(path, MOST_TOKENIZER_BYTES)
+            check_tokenizer(content, path)
         try:
-            base = tokenizers.Tokenizer.from_file(str(path))
-        except Exception as error:  # tokenizers raises bare Exception
+            base = tokenizers.Tokenizer.from_buffer(content)
+        except BaseException as error:
+            reason = failure(error)
+            if reason is None:
+                raise
             raise BundleCorruptError(
-                f"{path}: not a tokenizer ({error}); export the bundle again"
+                f"{path}: not a tokenizer ({reason}); export the bundle again"
             ) from error
         base.no_padding()  # files from sentence-transformers come with fixed padding
         base.enable_truncation(max_length)
         # rayon counts the host's cores; a container's quota is smaller. The user's word goes first.
         os.environ.setdefault("RAYON_NUM_THREADS", str(allowed_cores()))
         self.max_length = max_length
-        self.settings = read_settings(path.parent)
+        if settings is None:
+            settings = read_settings(partial(_beside, path))
+        self.settings = settings
         """What the tokenizer's side files say."""
         self.padding_side = "left" if self.settings.get("padding_side") == "left" else "right"
         """The side that transformers pads, which for pairs also says what is asked first."""
@@ -73,7 +94,12 @@ class Tokenizer:
     @classmethod
     def of(cls, bundle: Bundle) -> Tokenizer:
         """The tokenizer of a bundle, with the bundle's limits."""
-        return cls(bundle.tokenizer_path, bundle.max_length)
+        return cls(
+            bundle.tokenizer_path,
+            bundle.max_length,
+            content=bundle.tokenizer_json(),
+            settings=read_settings(bundle.side_file),
+        )
 
     @property
     def backend(self) -> tokenizers.Tokenizer:
@@ -253,11 +279,28 @@ def encode_rows(
 
     Raises:
         InputError: a text is not a string.
+        BundleCorruptError: the tokenizer cannot encode a text at all.
     """
     try:
-        return encode(list(texts))
-    except TypeError:
-        return encode([_readable(text, first_index + i) for i, text in enumerate(texts)])
+        try:
+            return encode(list(texts))
+        except TypeError:
+            return encode([_readable(text, first_index + i) for i, text in enumerate(texts)])
+    except BaseException as error:
+        reason = failure(error)
+        if reason is None:
+            raise
+        last = first_index + len(texts) - 1
+        which = f"text {first_index}" if len(texts) == 1 else f"texts {first_index} to {last}"
+        raise BundleCorruptError(
+            f"{which}: the bundle's tokenizer fails ({reason}); export the bundle again"
+        ) from error
+
+
+def _beside(path: Path, name: str) -> Mapping[str, Any]:
+    """What a JSON file beside the one at ``path`` says; nothing where there is none."""
+    other = path.parent / name
+    return {} if status(other) is None else read_json(other)
 
 
 def _readable(text: Any, index: int) -> Any:

@@ -14,11 +14,19 @@ from typing import Any
 
 import pytest
 
-from leanbert import LeanBertWarning, pipeline
-from leanbert.errors import BundleCorruptError, InputError
+from leanbert import Bundle, LeanBertWarning, pipeline
+from leanbert.errors import BundleCorruptError, BundleNotFoundError, InputError
 from leanbert.tokenization import Tokenizer, segment, text_input
 from tests.helpers import tiny_bundles
-from tests.helpers.tiny_bundles import FILLER, NEGATIVE, POSITIVE, Tiny, probabilities
+from tests.helpers.tiny_bundles import (
+    FILLER,
+    NEGATIVE,
+    POSITIVE,
+    Tiny,
+    probabilities,
+    read_content,
+    reseal,
+)
 
 LONG = "profit " * 40  # 42 tokens of the 32 that fit
 
@@ -166,11 +174,37 @@ def test_text_input_reads_what_pipelines_take() -> None:
 
 def test_a_file_that_is_no_tokenizer(tmp_path: Path) -> None:
     path = tmp_path / "tokenizer.json"
-    with pytest.raises(BundleCorruptError, match=r"tokenizer\.json"):
+    with pytest.raises(BundleNotFoundError, match=r"tokenizer\.json"):
         Tokenizer(path, 32)
     path.write_bytes(b"\xff{}")
     with pytest.raises(BundleCorruptError, match=r"tokenizer\.json"):
         Tokenizer(path, 32)
+
+
+def test_side_files_that_the_manifest_does_not_list_are_not_obeyed(bundle_copy: Path) -> None:
+    said = {"unk_token": "profit", "mask_token": "loss", "padding_side": "left"}
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        (bundle_copy / name).write_text(json.dumps(said), encoding="utf-8")
+    laid_in_later = Tokenizer.of(Bundle.open(bundle_copy))
+    assert laid_in_later.settings == {}
+    assert laid_in_later.padding_side == "right"
+    reseal(bundle_copy, read_content(bundle_copy))  # now the manifest lists them
+    assert Tokenizer.of(Bundle.open(bundle_copy)).settings == said
+
+
+def test_a_tokenizer_that_fails_on_a_text(tmp_path: Path) -> None:
+    """BPE without bytes, whose unknown token is not in its vocabulary."""
+    content = json.loads(tiny_bundles.tokenizer().to_str())
+    vocabulary = {token: i for i, token in enumerate(tiny_bundles.VOCABULARY)}
+    content["model"] = {"type": "BPE", "unk_token": "<unk>", "vocab": vocabulary, "merges": []}
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    tokenizer = Tokenizer(path, 32)
+    assert tokenizer.encode(["a"]).lengths.tolist() == [3]
+    with pytest.raises(BundleCorruptError, match="texts 7 to 8: the bundle's tokenizer fails") as e:
+        tokenizer.encode(["a", "é猫"], first_index=7)
+    assert "<unk>" in str(e.value)
+    assert "\n" not in str(e.value)
 
 
 def test_fixed_padding_in_the_file_is_ignored(tiny_bundle: Path, tmp_path: Path) -> None:
