@@ -1,8 +1,8 @@
-"""Show the README's table of a run, or put it between the README's markers.
+"""Show the table of a run, or put it between the markers of a page.
 
 Examples:
   leanbert bench table results
-  leanbert bench table benchmarks/results/finbert.json --readme README.md
+  leanbert bench table benchmarks/results/finbert.json --readme README.md --page docs/results.md
 """
 
 from __future__ import annotations
@@ -22,24 +22,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("results", type=Path, help="results.json, or the directory that holds it")
     parser.add_argument(
         "--readme", type=Path, metavar="FILE",
-        help="put the table between <!-- bench:start --> and <!-- bench:end --> of this file",
+        help="put six rows between <!-- bench:start --> and <!-- bench:end --> of this file",
     )  # fmt: skip
+    parser.add_argument(
+        "--page", type=Path, metavar="FILE", help="put the whole table there in the same way"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show or put the table.
+    """Show the table, or put it into the pages that are named.
 
     Raises:
-        InputError: the results or the README cannot be used.
+        InputError: the results or a page cannot be used.
     """
     from leanbert_bench.report.readme import path_from, readme_table, section
     from leanbert_bench.results.schema import NAME, read_results
-    from leanbert_bench.sections import replace_section
+    from leanbert_bench.sections import END, START, replace_section, split_section
 
     results = read_results(args.results)
-    if args.readme is None:
-        sys.stdout.write(readme_table(results))
-        return 0
     file = args.results / NAME if args.results.is_dir() else args.results
-    replace_section(args.readme, section(results, path_from(args.readme, file)))
+    pages = [(page, page is args.readme) for page in (args.readme, args.page) if page]
+    if not pages:
+        sys.stdout.write(readme_table(results))
+    for page, _ in pages:  # none is written unless all can be
+        split_section(page, START, END)
+    for page, short in pages:
+        replace_section(page, section(results, path_from(page, file), short=short))
     return 0

@@ -1,6 +1,7 @@
-"""The README's table: one line a back end, made from the committed results and from nothing else.
+"""The tables of README.md and of a page of the documentation, from the committed results alone.
 
-The section names its file in a comment, so that a test can make it again and see a drift.
+The README shows six back ends and five figures, the page all of them. A section names its file of
+results in a comment, so that a test can make it again and see a drift.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ __all__ = [
     "readme_table",
     "results_named_in",
     "section",
+    "short_table",
 ]
 
 _RESULTS = "<!-- results: {} -->"
@@ -41,19 +43,30 @@ _NAMED = re.compile(r"<!-- results: (.+?) -->")
 
 Backend = dict[str, Any]
 
+_SHORT_PEERS = (
+    "transformers-pipeline",
+    "pytorch-dynamic-int8",
+    "optimum-int8",
+    "openvino-int8",
+    "ctranslate2-int8",
+)
+"""The peers that people use most, each once, in the README's order."""
 
-def section(results: Mapping[str, Any], file: str) -> str:
+
+def section(results: Mapping[str, Any], file: str, *, short: bool = False) -> str:
     """Return what stands between the markers.
 
     Args:
         results: the results.
-        file: the path of their file as seen from the README.
+        file: the path of their file as seen from the page.
+        short: whether the page is the README, which shows :func:`short_table`.
     """
-    return f"{_RESULTS.format(file)}\n{readme_table(results)}"
+    table = short_table(results) if short else readme_table(results)
+    return f"{_RESULTS.format(file)}\n{table}"
 
 
 def results_named_in(readme: Path) -> Path | None:
-    """The results that the README's table was made from, or ``None`` if it names none.
+    """The results that a page's table was made from, or ``None`` if it names none.
 
     Raises:
         InputError: the file cannot be read, or lacks the markers.
@@ -64,12 +77,45 @@ def results_named_in(readme: Path) -> Path | None:
 
 
 def path_from(readme: Path, results: Path) -> str:
-    """The path of ``results`` as seen from the README, with slashes on every system."""
+    """The path of ``results`` as seen from the page, with slashes on every system."""
     return Path(os.path.relpath(results.resolve(), readme.resolve().parent)).as_posix()
 
 
+def short_table(results: Mapping[str, Any]) -> str:
+    """Five peers and LeanBERT's int8 bundle with five figures each, and a sentence on the run.
+
+    LeanBERT is the first bundle that the run was given, or the one that it made. Medians of the
+    turns stand without their intervals, which the whole table has.
+    """
+    found = {item["id"]: item for item in measured(results)}
+    own = [name for name in found if name.startswith("leanbert:")]
+    names = [*_SHORT_PEERS, *(own or ["leanbert-int8-native"])[:1]]
+    rows = [_short_row(found[name]) for name in names if name in found]
+    settings, cpu = results["settings"], str(results["machine"].get("cpu") or "unknown CPU")
+    note = (
+        f"{escape(cpu)}, {settings['threads']} threads, {settings['turns']} turns. Tokenization is "
+        "part of every time."
+    )
+    lines = [row(list(rows[0])), rule(len(rows[0]))] if rows else []
+    lines += [row(list(cells.values())) for cells in rows]
+    return "\n".join([*lines, *([""] if lines else []), note, ""])
+
+
+def _short_row(item: Backend) -> dict[str, str]:
+    single, offline = estimated(single_stream_ms(item)), estimated(offline_texts_per_s(item))
+    installed = item.get("installed_bytes")
+    return {
+        "": name_of(item),
+        "one text, ms (p90)": number(single.median) if single else "",
+        "texts per second": number(offline.median) if offline else "",
+        "peak memory, MiB": fixed(dig(item, "memory", "peak_rss_mib"), 0),
+        "installed, MB": fixed(installed / 1e6, 0) if installed is not None else "",
+        "same label as fp32": percent(dig(item, "accuracy", "agreement")),
+    }
+
+
 def readme_table(results: Mapping[str, Any]) -> str:
-    """The Markdown table, and a note on what was measured where; a column nobody fills is left out.
+    """Every back end with every figure, and a note on the run; a column nobody fills is left out.
 
     Ratios are to the reference, paired by turn: above 1 is faster.
     """
@@ -111,12 +157,12 @@ def _row(item: Backend, reference: Backend | None) -> dict[str, str]:
 
 
 def _note(results: Mapping[str, Any]) -> str:
-    told = dict(facts(results))
+    found = dict(facts(results))
     reference = reference_of(results)
     parts = [
-        f"{escape(told[name])}."
+        f"{escape(found[name])}."
         for name in ("Machine", "Settings", "Model", "Texts")
-        if name in told
+        if name in found
     ]
     against = f" against {escape(name_of(reference))}" if reference else ""
     return " ".join(
@@ -127,6 +173,6 @@ def _note(results: Mapping[str, Any]) -> str:
             "SingleStream; texts/s: its Offline, shuffled. Cold start: process start to first "
             "answer. Peak RSS: of the whole process. Installed: with all dependencies. Change with "
             "the batch: the largest change of any text's scores in batches of 32.",
-            f"Versions: {escape(told['Versions'])}." if "Versions" in told else "",
+            f"Versions: {escape(found['Versions'])}." if "Versions" in found else "",
         ]
     ).rstrip()

@@ -1,3 +1,5 @@
+"""The tables of README.md and docs/results.md, and the command that writes them."""
+
 from __future__ import annotations
 
 import re
@@ -8,7 +10,13 @@ import pytest
 from leanbert.cli import main
 from leanbert.errors import InputError
 from leanbert.files import whole_file
-from leanbert_bench.report.readme import readme_table, results_named_in, section
+from leanbert_bench.report.readme import (
+    path_from,
+    readme_table,
+    results_named_in,
+    section,
+    short_table,
+)
 from leanbert_bench.results.schema import read_results, write_json
 from leanbert_bench.sections import END, START, replace_section, split_section
 from tests.helpers.bench_results import VARIETY
@@ -16,15 +24,49 @@ from tests.helpers.bench_results import VARIETY
 ROOT = Path(__file__).parents[3]
 
 
-def test_the_readme_shows_the_committed_results() -> None:
-    readme = ROOT / "README.md"
-    _, middle, _ = split_section(readme, START, END)
-    file = results_named_in(readme)
+@pytest.mark.parametrize("name", ["README.md", "docs/results.md"])
+def test_a_page_shows_the_committed_results(name: str) -> None:
+    page = ROOT / name
+    _, middle, _ = split_section(page, START, END)
+    file = results_named_in(page)
     assert file is not None
     assert file.parent.resolve() == ROOT / "benchmarks" / "results"
     results = read_results(file)
     assert results["complete"]
-    assert middle.strip() == section(results, file.relative_to(ROOT).as_posix()).strip()
+    short = name == "README.md"
+    assert middle.strip() == section(results, path_from(page, file), short=short).strip()
+
+
+def test_the_readme_has_six_rows_of_five_figures() -> None:
+    _, middle, _ = split_section(ROOT / "README.md", START, END)
+    head, rule, *rows = [line for line in middle.splitlines() if line.startswith("|")]
+    assert len(rows) == 6
+    assert {line.count("|") for line in (head, rule, *rows)} == {7}
+    assert all(re.fullmatch(r"[\d.,]+%?", cell) for row in rows for cell in row.split(" | ")[1:-1])
+    assert rows[-1].startswith("| LeanBERT, financial")
+
+
+def test_the_short_table_leaves_out_whoever_gave_no_result() -> None:
+    whole = short_table(VARIETY["whole"])
+    assert [line.split(" | ")[0] for line in whole.splitlines() if line.startswith("| ")][2:] == [
+        "| transformers pipeline",
+        "| PyTorch dynamic int8",
+        "| Optimum int8 (avx512_vnni preset)",
+        "| OpenVINO int8 (NNCF static)",
+        "| CTranslate2 int8",
+        "| LeanBERT int8, native",
+    ]
+    assert whole.splitlines()[-1].startswith("Imaginary 9000 \\| two cores, 2 threads, 5 turns.")
+    assert "CTranslate2" not in short_table(VARIETY["troubles"])
+    assert short_table(VARIETY["nothing"]).startswith("Imaginary 9000")
+
+
+def test_the_row_of_a_back_end_in_the_short_table() -> None:
+    head, _, first, *_ = short_table(VARIETY["whole"]).splitlines()
+    cells = dict(zip(head.split(" | "), first.split(" | "), strict=True))
+    assert cells["peak memory, MiB"] == "900"
+    assert cells["installed, MB"] == "1,400"
+    assert re.fullmatch(r"\d\d\.\d", cells["one text, ms (p90)"])
 
 
 @pytest.mark.parametrize("kind", sorted(VARIETY.keys() - {"nothing"}))
@@ -69,10 +111,22 @@ def test_the_command_fills_the_section_and_names_its_file(
     assert main(["bench", "table", str(results)]) == 0
     table = capsys.readouterr().out
     assert table == readme_table(VARIETY["whole"])
-    assert main(["bench", "table", str(results), "--readme", str(readme)]) == 0
+    page = tmp_path / "docs" / "page.md"
+    page.parent.mkdir()
+    page.write_text("no markers\n")
+    command = ["bench", "table", str(results), "--readme", str(readme), "--page", str(page)]
+    assert main(command) == 2
+    assert readme.read_text() == f"a\n{START}\nold\n{END}\nb\n"
+    page.write_text(f"{START}{END}\n")
+    assert main(command) == 0
     named = "<!-- results: benchmarks/my results/results.json -->"
-    assert readme.read_text() == f"a\n{START}\n{named}\n{table}{END}\nb\n"
-    assert results_named_in(readme) == results / "results.json"
+    short = short_table(VARIETY["whole"])
+    assert readme.read_text() == f"a\n{START}\n{named}\n{short}{END}\nb\n"
+    assert page.read_text() == f"{START}\n{named.replace('bench', '../bench', 1)}\n{table}{END}\n"
+    for named_in in (readme, page):
+        file = results_named_in(named_in)
+        assert file is not None
+        assert file.resolve() == results / "results.json"
 
 
 def test_a_drift_is_seen(tmp_path: Path) -> None:
