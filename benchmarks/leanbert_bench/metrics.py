@@ -1,7 +1,7 @@
-"""How good answers are, and how near to the reference's; numpy only.
+"""How good answers are, and how near they are to the reference's; with numpy only.
 
-Definitions: the expected calibration error is Guo et al. 2017 (arXiv:1706.04599) with equal bins of
-confidence; entity F1 follows seqeval (chakki-works/seqeval, its default mode, micro average); exact
+The expected calibration error is that of Guo et al. 2017 (arXiv:1706.04599) with equal bins of
+confidence. Entity F1 follows seqeval (chakki-works/seqeval, its default mode, micro average). Exact
 match and F1 of answers follow SQuAD's evaluation (Rajpurkar et al. 2016).
 """
 
@@ -20,10 +20,12 @@ __all__ = [
     "accuracy",
     "batch_changes",
     "calibration_error",
+    "cosines",
     "entities",
     "entity_f1",
     "exact_match",
     "flips",
+    "held",
     "macro_f1",
     "nearness",
     "normalize_answer",
@@ -36,10 +38,12 @@ Ints = npt.NDArray[np.integer[Any]]
 
 _BINS = 15
 _MOST_FLIPS = 50
+_MARGIN = 0.1
+"""Between the two best probabilities: a label that is held by more was not a coin toss."""
 
 
 def accuracy(scores: Floats, labels: Ints) -> float:
-    """The share of rows whose best label is the true one.
+    """Return the share of rows whose best label is the true one.
 
     *Shape:* scores ``(rows, labels)``, labels ``(rows,)``.
     """
@@ -47,7 +51,10 @@ def accuracy(scores: Floats, labels: Ints) -> float:
 
 
 def macro_f1(scores: Floats, labels: Ints) -> float:
-    """The mean of the labels' F1; a label that is neither true nor answered does not count."""
+    """Return the mean of the labels' F1, without labels that are neither true nor answered.
+
+    *Shape:* scores ``(rows, labels)``, labels ``(rows,)``.
+    """
     answered = scores.argmax(axis=1)
     found = []
     for label in np.union1d(answered, labels):
@@ -58,9 +65,11 @@ def macro_f1(scores: Floats, labels: Ints) -> float:
 
 
 def calibration_error(scores: Floats, labels: Ints, bins: int = _BINS) -> float:
-    """The expected calibration error: how far confidence is from accuracy, bin by bin.
+    """Return the expected calibration error: how far confidence is from accuracy, bin by bin.
 
-    Bins are equal and open on the left: ``(0, 1/15]``, ``(1/15, 2/15]``, …
+    The bins are equal and open on the left: ``(0, 1/15]``, ``(1/15, 2/15]``, …
+
+    *Shape:* scores ``(rows, labels)``, labels ``(rows,)``.
     """
     confidence = scores.max(axis=1)
     right = scores.argmax(axis=1) == labels
@@ -75,7 +84,10 @@ def calibration_error(scores: Floats, labels: Ints, bins: int = _BINS) -> float:
 
 
 def nearness(scores: Floats, reference: Floats) -> dict[str, float]:
-    """The mean and the largest absolute difference, over all rows and columns."""
+    """Return the mean and the largest absolute difference over all rows and columns.
+
+    *Shape:* ``(rows, columns)`` twice.
+    """
     difference = np.abs(scores - reference)
     return {
         "mean_difference": float(difference.mean()),
@@ -86,7 +98,7 @@ def nearness(scores: Floats, reference: Floats) -> dict[str, float]:
 def flips(
     scores: Floats, reference: Floats, texts: Sequence[str], labels: Sequence[str]
 ) -> tuple[int, list[dict[str, Any]]]:
-    """How many rows changed their label, and the 50 that changed most."""
+    """Return how many rows changed their label, and the 50 of them that changed most."""
     ours, theirs = scores.argmax(axis=1), reference.argmax(axis=1)
     changed = [int(i) for i in np.flatnonzero(ours != theirs)]
     difference = np.abs(scores - reference).max(axis=1)
@@ -103,8 +115,31 @@ def flips(
     return len(changed), listed
 
 
+def held(scores: Floats) -> npt.NDArray[np.bool_]:
+    """Tell of each row whether its best label leads the second best by more than 0.1.
+
+    *Shape:* ``(rows, labels)`` -> ``(rows,)``.
+    """
+    best = np.sort(scores, axis=1)
+    found: npt.NDArray[np.bool_] = best[:, -1] - best[:, -2] > _MARGIN
+    return found
+
+
+def cosines(vectors: Floats, others: Floats) -> npt.NDArray[np.float64]:
+    """Return the cosine of each row with the same row of ``others``.
+
+    *Shape:* ``(rows, width)`` twice -> ``(rows,)``.
+    """
+    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(others, axis=1)
+    found: npt.NDArray[np.float64] = (vectors * others).sum(axis=1) / np.maximum(lengths, 1e-12)
+    return found
+
+
 def batch_changes(alone: Floats, ordered: Floats, shuffled: Floats) -> dict[str, float]:
-    """The largest change of any text's scores against batch 1, in each arrangement."""
+    """Return the largest change of any text's scores from batch 1, for each arrangement.
+
+    *Shape:* ``(texts, columns)`` three times.
+    """
     found = {
         "sorted": float(np.abs(ordered - alone).max()),
         "shuffled": float(np.abs(shuffled - alone).max()),
@@ -113,7 +148,7 @@ def batch_changes(alone: Floats, ordered: Floats, shuffled: Floats) -> dict[str,
 
 
 def spearman(found: Sequence[float], expected: Sequence[float]) -> float:
-    """Spearman's rank correlation; equal values share the mean of their ranks."""
+    """Return Spearman's rank correlation; equal values share the mean of their ranks."""
     a, b = (_ranks(np.asarray(values, float)) for values in (found, expected))
     a, b = a - a.mean(), b - b.mean()
     scale = float(np.sqrt((a @ a) * (b @ b)))
@@ -129,11 +164,11 @@ def _ranks(values: Floats) -> npt.NDArray[np.float64]:
 
 
 def entities(tags: Sequence[str]) -> set[tuple[str, int, int]]:
-    """The entities of one sentence's tags: kind, first and last word.
+    """Return the entities of one sentence's tags: each one's kind, first and last word.
 
-    As seqeval's default mode reads IOB2 and its relatives: an entity begins at ``B-`` or ``S-``,
-    after ``O``, after an entity that ``E-`` or ``S-`` ended, or where the kind changes; so ``I-``
-    alone begins one, too.
+    Tags are read as seqeval's default mode reads IOB2 and its relatives. An entity begins at ``B-``
+    or ``S-``, after ``O``, after an entity that ``E-`` or ``S-`` ended, and where the kind changes.
+    So ``I-`` alone begins one, too.
     """
     found = set()
     before, kind, begin = "O", "", 0
@@ -150,7 +185,7 @@ def entities(tags: Sequence[str]) -> set[tuple[str, int, int]]:
 
 
 def entity_f1(found: Sequence[Sequence[str]], expected: Sequence[Sequence[str]]) -> float:
-    """Micro-averaged F1 of whole entities over sentences of tags."""
+    """Return the micro-averaged F1 of whole entities over sentences of tags."""
     right = total = 0
     for ours, theirs in zip(found, expected, strict=True):
         a, b = entities(ours), entities(theirs)
@@ -160,18 +195,21 @@ def entity_f1(found: Sequence[Sequence[str]], expected: Sequence[Sequence[str]])
 
 
 def normalize_answer(text: str) -> str:
-    """Lower case, without punctuation, articles and surplus space, as SQuAD compares."""
+    """Return the text in lower case without punctuation, articles and surplus space, as SQuAD."""
     kept = "".join(c for c in text.lower() if c not in string.punctuation)
     return " ".join(re.sub(r"\b(a|an|the)\b", " ", kept).split())
 
 
 def exact_match(answer: str, truths: Sequence[str]) -> float:
-    """1 if the answer is one of the true ones, normalized."""
+    """Return 1 if the answer is one of the true ones after normalization, else 0."""
     return float(any(normalize_answer(answer) == normalize_answer(truth) for truth in truths))
 
 
 def token_f1(answer: str, truths: Sequence[str]) -> float:
-    """The best F1 of the words that answer and truth share; an empty one matches an empty one."""
+    """Return the best F1 of the words that the answer shares with a true one.
+
+    An empty answer matches an empty one only.
+    """
     return max((_shared(answer, truth) for truth in truths), default=0.0)
 
 

@@ -36,6 +36,16 @@ def test_bins_are_open_on_the_left() -> None:
     assert metrics.calibration_error(scores, np.array([0, 1])) == pytest.approx(gap)
 
 
+def test_a_label_is_held_above_the_margin_only() -> None:
+    scores = np.array([[0.5, 0.45, 0.05], [0.1, 0.7, 0.2], [0.3, 0.31, 0.39]])
+    assert metrics.held(scores).tolist() == [False, True, False]
+
+
+def test_cosines() -> None:
+    ours, theirs = np.array([[1.0, 0.0], [3.0, 4.0]]), np.array([[1.0, 1.0], [6.0, 8.0]])
+    assert metrics.cosines(ours, theirs) == pytest.approx([0.5**0.5, 1.0])
+
+
 def test_nearness_and_flips() -> None:
     other = SCORES.copy()
     other[1] = [0.3, 0.6, 0.1]

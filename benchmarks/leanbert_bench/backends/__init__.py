@@ -1,7 +1,7 @@
-"""Who is measured: one small class a back end, one module a family.
+"""The back ends that are measured: one small class per back end, one module per family.
 
-A module imports its libraries in its methods only: the parent asks every class who it is, and a
-worker pays for no library but its own. A new back end is a class that :data:`REGISTRY` names.
+A module imports its libraries in its methods only: the parent process asks every class what it is,
+and a worker loads no library but its own. A new back end is a class that :data:`REGISTRY` names.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 REFERENCE = "pytorch-eager-fp32"
-"""Whose answers all others are compared with."""
+"""The back end whose answers all others are compared with."""
 
 _HOME = "leanbert_bench.backends"
 
@@ -33,23 +33,30 @@ REGISTRY: dict[str, str] = {
     "pytorch-dynamic-int8": f"{_HOME}.pytorch:DynamicInt8",
     "torchao-int8-compiled": f"{_HOME}.torchao:CompiledInt8",
     "transformers-pipeline": f"{_HOME}.transformers:TransformersPipeline",
+    "transformers-pipeline-batch-32": f"{_HOME}.transformers:TransformersPipelineBatch32",
     "optimum-fp32": f"{_HOME}.optimum:OptimumFp32",
     "optimum-int8": f"{_HOME}.optimum:OptimumInt8",
+    "optimum-int8-batch-32": f"{_HOME}.optimum:OptimumInt8Batch32",
     "openvino-fp32": f"{_HOME}.openvino:OpenVinoFp32",
     "openvino-int8": f"{_HOME}.openvino:OpenVinoInt8",
     "ctranslate2-int8": f"{_HOME}.ctranslate2:CTranslate2Int8",
     "leanbert-fp32": f"{_HOME}.leanbert:LeanBertFp32",
     "leanbert-int8-onnxruntime": f"{_HOME}.leanbert:LeanBertInt8OnnxRuntime",
+    "leanbert-int8-onnxruntime-shared": f"{_HOME}.leanbert:LeanBertInt8Shared",
     "leanbert-int8-native": f"{_HOME}.leanbert:LeanBertInt8Native",
 }
 """``module:Class`` of each back end by its id, in the order of tables."""
 
-BUNDLE = f"{_HOME}.leanbert:GivenBundle"
-"""What measures a bundle that the user names."""
+BUNDLE_ON = {
+    "auto": f"{_HOME}.leanbert:GivenBundle",
+    "onnxruntime": f"{_HOME}.leanbert:GivenBundleOnnxRuntime",
+    "native": f"{_HOME}.leanbert:GivenBundleNative",
+}
+"""What measures a bundle that the user names, by the engine."""
 
 
 def backend_class(factory: str) -> type[Backend]:
-    """The class that ``module:Class`` names; its module imports nothing heavy."""
+    """Return the class that ``module:Class`` names; its module imports nothing heavy."""
     module, _, name = factory.partition(":")
     kind: type[Backend] = getattr(import_module(module), name)
     return kind
@@ -67,7 +74,7 @@ class Started:
 
 
 def start(factory: str, model: Model, item: object) -> Started:
-    """Import, load and answer once: what begins the life of every process with a back end."""
+    """Import the libraries of a back end, load it, and let it answer one item."""
     backend = backend_class(factory)(model)
     for name in backend.imports:
         import_module(name)

@@ -1,4 +1,4 @@
-"""What every back end is: prepared once, loaded, and asked for answers in a few ways."""
+"""What every back end can do: be prepared once, be loaded, and answer in a few ways."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float32]
     Ids = npt.NDArray[np.int64]
 
-__all__ = ["Backend", "Model", "file_bytes", "missing_packages", "sorted_batches"]
+__all__ = ["Backend", "Model", "file_bytes", "missing_packages", "random_inputs", "sorted_batches"]
 
 TEXT_TASKS = frozenset({"text-classification", "feature-extraction"})
 TOKENIZER_FILES = ("config.json", "tokenizer.json", "vocab.txt")
@@ -32,7 +32,7 @@ TOKENIZER_FILES = ("config.json", "tokenizer.json", "vocab.txt")
 
 @dataclass(frozen=True)
 class Model:
-    """What a worker is told to load."""
+    """What a worker loads."""
 
     path: Path
     """What :meth:`Backend.prepare` gave."""
@@ -62,21 +62,23 @@ class Backend(ABC):
     tasks: ClassVar[frozenset[str]] = TEXT_TASKS
     arrangement: ClassVar[str]
     """How :meth:`many` arranges its texts, in words."""
+    only_if_named: ClassVar[bool] = False
+    """Whether a run leaves it out unless ``--backends`` names it."""
     seconds_to_prepare: ClassVar[float] = 0.0
-    """For BERT-base, of the order of; what ``--quick`` plans with."""
+    """About how long it takes for BERT-base; ``--quick`` plans with it."""
     seconds_if_random: ClassVar[float | None] = None
     """The same for random weights, where that is less."""
     seconds_to_load: ClassVar[float] = 4.0
-    """Likewise, to its first answers."""
+    """About how long it takes to its first answers."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
         self.threads_set: dict[str, int | str] = {}
-        """Each setting by which the engine got its budget."""
+        """The settings that gave the engine its budget of threads."""
 
     @classmethod
     def why_not(cls, config: ModelConfig) -> str | None:  # noqa: ARG003 - for those that refuse some
-        """Why it cannot run a model of this config, in a clause; ``None`` where it can."""
+        """Say in a clause why it cannot run a model of this config; ``None`` if it can."""
         return None
 
     @classmethod
@@ -86,7 +88,7 @@ class Backend(ABC):
 
     @property
     def imports(self) -> tuple[str, ...]:
-        """Modules that are imported before :meth:`load` is timed."""
+        """The modules that are imported before :meth:`load` is timed."""
         return ()
 
     @abstractmethod
@@ -103,11 +105,11 @@ class Backend(ABC):
 
     @abstractmethod
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of each text, special tokens included, cut at the model's length."""
+        """Return the ids of each text, special tokens included, cut at the model's length."""
 
     @abstractmethod
     def answer(self, items: Sequence[Any]) -> object:
-        """Answer a few items that came together, as a user would ask for them."""
+        """Answer a few items that came together, called as a user would call it."""
 
     @abstractmethod
     def many(self, items: Sequence[Any]) -> object:
@@ -115,21 +117,21 @@ class Backend(ABC):
 
     @abstractmethod
     def size(self) -> int:
-        """Bytes on disk that it needs of the model; called after :meth:`load`."""
+        """Return how many bytes of the model it needs on disk; called after :meth:`load`."""
 
     def about(self) -> dict[str, str | None]:
-        """What else is to be recorded of it once it is loaded."""
+        """Return what else is to be recorded of it once it is loaded."""
         return {}
 
     @property
     def config(self) -> ModelConfig:
-        """Of the checkpoint, or of what was prepared."""
+        """The config of the checkpoint, or of what was prepared where there is none."""
         folder = self.model.checkpoint or self.model.path
         path = folder / "config.json"
         return parse_config(read_json(path), path)
 
     def collate(self, rows: Sequence[Sequence[int]]) -> dict[str, Ids]:
-        """Pad single texts' ids to the longest of them."""
+        """Pad the ids of single texts to the longest of them."""
         import numpy as np
 
         width = max(len(row) for row in rows)
@@ -141,7 +143,7 @@ class Backend(ABC):
         return {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
 
     def scores(self, rows: Sequence[Sequence[int]], batches: Iterable[Sequence[int]]) -> Floats:
-        """What answers are made of: probabilities of the labels, or mean-pooled embeddings.
+        """Compute what answers are made of: probabilities of labels, or mean-pooled embeddings.
 
         Args:
             rows: the ids of each text.
@@ -168,23 +170,39 @@ class Backend(ABC):
 
 
 def missing_packages(names: Iterable[str]) -> list[str]:
-    """Which distributions are not installed; nothing is imported."""
+    """Return those of the distributions that are not installed, without importing any."""
     return [name for name in names if installed(name) is None]
 
 
+def random_inputs(rows: int, length: int, vocabulary: int) -> dict[str, Ids]:
+    """Draw the same token ids each time, without padding and mostly without special tokens.
+
+    *Shape:* each ``(rows, length)`` int64.
+    """
+    import numpy as np
+
+    low = min(1000, vocabulary // 2)  # below are special and unused tokens
+    ids = np.random.default_rng(0).integers(low, vocabulary, (rows, length), dtype=np.int64)
+    return {
+        "input_ids": ids,
+        "attention_mask": np.ones_like(ids),
+        "token_type_ids": np.zeros_like(ids),
+    }
+
+
 def sorted_batches(lengths: Sequence[int], size: int) -> list[list[int]]:
-    """Indices in batches of texts of like length, the longest first."""
+    """Return the indices of all texts in batches of like length, the longest first."""
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
     return [order[i : i + size] for i in range(0, len(order), size)]
 
 
 def file_bytes(paths: Iterable[Path]) -> int:
-    """Bytes of those of the files that are there."""
+    """Return the bytes of those files that exist."""
     return sum(path.stat().st_size for path in paths if path.is_file())
 
 
 def checkpoint_bytes(folder: Path) -> int:
-    """Bytes of a checkpoint's weights, tokenizer and config."""
+    """Return the bytes of a checkpoint's weights, tokenizer and config."""
     for pattern in ("model*.safetensors", "pytorch_model*.bin"):
         weights = sorted(folder.glob(pattern))
         if weights:
@@ -193,7 +211,7 @@ def checkpoint_bytes(folder: Path) -> int:
 
 
 def transformers_modules(config: ModelConfig) -> tuple[str, ...]:
-    """What ``from_pretrained`` imports lazily, torch apart."""
+    """Return the modules that ``from_pretrained`` imports lazily, apart from torch."""
     family = config.model_type.replace("-", "_")
     return (
         "transformers.models.auto.modeling_auto",

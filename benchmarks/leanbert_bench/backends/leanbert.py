@@ -1,4 +1,4 @@
-"""LeanBERT: its bundles on each of its engines, as its documentation shows."""
+"""LeanBERT: its bundles on each of its engines, called as its documentation shows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from leanbert_bench.backends.base import Floats, Ids
     from leanbert_bench.run.preparing import Preparation
 
-__all__ = ["GivenBundle", "LeanBertFp32", "LeanBertInt8Native", "LeanBertInt8OnnxRuntime"]
+__all__ = [
+    "GivenBundle",
+    "GivenBundleNative",
+    "GivenBundleOnnxRuntime",
+    "LeanBertFp32",
+    "LeanBertInt8Native",
+    "LeanBertInt8OnnxRuntime",
+    "LeanBertInt8Shared",
+]
 
 _OUTPUTS = {
     "text-classification": "logits",
@@ -36,6 +44,13 @@ class _LeanBert(Backend):
 
     _pipeline: Any = None
     _throughput: Any = None
+
+    @classmethod
+    def why_not(cls, config: ModelConfig) -> str | None:  # noqa: ARG003 - it is about this CPU
+        """See :meth:`Backend.why_not`: the native library must be there and suit this CPU."""
+        from leanbert.engines.native.binding import why_no_library
+
+        return why_no_library() if cls.engine == "native" else None
 
     @property
     def imports(self) -> tuple[str, ...]:
@@ -97,7 +112,7 @@ class _LeanBert(Backend):
         return int(self._pipeline.bundle.size)
 
     def about(self) -> dict[str, str | None]:
-        """Which engine computes, and how."""
+        """Say which engine computes, and by which products."""
         engine = self._pipeline.runner.engine
         return {"engine": engine.name, "products": getattr(engine, "products", None)}
 
@@ -107,6 +122,20 @@ class GivenBundle(_LeanBert):
 
     name = "LeanBERT"
     precision = "int8"
+
+
+class GivenBundleOnnxRuntime(GivenBundle):
+    """A bundle that the user named, on ONNX Runtime."""
+
+    name = "LeanBERT on ONNX Runtime"
+    engine = "onnxruntime"
+
+
+class GivenBundleNative(GivenBundle):
+    """A bundle that the user named, on the native engine."""
+
+    name = "LeanBERT native"
+    engine = "native"
 
 
 class LeanBertFp32(_LeanBert):
@@ -158,15 +187,36 @@ class LeanBertInt8OnnxRuntime(LeanBertFp32):
     seconds_if_random = 50.0
 
 
+class LeanBertInt8Shared(LeanBertInt8OnnxRuntime):
+    """The recipe ``int8`` on ONNX Runtime, the texts of a batch shared by single-threaded workers.
+
+    That is how ``mode="throughput"`` computes; here :meth:`forward` does it with one batch.
+    """
+
+    name = "LeanBERT int8, ONNX Runtime, a thread per text"
+    only_if_named = True
+
+    def load(self) -> None:
+        """See :meth:`Backend.load`."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        super().load()
+        self._throughput = self._pipeline = self._open("throughput")
+        self._workers = ThreadPoolExecutor(self.model.threads)
+
+    def forward(self, inputs: dict[str, Ids]) -> Floats:
+        """See :meth:`Backend.forward`."""
+        import numpy as np
+
+        rows = np.array_split(np.arange(len(inputs["input_ids"])), self.model.threads)
+        parts = [
+            {name: array[share] for name, array in inputs.items()} for share in rows if len(share)
+        ]
+        return np.concatenate(list(self._workers.map(super().forward, parts)))
+
+
 class LeanBertInt8Native(LeanBertInt8OnnxRuntime):
     """The recipe ``int8`` on the native engine."""
 
     name = "LeanBERT int8, native"
     engine = "native"
-
-    @classmethod
-    def why_not(cls, config: ModelConfig) -> str | None:  # noqa: ARG003
-        """See :meth:`Backend.why_not`: the library must be there and suit this CPU."""
-        from leanbert.engines.native.binding import why_no_library
-
-        return why_no_library()

@@ -5,8 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from leanbert.cpu import isa_flags
-from leanbert_bench.backends.base import TOKENIZER_FILES, Backend, file_bytes, transformers_modules
-from leanbert_bench.backends.transformers import call_options
+from leanbert_bench.backends.base import (
+    TEXT_TASKS,
+    TOKENIZER_FILES,
+    file_bytes,
+    transformers_modules,
+)
+from leanbert_bench.backends.transformers import TransformersPipeline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +24,7 @@ __all__ = [
     "OPTIMUM_GRAPH",
     "OptimumFp32",
     "OptimumInt8",
+    "OptimumInt8Batch32",
     "exported",
     "optimum_preset",
     "quantize_with_optimum",
@@ -34,25 +40,23 @@ _KINDS = {
 
 
 def optimum_preset(flags: Sequence[str] | None = None) -> str:
-    """Which of Optimum's ``AutoQuantizationConfig`` presets suits this CPU, or these ``flags``."""
+    """Name the ``AutoQuantizationConfig`` preset that suits this CPU, or these ``flags``."""
     have = isa_flags() if flags is None else flags
     if "asimd" in have:
         return "arm64"
     return "avx512_vnni" if "avx512_vnni" in have else "avx2"
 
 
-class OptimumFp32(Backend):
+class OptimumFp32(TransformersPipeline):
     """``ORTModelFor…`` in a ``transformers`` pipeline, as Optimum's documentation shows."""
 
     name = "Optimum ONNX Runtime fp32"
     family = "optimum"
     requires: ClassVar[tuple[str, ...]] = ("optimum-onnx", "onnxruntime", "transformers", "torch")
     makes_with = ("onnx",)
-    arrangement: ClassVar[str] = "pipeline(list), batch_size=1 as by default"
     seconds_to_prepare = 20.0
+    tasks = TEXT_TASKS
     graph: ClassVar[str] = "model.onnx"
-
-    _pipeline: Any = None
 
     @classmethod
     def prepare(cls, preparation: Preparation) -> Path:
@@ -95,8 +99,7 @@ class OptimumFp32(Backend):
             for node in self._session.get_outputs()
             if node.name in {"logits", "last_hidden_state"}
         ][:1]
-        known = (tokenizer.model_max_length, self.config.max_tokens or 512, 512)
-        self._tokenizer, self._longest = tokenizer, int(min(known))
+        self.use_tokenizer(tokenizer)
         self.threads_set = {
             "SessionOptions.intra_op_num_threads": threads,
             "SessionOptions.inter_op_num_threads": 1,
@@ -107,20 +110,6 @@ class OptimumFp32(Backend):
         """See :meth:`Backend.forward`."""
         feed = {name: inputs[name] for name in self._inputs}
         return cast("Floats", self._session.run(self._output, feed)[0])
-
-    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        """See :meth:`Backend.tokenize`."""
-        found = self._tokenizer(list(texts), truncation=True, max_length=self._longest)
-        rows: list[list[int]] = found["input_ids"]
-        return rows
-
-    def answer(self, items: Sequence[Any]) -> object:
-        """See :meth:`Backend.answer`."""
-        return self._pipeline(list(items), **call_options(self.model.task))
-
-    def many(self, items: Sequence[Any], **options: Any) -> object:
-        """See :meth:`Backend.many`; ``options`` are the call's, for example ``batch_size``."""
-        return self._pipeline(list(items), **call_options(self.model.task), **options)
 
     def size(self) -> int:
         """See :meth:`Backend.size`."""
@@ -153,8 +142,17 @@ class OptimumInt8(OptimumFp32):
         return preparation.once(f"optimum-{optimum_preset()}", packages, make)
 
 
+class OptimumInt8Batch32(OptimumInt8):
+    """The same, given batches of 32 texts as they come."""
+
+    name = f"Optimum int8 ({optimum_preset()} preset), batches of 32"
+    only_if_named = True
+    pipeline_batch = 32
+    arrangement = "pipeline(list), batch_size=32"
+
+
 def exported(preparation: Preparation) -> Path:
-    """Optimum's own fp32 export with its tokenizer; several back ends begin with it."""
+    """Return Optimum's own fp32 export with its tokenizer; several back ends begin with it."""
 
     def make(folder: Path) -> None:
         import optimum.onnxruntime

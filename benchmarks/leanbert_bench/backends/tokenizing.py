@@ -1,4 +1,4 @@
-"""The back ends that tokenize with transformers' fast tokenizer and decode by themselves."""
+"""What back ends share that tokenize with transformers' fast tokenizer and decode themselves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["TokenizingBackend"]
 
 
 class TokenizingBackend(Backend):
-    """A back end that is a graph alone: text -> fast tokenizer -> :meth:`forward` -> answers."""
+    """A back end that is only a graph: text -> fast tokenizer -> :meth:`forward` -> answers."""
 
     batch_size: ClassVar[int] = 16
     """Texts of a batch of :meth:`many`, which are sorted by length."""
@@ -25,16 +25,20 @@ class TokenizingBackend(Backend):
     _longest: int = 512
 
     def load_tokenizer(self) -> None:
-        """The checkpoint's fast tokenizer, cut at the model's length or 512."""
+        """Load the checkpoint's fast tokenizer."""
         import transformers
 
         transformers.logging.set_verbosity_error()
         folder = str(self.model.checkpoint or self.model.path)
-        self._tokenizer = transformers.AutoTokenizer.from_pretrained(folder, use_fast=True)
-        self._labels = list(self.config.id2label.values())
-        self._function = self.config.default_function
-        known = (self._tokenizer.model_max_length, self.config.max_tokens or 512, 512)
-        self._longest = int(min(known))
+        self.use_tokenizer(transformers.AutoTokenizer.from_pretrained(folder, use_fast=True))
+
+    def use_tokenizer(self, tokenizer: Any) -> None:
+        """Tokenize with ``tokenizer``, and cut at the model's length or 512 tokens."""
+        config = self.config
+        self._tokenizer = tokenizer
+        self._longest = int(min(tokenizer.model_max_length, config.max_tokens or 512, 512))
+        self._labels = list(config.id2label.values())
+        self._function = config.default_function
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """See :meth:`Backend.tokenize`."""
@@ -43,7 +47,7 @@ class TokenizingBackend(Backend):
         return rows
 
     def decode(self, outputs: Floats, mask: Any) -> list[Any]:
-        """An answer a row: the best label with its score, or the mean-pooled embedding."""
+        """Make one answer per row: the best label with its score, or the mean-pooled embedding."""
         from leanbert.numerics import apply_function, mean_pool
 
         if outputs.ndim == 3:

@@ -9,7 +9,7 @@ from leanbert_bench.backends.pytorch import EagerFp32
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["TransformersPipeline"]
+__all__ = ["TransformersPipeline", "TransformersPipelineBatch32"]
 
 
 class TransformersPipeline(EagerFp32):
@@ -20,6 +20,8 @@ class TransformersPipeline(EagerFp32):
     tasks = frozenset(
         {"text-classification", "feature-extraction", "token-classification", "question-answering"}
     )
+    pipeline_batch: ClassVar[int] = 1
+    """The ``batch_size`` of :meth:`many`'s call."""
     arrangement: ClassVar[str] = "pipeline(list), batch_size=1 as by default"
 
     _pipeline: Any = None
@@ -39,23 +41,30 @@ class TransformersPipeline(EagerFp32):
             self.model.task, model=str(self.model.path), device="cpu"
         )
         self._model = self._pipeline.model.float()
-        self._tokenizer = self._pipeline.tokenizer
         self._typed = getattr(self._model.config, "type_vocab_size", 0) > 1
-        known = (self._tokenizer.model_max_length, self.config.max_tokens or 512, 512)
-        self._longest = int(min(known))
-        self._options = call_options(self.model.task)
+        self.use_tokenizer(self._pipeline.tokenizer)
 
     def answer(self, items: Sequence[Any]) -> object:
         """See :meth:`Backend.answer`."""
-        return self._pipeline(list(items), **self._options)
+        return self._pipeline(list(items), **call_options(self.model.task))
 
-    def many(self, items: Sequence[Any], **options: Any) -> object:
-        """See :meth:`Backend.many`; ``options`` are the call's, for example ``batch_size``."""
-        return self._pipeline(list(items), **self._options, **options)
+    def many(self, items: Sequence[Any]) -> object:
+        """See :meth:`Backend.many`."""
+        options = call_options(self.model.task)
+        return self._pipeline(list(items), batch_size=self.pipeline_batch, **options)
+
+
+class TransformersPipelineBatch32(TransformersPipeline):
+    """The same, given batches of 32 texts as they come."""
+
+    name = "transformers pipeline, batches of 32"
+    only_if_named = True
+    pipeline_batch = 32
+    arrangement = "pipeline(list), batch_size=32"
 
 
 def call_options(task: str) -> dict[str, Any]:
-    """What a call is given; without truncation a text above 512 tokens would stop transformers."""
+    """Return the options of a call; without truncation, long texts would stop transformers."""
     if task == "token-classification":
         return {"aggregation_strategy": "first"}
     if task == "question-answering":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-__all__ = ["positive", "scenario_names", "shape_list"]
+__all__ = ["engine_names", "measure_names", "positive", "scenario_names", "shape_list"]
 
 
 def shape_list(text: str) -> tuple[tuple[int, int], ...]:
@@ -31,10 +31,34 @@ def scenario_names(text: str) -> tuple[str, ...]:
     """
     from leanbert_bench.run.scenarios import SCENARIOS
 
+    return _names(text, SCENARIOS)
+
+
+def measure_names(text: str) -> tuple[str, ...]:
+    """Parse names of what a run consists of, separated by commas.
+
+    Raises:
+        argparse.ArgumentTypeError: there is no such part.
+    """
+    from leanbert_bench.run.plan import MEASURES
+
+    return _names(text, tuple(MEASURES))
+
+
+def engine_names(text: str) -> tuple[str, ...]:
+    """Parse names of LeanBERT's engines, separated by commas.
+
+    Raises:
+        argparse.ArgumentTypeError: there is no such engine.
+    """
+    return _names(text, ("native", "onnxruntime"))
+
+
+def _names(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(","))
     for name in names:
-        if name not in SCENARIOS:
-            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(SCENARIOS)}")
+        if name not in known:
+            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(known)}")
     return names
 
 

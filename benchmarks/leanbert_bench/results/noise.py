@@ -58,7 +58,7 @@ def _unfinished(results: Mapping[str, Any]) -> Iterator[str]:
 
 def _few_turns(results: Mapping[str, Any]) -> Iterator[str]:
     turns = dig(results, "settings", "turns")
-    if not isinstance(turns, int):
+    if not turns:
         return
     if turns < 2:
         yield "one turn only: there are no intervals, and no difference can be called significant"

@@ -33,7 +33,7 @@ def collect_answers(bench: Bench, id_: str, worker: WorkerProcess, limit: float)
     Raises:
         WorkerError: it failed.
     """
-    if bench.subject.random_weights:  # it would mean nothing
+    if bench.subject.random_weights or not bench.plan.accuracy_rows:  # random ones mean nothing
         return
     if bench.has_grid:
         _score(bench, id_, worker, limit)

@@ -1,4 +1,4 @@
-"""From the start of a process to its first answer: what a command or a function in a cloud pays."""
+"""The cold start: from the start of a process to its first answer, as a command pays it."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ factory, model, checkpoint, task, threads, item = json.loads(sys.argv[1])
 checkpoint = Path(checkpoint) if checkpoint else None
 started = start(factory, Model(Path(model), checkpoint, task, threads), item)
 print({_MARK!r}, started.load_s, started.first_forward_s, flush=True)
+from leanbert_bench.run.resident import resident_memory
+print({_MARK!r}, resident_memory() or 0, flush=True)
 """
 
 
@@ -42,21 +44,22 @@ def cold_start(
     item: Any,
     time_limit: float,
 ) -> dict[str, float]:
-    """Seconds from the start of a fresh interpreter until it has answered ``item``.
+    """Time a fresh interpreter from its start until it has answered ``item``.
 
     Returns:
-        ``seconds`` of all, and of it ``load_s`` and ``first_forward_s``.
+        ``seconds`` of the whole, ``load_s`` and ``first_forward_s`` as parts of it, and
+        ``rss_mib``, the resident memory after the answer (0 where it is unknown).
 
     Raises:
         WorkerTimeoutError: it did not within ``time_limit`` seconds.
         WorkerError: it failed.
     """
-    told = json.dumps(
+    arguments = json.dumps(
         [factory, str(model), str(checkpoint) if checkpoint else None, task, threads, item]
     )
     begin = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-c", _CODE, told],
+        [sys.executable, "-c", _CODE, arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -68,11 +71,15 @@ def cold_start(
     timer.daemon = True
     timer.start()
     try:
+        found: dict[str, float] = {}
         for line in process.stdout or ():
-            if line.startswith(_MARK):
-                seconds = time.perf_counter() - begin
-                load_s, first_s = map(float, line.removeprefix(_MARK).split())
-                return {"seconds": seconds, "load_s": load_s, "first_forward_s": first_s}
+            if not line.startswith(_MARK):
+                continue
+            numbers = [float(number) for number in line.removeprefix(_MARK).split()]
+            if found:
+                return {**found, "rss_mib": numbers[0]}
+            found["seconds"] = time.perf_counter() - begin
+            found["load_s"], found["first_forward_s"] = numbers
     finally:
         timer.cancel()
         end_at_once(process)

@@ -1,10 +1,11 @@
-"""How good a back end's kept answers are, by the task's own measures."""
+"""How good the answers are that a back end gave, by the measures of the task."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from leanbert_bench import metrics
 from leanbert_bench.run.answering import answer_rows
@@ -18,20 +19,36 @@ if TYPE_CHECKING:
 __all__ = ["accuracy", "batch_invariance", "tags_of"]
 
 Json = dict[str, Any]
+Floats = npt.NDArray[np.float64]
 
 
 def batch_invariance(bench: Bench, id_: str) -> Json | None:
-    """How far any text's scores move with its batch; ``None`` where nothing was asked."""
-    ways = [bench.journal.get(id_, f"scores {way}") for way in ("alone", "sorted", "shuffled")]
-    if any(way is None for way in ways):
+    """Measure how far any text's scores move with its batch; ``None`` if that was not asked.
+
+    Of embeddings it also gives the worst cosine between a text alone and in a shuffled batch, of
+    labels how many changed although the reference held them.
+    """
+    kept = [bench.journal.get(id_, f"scores {way}") for way in ("alone", "sorted", "shuffled")]
+    if any(scores is None for scores in kept):
         return None
-    alone, ordered, shuffled = (np.array(way) for way in ways)
-    rows = len(ordered)
-    return {"rows": rows, **metrics.batch_changes(alone[:rows], ordered, shuffled)}
+    rows = len(kept[1])
+    alone, ordered, shuffled = (np.array(scores[:rows]) for scores in kept)
+    found: Json = {"rows": rows, **metrics.batch_changes(alone, ordered, shuffled)}
+    base = bench.journal.get(bench.reference, "scores alone")
+    if bench.subject.task == "feature-extraction":
+        found["worst_cosine"] = float(metrics.cosines(alone, shuffled).min())
+    elif alone.shape[1] > 1 and base is not None:
+        best = np.stack([scores.argmax(axis=1) for scores in (alone, ordered, shuffled)])
+        held = metrics.held(np.array(base[:rows]))
+        found |= {
+            "held": int(held.sum()),
+            "held_flipped": int((held & (best != best[0])).any(0).sum()),
+        }
+    return found
 
 
 def accuracy(bench: Bench, id_: str) -> Json | None:
-    """What the task has of accuracy, and the nearness to the reference; ``None`` if not asked."""
+    """Measure the task's accuracy and the nearness to the reference; ``None`` if not asked."""
     task = bench.subject.task
     if task == "token-classification":
         return _tag_accuracy(bench, id_)
@@ -56,24 +73,33 @@ def _score_accuracy(bench: Bench, id_: str) -> Json | None:
             "macro_f1": metrics.macro_f1(scores, truth),
             "ece": metrics.calibration_error(scores, truth),
         }
-    if id_ != bench.reference and base is not None:
-        reference = np.array(base)
-        found |= metrics.nearness(scores, reference)
-        if classifies:
-            texts = [workload.texts[i] for i in rows]
-            count, listed = metrics.flips(scores, reference, texts, labels)
-            found |= {
-                "agreement": 1 - count / len(rows),
-                "flips": listed,
-                "flips_count": count,
-            }
+    if base is not None:
+        found |= _nearness(bench, scores, np.array(base), id_ == bench.reference)
     others = bench.journal.get(id_, "scores of pairs")
     if others is not None and workload.labels is not None:
-        pairs = np.array(others)
-        lengths = np.linalg.norm(scores, axis=1) * np.linalg.norm(pairs, axis=1)
-        cosines = (scores * pairs).sum(axis=1) / np.maximum(lengths, 1e-12)
+        cosines = metrics.cosines(scores, np.array(others))
         expected = [float(workload.labels[i]) for i in rows]
         found["spearman"] = metrics.spearman(cosines.tolist(), expected)
+    return found
+
+
+def _nearness(bench: Bench, scores: Floats, reference: Floats, itself: bool) -> Json:
+    """How near scores are to the reference's; of the reference itself which labels it held."""
+    found: Json = {} if itself else dict(metrics.nearness(scores, reference))
+    if bench.subject.task == "feature-extraction":
+        cosines = metrics.cosines(scores, reference)
+        found |= {"mean_cosine": float(cosines.mean()), "worst_cosine": float(cosines.min())}
+    elif scores.shape[1] > 1:
+        held = metrics.held(reference)
+        flipped = held & (scores.argmax(axis=1) != reference.argmax(axis=1))
+        found |= {"held": int(held.sum()), "held_flipped": int(flipped.sum())}
+        if not itself:
+            rows = answer_rows(bench.workload, bench.plan)
+            texts = [bench.workload.texts[i] for i in rows]
+            labels = list(bench.subject.config.id2label.values())
+            count, listed = metrics.flips(scores, reference, texts, labels)
+            agreement = 1 - count / len(rows)
+            found |= {"agreement": agreement, "flips": listed, "flips_count": count}
     return found
 
 
@@ -113,7 +139,7 @@ def _answer_accuracy(bench: Bench, id_: str) -> Json | None:
 
 
 def tags_of(found: Sequence[Json], words: Sequence[str]) -> list[str]:
-    """Grouped entities, placed by character, as a tag for each word of a joined sentence."""
+    """Turn entities, which are placed by character, into a tag per word of a joined sentence."""
     tags = ["O"] * len(words)
     begin = 0
     spans = []

@@ -51,6 +51,8 @@ class About:
     seconds: float = 0.0
     complete: bool = False
     warnings: Sequence[str] = field(default_factory=tuple)
+    isa: str | None = None
+    """Kernels that LeanBERT's native engine is held to by ``LEANBERT_ISA``."""
     texts: bool = True
     """Whether texts of the data may be written."""
 
@@ -90,6 +92,7 @@ def make_results(run: Run, about: About) -> Json:
             "seed": _SEED,
             "reference": run.bench.reference,
             "scenarios": list(plan.scenarios),
+            "isa": about.isa,
         },
         "data": {
             "name": workload.name,
@@ -161,6 +164,7 @@ def _backend(run: Run, who: Participant, about: About) -> Json:
         "cold_start_s": [sample["seconds"] for sample in cold],
         "load_s": [sample["load_s"] for sample in starts],
         "first_forward_s": [sample["first_forward_s"] for sample in starts],
+        "first_answer_rss_mib": [sample["rss_mib"] for sample in cold if sample.get("rss_mib")],
         "grid": {
             part.name: {"forward_ms": turns}
             for part in parts_of(run.plan)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from leanbert_bench.run.participants import ask_to_load
+from leanbert_bench.run.loading import ask_to_load
 from leanbert_bench.run.process import WorkerProcess
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from leanbert_bench.backends import REFERENCE, missing_packages
 from leanbert_bench.run.process import WorkerError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from leanbert_bench.run.process import WorkerProcess
     from leanbert_bench.run.workload import Workload
 
-__all__ = ["PIPELINE", "RUN", "Bench", "Participant", "Spec", "Subject", "ask_to_load", "screen"]
+__all__ = ["PIPELINE", "RUN", "Bench", "Participant", "Spec", "Subject", "screen"]
 
 RUN = "run"
 """The journal's name for what belongs to no back end."""
@@ -143,26 +143,6 @@ def screen(who: Participant, subject: Subject) -> None:
     reason = kind.why_not(subject.config) or _no_pipeline(kind, subject.task)
     if reason:
         who.drop("skipped", reason)
-
-
-def ask_to_load(
-    bench: Bench, who: Participant, worker: WorkerProcess, limit: float
-) -> dict[str, Any]:
-    """Load the back end in its process, and let it answer once.
-
-    Raises:
-        WorkerError: it cannot.
-    """
-    checkpoint = bench.subject.checkpoint
-    return worker.ask(
-        "load",
-        limit,
-        model=str(who.prepared),
-        checkpoint=str(checkpoint) if checkpoint else None,
-        task=bench.subject.task,
-        threads=bench.threads,
-        items=bench.workload.items[:1],
-    )
 
 
 def _no_pipeline(kind: type[Backend], task: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What a run measures and how often: the full one, and ``--quick``."""
+"""What a run measures and how often: all of it, parts of it, or the little of ``--quick``."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FULL",
     "GRID",
+    "MEASURES",
     "QUICK",
     "Part",
     "Plan",
@@ -29,11 +30,21 @@ __all__ = [
     "estimate_seconds",
     "guessed_peaks",
     "parts_of",
+    "restricted",
     "turn_seconds",
 ]
 
 GRID = ((1, 8), (1, 32), (1, 64), (1, 128), (8, 32), (8, 128), (1, 512))
 """Batch size and tokens."""
+
+MEASURES = {
+    "forward": "token ids in, outputs out, at the shapes of --grid",
+    "scenarios": "texts in, answers out, in MLPerf's scenarios",
+    "answers": "accuracy, agreement with the reference, change with the batch",
+    "start": "from the start of a process to its first answer",
+    "memory": "resident memory after very many texts",
+}
+"""What a run consists of, by the names of ``--measure``."""
 
 QUICK_SECONDS = 95.0
 """What ``--quick`` plans to spend; with what it cannot foresee it ends within two minutes."""
@@ -58,7 +69,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured."""
+    """How much is measured. What has no rows, counts or names is left out."""
 
     turns: int
     grid: tuple[tuple[int, int], ...]
@@ -136,8 +147,22 @@ QUICK = replace(
 )
 
 
+def restricted(plan: Plan, measures: Sequence[str]) -> Plan:
+    """Return the plan without what ``measures``, names of :data:`MEASURES`, leaves out."""
+    leave_out: dict[str, dict[str, Any]] = {
+        "forward": {"grid": ()},
+        "scenarios": {"scenarios": ()},
+        "answers": {"accuracy_rows": 0, "invariance_rows": 0},
+        "start": {"cold_starts": 0},
+        "memory": {"memory_counts": ()},
+    }
+    for name, change in leave_out.items():
+        plan = plan if name in measures else replace(plan, **change)
+    return plan if plan.grid or plan.scenarios else replace(plan, turns=0)
+
+
 def parts_of(plan: Plan) -> list[Part]:
-    """What a turn measures, in order; with a budget first what a user feels."""
+    """Return what a turn measures, in order; with a budget first what a user feels."""
     shapes = [Part(f"{rows}x{length}", (rows, length)) for rows, length in plan.grid]
     scenarios = [Part(name) for name in plan.scenarios]
     return [*scenarios, *shapes] if plan.quick else [*shapes, *scenarios]

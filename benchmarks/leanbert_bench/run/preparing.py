@@ -13,7 +13,6 @@ import shutil
 import sys
 import time
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,9 +90,9 @@ class Preparation:
 
     def calibration_texts(self) -> list[str]:
         """What LeanBERT's export calibrates on by default: every static peer gets the same."""
-        text = resources.files("leanbert_export").joinpath("sample_texts.txt")
-        lines = [line for line in text.read_text(encoding="utf-8").splitlines() if line.strip()]
-        return lines[: self.calibration_rows]
+        from leanbert_export.samples import sample_texts
+
+        return list(sample_texts())[: self.calibration_rows]
 
 
 def default_cache() -> Path:

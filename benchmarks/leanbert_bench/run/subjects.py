@@ -156,7 +156,7 @@ def choose_specs(args: argparse.Namespace, subject: Subject) -> list[Spec]:
         InputError: there is no such back end.
         LeanBertError: a bundle cannot be opened.
     """
-    from leanbert_bench.backends import BUNDLE, REGISTRY, backend_class
+    from leanbert_bench.backends import BUNDLE_ON, REGISTRY, backend_class
     from leanbert_bench.run.participants import Spec
 
     wanted = [name.strip() for name in args.backends.split(",")] if args.backends else None
@@ -166,17 +166,20 @@ def choose_specs(args: argparse.Namespace, subject: Subject) -> list[Spec]:
     specs = [
         Spec(id_, kind.name, factory, kind.precision)
         for id_, factory in REGISTRY.items()
-        if (wanted is None or id_ in wanted)
-        and (subject.checkpoint is not None)
+        if subject.checkpoint is not None
         and (kind := backend_class(factory))
+        and (id_ in wanted if wanted is not None else not kind.only_if_named)
     ]
     for bundle in args.bundle:
         path = bundle.expanduser().resolve()
-        taken = {spec.id for spec in specs}
-        id_ = f"leanbert:{path.name}"
-        while id_ in taken:
-            id_ += "'"
-        specs.append(Spec(id_, f"LeanBERT, {path.name}", BUNDLE, _precision(path), path))
+        for engine in args.engines or ("auto",):
+            taken = {spec.id for spec in specs}
+            id_ = f"leanbert:{path.name}" + ("" if engine == "auto" else f":{engine}")
+            while id_ in taken:
+                id_ += "'"
+            factory = BUNDLE_ON[engine]
+            name = f"{backend_class(factory).name}, {path.name}"
+            specs.append(Spec(id_, name, factory, _precision(path), path))
     return specs
 
 

@@ -1,4 +1,4 @@
-"""The child process: one back end, one JSON command a line on stdin, one JSON answer on stdout.
+"""The worker process: one back end, one JSON command per line of stdin, one answer on stdout.
 
 Between commands it blocks on stdin, so that a waiting back end takes nothing from the one that
 is being measured.
@@ -14,18 +14,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leanbert_bench.backends import Backend, Model, backend_class, start
+from leanbert_bench.backends.base import random_inputs
+from leanbert_bench.run.resident import peak_memory, resident_memory
 from leanbert_bench.run.scenarios import arrivals, latencies, poisson
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["Message", "main", "peak_memory", "resident_memory", "serve"]
+__all__ = ["Message", "main", "serve"]
 
 Message = dict[str, Any]
 
 
 class _Worker:
-    """Does the commands; each method of :attr:`commands` takes and gives a JSON object."""
+    """Executes commands; each method in :attr:`commands` takes and gives a JSON object."""
 
     def __init__(self, factory: str) -> None:
         self._factory = factory
@@ -82,17 +84,8 @@ class _Worker:
         }
 
     def _grid(self, message: Message) -> Message:
-        import numpy as np
-
-        rows, length, vocabulary = (message[key] for key in ("rows", "length", "vocabulary"))
-        low = min(1000, vocabulary // 2)  # below are special and unused tokens
-        ids = np.random.default_rng(0).integers(low, vocabulary, (rows, length), dtype=np.int64)
-        inputs = {
-            "input_ids": ids,
-            "attention_mask": np.ones_like(ids),
-            "token_type_ids": np.zeros_like(ids),
-        }
         backend = self._loaded
+        inputs = random_inputs(message["rows"], message["length"], message["vocabulary"])
         found = latencies(
             lambda _: backend.forward(inputs),
             range(message["most"]),
@@ -168,46 +161,18 @@ class _Worker:
 
 
 def _bare(answer: Any) -> Any:
-    """The answer of one item, out of the list of answers that it may come in."""
+    """Take the answer of one item out of the list that some back ends put it in."""
     nested = isinstance(answer, list) and len(answer) == 1 and isinstance(answer[0], list)
     return answer[0] if nested else answer
 
 
 def _plain(value: Any) -> Any:
-    """Numpy's numbers and arrays as JSON has them."""
+    """Turn numpy's numbers and arrays into what JSON knows."""
     return value.tolist()
 
 
-def peak_memory() -> float | None:
-    """The largest resident set of this process so far in MiB; ``None`` where it is not known."""
-    # Linux lets ru_maxrss survive an exec, so a child reports at least its parent's peak; VmHWM
-    # begins anew with the program.
-    found = _status("VmHWM")
-    if found is not None or sys.platform == "win32":
-        return found
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
-
-
-def resident_memory() -> float | None:
-    """The resident set of this process in MiB; ``None`` where it is not known."""
-    return _status("VmRSS")
-
-
-def _status(key: str) -> float | None:
-    try:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith(f"{key}:"):
-                return int(line.split()[1]) / 1024
-    except OSError:
-        pass
-    return None
-
-
 def serve(commands: Mapping[str, Callable[[Message], Message]]) -> None:
-    """Do the commands that stdin names, until it closes."""
+    """Execute the commands that stdin names until it closes."""
     # What libraries print must not end up among the answers.
     replies = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(2, 1)

@@ -17,8 +17,10 @@ from leanbert.errors import InputError, LeanBertError
 from leanbert_bench import backends
 from leanbert_bench.backends.optimum import optimum_preset
 from leanbert_bench.commands import run as command
+from leanbert_bench.commands.run_options import plan_of
 from leanbert_bench.results.schema import read_results
 from leanbert_bench.run import measuring, plan
+from leanbert_bench.run.subjects import choose_specs, choose_subject
 from tests.helpers.bench_models import checkpoint
 
 FEW = ("--turns", "1", "--grid", "1x8", "--scenarios", "SingleStream", "--memory-texts", "2")
@@ -172,13 +174,74 @@ def test_old_names_and_lists() -> None:
     args = parse("--grid", "1x8,8x128", "--scenarios", "Offline,Server")
     assert args.grid == ((1, 8), (8, 128))
     assert args.scenarios == ("Offline", "Server")
-    assert command._plan(parse("--memory-texts", "500")).memory_counts == (500,)
-    assert command._plan(parse()).memory_counts == (1_000, 10_000)
+    assert plan_of(parse("--memory-texts", "500")).memory_counts == (500,)
+    assert plan_of(parse()) == plan.FULL
+    assert plan_of(parse("--quick")) == plan.QUICK
+
+
+def test_parts_of_a_run() -> None:
+    forward = plan_of(parse("--measure", "forward", "--turns", "7"))
+    assert (forward.grid, forward.turns, forward.scenarios) == (plan.GRID, 7, ())
+    assert forward.cold_starts == forward.accuracy_rows == len(forward.memory_counts) == 0
+    answers = plan_of(parse("--measure", "answers,start"))
+    assert (answers.turns, answers.grid, answers.scenarios) == (0, (), ())
+    assert answers.cold_starts == plan.FULL.cold_starts
+    assert answers.invariance_rows == plan.FULL.invariance_rows
+
+
+def test_only_what_is_asked_for_is_measured(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fakes(monkeypatch, "Fake", "Doubtful")
+    assert main(["bench", "run", *words, "--measure", "answers"]) == 0
+    results = read_results(tmp_path / "out")
+    first, second = results["backends"]
+    assert (first["grid"], first["scenarios"], first["cold_start_s"]) == ({}, {}, [])
+    assert (first["accuracy"]["held"], first["accuracy"]["held_flipped"]) == (2, 0)
+    assert second["accuracy"]["agreement"] == 1
+    assert second["batch_invariance"]["held"] == 2
+    assert results["complete"]
+    assert not any("turn" in line for line in results["warnings"])
+    monkeypatch.setenv("LEANBERT_ISA", "avx2")
+    assert main(["bench", "run", *words, "--measure", "start,forward", *FEW[:4]]) == 0
+    results = read_results(tmp_path / "out")
+    assert results["settings"]["isa"] == "avx2"
+    first = results["backends"][0]
+    assert first["accuracy"] is first["batch_invariance"] is None
+    assert first["first_answer_rss_mib"][0] > 5
+    assert list(first["grid"]) == ["1x8"]
+
+
+def test_given_bundles_run_on_the_engines_asked_for(tiny_bundle: Path) -> None:
+    args = parse("--bundle", str(tiny_bundle), "--engines", "onnxruntime,native")
+    chosen = choose_specs(args, choose_subject(args, Path("cache"), 1))
+    assert [spec.id.removeprefix(f"leanbert:{tiny_bundle.name}:") for spec in chosen] == [
+        "onnxruntime", "native",
+    ]  # fmt: skip
+    assert [backends.backend_class(spec.factory).engine for spec in chosen] == [  # type: ignore[attr-defined]
+        "onnxruntime", "native",
+    ]  # fmt: skip
+
+
+def test_some_back_ends_run_only_if_they_are_named(
+    words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    args = parse(*words)
+    subject = choose_subject(args, Path("cache"), 1)
+    everybody = {spec.id for spec in choose_specs(args, subject)}
+    assert set(backends.REGISTRY) - everybody == {
+        "transformers-pipeline-batch-32",
+        "optimum-int8-batch-32",
+        "leanbert-int8-onnxruntime-shared",
+    }
+    args = parse(*words, "--backends", "optimum-int8-batch-32")
+    assert [spec.id for spec in choose_specs(args, subject)] == ["optimum-int8-batch-32"]
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [("--grid", "8"), ("--grid", "0x8"), ("--scenarios", "Online"), ("--turns", "0"),
+    [("--grid", "8"), ("--grid", "0x8"), ("--measure", "all"), ("--engines", "cuda"),
+     ("--scenarios", "Online"), ("--turns", "0"),
      ("--threads", "two")],
 )  # fmt: skip
 def test_wrong_values_are_refused(wrong: tuple[str, str], capsys: Any) -> None:
@@ -195,7 +258,7 @@ def test_back_ends_are_listed_without_their_libraries() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == ""
-    assert done.stdout.count("\n") == len(backends.REGISTRY) == 12
+    assert done.stdout.count("\n") == len(backends.REGISTRY) == 15
     assert "openvino-int8" in done.stdout
 
 

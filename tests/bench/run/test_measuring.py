@@ -93,8 +93,8 @@ def test_the_document_has_the_schema_s_keys(results: dict[str, Any]) -> None:
     assert set(row) == {
         "id", "name", "family", "precision", "arrangement", "status", "reason", "install",
         "threads_set", "versions", "bundle", "model_bytes", "installed_bytes", "prepare_s",
-        "cold_start_s", "load_s", "first_forward_s", "grid", "scenarios", "memory", "accuracy",
-        "batch_invariance",
+        "cold_start_s", "load_s", "first_forward_s", "first_answer_rss_mib", "grid", "scenarios",
+        "memory", "accuracy", "batch_invariance",
     }  # fmt: skip
     assert row["threads_set"]["threads"] == row["threads_set"]["OMP_NUM_THREADS"] == 1
     assert row["model_bytes"] == 2_000_000
