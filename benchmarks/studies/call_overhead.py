@@ -86,6 +86,9 @@ class Tokenizer:
     def from_file(*args):
         return Tokenizer(Original.from_file(*args))
     @staticmethod
+    def from_buffer(*args):
+        return Tokenizer(Original.from_buffer(*args))
+    @staticmethod
     def from_str(*args):
         return Tokenizer(Original.from_str(*args))
 
