@@ -37,7 +37,8 @@ I8 = npt.NDArray[np.int8]
 
 OK, INVALID_ARGUMENT, INVALID_MODEL, UNSUPPORTED, NO_ISA, NO_MEMORY, IO = range(7)
 ABSENT, INT8, FLOAT32 = range(3)
-ISAS = ["avx512_vnni", "avx2"]
+ISAS = ["avx512_vnni", "avx_vnni_evex", "avx_vnni", "avx2"]
+"""Every path of the library; ``avx_vnni_evex`` is ``avx_vnni`` in another encoding, for tests."""
 
 
 class NativeError(Exception):
@@ -448,8 +449,8 @@ class Encoder:
             self.close()
 
 
-def isa_or_skip(isa: str) -> str:
-    """The name, if this CPU runs it; a forced name is capped, so asking tells."""
+def runs_here(isa: str) -> bool:
+    """Whether this CPU has a path, and the library; a forced name is capped, so asking tells."""
     before = os.environ.get("LEANBERT_ISA")
     os.environ["LEANBERT_ISA"] = isa
     try:
@@ -459,9 +460,22 @@ def isa_or_skip(isa: str) -> str:
             del os.environ["LEANBERT_ISA"]
         else:
             os.environ["LEANBERT_ISA"] = before
-    if chosen != isa:
-        pytest.skip(f"this CPU has no {isa}")
+    return bool(chosen == isa)
+
+
+def isa_or_skip(isa: str) -> str:
+    """The name, if this CPU and the library have this path."""
+    if not runs_here(isa):
+        pytest.skip(f"this CPU, or the library, has no {isa}")
     return isa
+
+
+def isas_here() -> list[str]:
+    """The paths that this CPU runs; skips a test that compares them when it runs one alone."""
+    found = [isa for isa in ISAS if runs_here(isa)]
+    if len(found) < 2:
+        pytest.skip(f"this CPU runs {found} alone: nothing to compare")
+    return found
 
 
 # ---- the same encoder in numpy, in double precision but for the quantized numbers ----------------

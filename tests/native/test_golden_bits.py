@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.native_golden import GOLDEN, Case, bits, cases, golden, write_case
+from tests.helpers.native_golden import GOLDEN, SHORT, Case, bits, cases, golden, write_case
 from tests.helpers.native_library import ISAS, Encoder, isa_or_skip, library_path
 
 
@@ -29,7 +29,7 @@ def test_a_replay_without_python_gives_the_committed_bits(tmp_path: Path) -> Non
     replay = library_path().with_name("native_replay")
     if not replay.is_file():
         pytest.skip(f"native_replay is not built: no {replay}")
-    files = {}
+    files: dict[str, Path] = {}
     for i, case in enumerate(cases()):
         files[case.name] = tmp_path / f"{i}.case"
         write_case(case, files[case.name])
@@ -58,6 +58,24 @@ def test_a_replay_finds_another_answer(tmp_path: Path) -> None:
     ran = subprocess.run([replay, "", path], capture_output=True, text=True, check=False)
     assert ran.returncode == 1
     assert "not a whole case" in ran.stderr
+
+
+def test_avx_vnni_as_it_ships_gives_the_committed_bits(tmp_path: Path) -> None:
+    """Where the CPU has no AVX-VNNI its instructions trap, and are computed by a signal handler."""
+    isa_or_skip("avx2")
+    trap = library_path().with_name("native_trap")
+    if not trap.is_file():
+        pytest.skip(f"native_trap is not built: no {trap}")
+    files: dict[str, Path] = {}
+    for case in cases():
+        if case.name in SHORT:
+            files[case.name] = tmp_path / f"{len(files)}.case"
+            write_case(case, files[case.name])
+    ran = subprocess.run([trap, *files.values()], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines() == [f"{path}: {golden()[name]}" for name, path in files.items()]
+    if "avx_vnni" not in Path("/proc/cpuinfo").read_text(encoding="utf-8").split():
+        assert int(ran.stderr.split()[0]) > 10_000  # it is these instructions that computed
 
 
 def answer_bits(case: Case, isa: str | None = None) -> str:

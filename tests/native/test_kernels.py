@@ -1,6 +1,6 @@
 """Each kernel of each path against numpy: integer sums to the last bit, floats to stated errors.
 
-Shapes lie around the register blocks (14 x 32 rows and columns on AVX-512, 6 x 16 on AVX2).
+Shapes lie around the register blocks (14 x 32 rows and columns on AVX-512, 6 x 16 elsewhere).
 """
 
 from __future__ import annotations
@@ -13,7 +13,15 @@ import numpy.typing as npt
 import pytest
 
 from leanbert.engines.native.layout import ACTIVATIONS
-from tests.helpers.native_library import F32, F64, ISAS, activate, isa_or_skip, library_path
+from tests.helpers.native_library import (
+    F32,
+    F64,
+    ISAS,
+    activate,
+    isa_or_skip,
+    isas_here,
+    library_path,
+)
 
 PLAIN, RESIDUAL, ACTIVATED = range(3)
 
@@ -290,11 +298,9 @@ def test_int16_attention_at_the_edges(isa: str, kind: str) -> None:
     assert close.mean() > (0.98 if kind == "huge" else 0.999999)
 
 
-def test_int16_attention_of_both_paths_is_the_same() -> None:
-    for name in ISAS:
-        isa_or_skip(name)
+def test_int16_attention_of_all_paths_is_the_same() -> None:
+    isas = isas_here()
     rng = np.random.default_rng(9)
     for width, length in ((16, 5), (24, 33), (64, 130), (128, 40)):
         rows = rng.normal(0, 3, (length, 3 * width)).astype(np.float32)
-        a, b = (attend(name, rows, width, length, int16=True) for name in ISAS)
-        assert a.tobytes() == b.tobytes()
+        assert len({attend(isa, rows, width, length, int16=True).tobytes() for isa in isas}) == 1

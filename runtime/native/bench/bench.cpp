@@ -231,7 +231,8 @@ int main(int argc, char** argv) {
   double seconds = 0.5;
   Choice choice;
   std::vector<uint32_t> threads = {1, 2};
-  std::vector<std::string> isas = {"avx512_vnni", "avx2"};
+  std::vector<std::string> isas;
+  for (const Kernels* const* path = all_kernels; *path; path++) isas.emplace_back((*path)->name);
   for (int i = 1; i < argc; i++) {
     const std::string a = argv[i];
     if (a == "kernels")

@@ -180,12 +180,12 @@ LB_API int lb_run(lb_encoder* encoder, uint64_t n_sequences, const int32_t* leng
 /* Floats that lb_run writes for a batch of that many texts and tokens. */
 LB_API uint64_t lb_output_size(const lb_encoder* encoder, uint64_t n_sequences, uint64_t n_tokens);
 
-/* Name of the kernels that a handle runs: "avx512_vnni" or "avx2". */
+/* Name of the kernels that a handle runs: "avx512_vnni", "avx_vnni" or "avx2". */
 LB_API const char* lb_encoder_isa(const lb_encoder* encoder);
 
-/* Name of the kernels that lb_open would choose now, LEANBERT_ISA considered: "avx512_vnni", "avx2", or
- * "none" if the CPU has neither or the variable is unknown. A forced name is capped at what the CPU has:
- * LEANBERT_ISA=avx512_vnni on an AVX2 machine gives avx2. */
+/* Name of the kernels that lb_open would choose now, LEANBERT_ISA considered, or "none" if the CPU has none of
+ * them or the variable is unknown. A forced name is capped at what the CPU has: LEANBERT_ISA=avx512_vnni on an
+ * AVX2 machine gives avx2. */
 LB_API const char* lb_isa(void);
 
 /* LB_ABI_VERSION of the library. */

@@ -5,59 +5,15 @@
 // ISA is what LEANBERT_ISA takes, or "" for the path that the library chooses; the path that ran must be of that name.
 // For every FILE one line with a hash of the answer's bits: "FILE: HASH". The call is run with
 // 1, 2 and 4 threads, as a whole and text by text, and all answers must be the same. Exit status 0 if they were.
-//
-// A file (tests/helpers/native_golden.py writes it), little-endian, nothing aligned:
-//   "LBCASE01" | u64: bytes of lb_model_desc, of lb_layer[], of the weights; texts; tokens; 1 if there are token types |
-//   lb_model_desc without its pointers | lb_layer[] | weights | int32: lengths, ids, token types
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <vector>
 
+#include "case.h"
 #include "leanbert_native.h"
 
 namespace {
-
-class File {
- public:
-  explicit File(const char* path) : file_(std::fopen(path, "rb")) {}
-  ~File() {
-    if (file_) std::fclose(file_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  bool read(void* to, size_t bytes) { return file_ && std::fread(to, 1, bytes, file_) == bytes; }
-
- private:
-  std::FILE* file_;
-};
-
-struct Case {
-  lb_model_desc desc;
-  std::vector<lb_layer> layers;
-  std::vector<float> weights;  // so that they are aligned to 4 bytes
-  std::vector<int32_t> lengths, ids, types;
-
-  bool load(const char* path) {
-    File file(path);
-    char magic[8];
-    uint64_t sizes[6];
-    if (!file.read(magic, 8) || std::memcmp(magic, "LBCASE01", 8) != 0 || !file.read(sizes, sizeof sizes)) return false;
-    if (sizes[0] != sizeof desc || sizes[1] % sizeof(lb_layer) || !file.read(&desc, sizeof desc)) return false;
-    layers.resize(sizes[1] / sizeof(lb_layer));
-    weights.resize((sizes[2] + 3) / 4);
-    lengths.resize(sizes[3]);
-    ids.resize(sizes[4]);
-    types.resize(sizes[5] ? sizes[4] : 0);
-    desc.path = nullptr;
-    desc.data = weights.data();
-    desc.data_bytes = sizes[2];
-    desc.layers = layers.data();
-    return file.read(layers.data(), sizes[1]) && file.read(weights.data(), sizes[2]) &&
-           file.read(lengths.data(), 4 * lengths.size()) && file.read(ids.data(), 4 * ids.size()) &&
-           file.read(types.data(), 4 * types.size());
-  }
-};
 
 // Texts [from, to) of the case; false if the library refuses the call.
 bool run(lb_encoder* encoder, const Case& c, size_t from, size_t to, std::vector<float>* out) {
@@ -72,17 +28,6 @@ bool run(lb_encoder* encoder, const Case& c, size_t from, size_t to, std::vector
     return true;
   std::fprintf(stderr, "%s\n", message);
   return false;
-}
-
-// The words are the coefficients of a polynomial, the last one the constant.
-uint64_t hash(const std::vector<float>& numbers) {
-  uint64_t h = 0;
-  for (const float& number : numbers) {
-    uint32_t word;
-    std::memcpy(&word, &number, 4);
-    h = h * 0x9e3779b97f4a7c15u + word;
-  }
-  return h;
 }
 
 bool replay(const char* isa, const char* path) {

@@ -6,9 +6,16 @@
 namespace leanbert {
 
 #if defined(__x86_64__) || defined(_M_X64)
-extern const Kernels avx512_vnni_kernels, avx2_kernels;
-const Kernels* const all_kernels[] = {&avx512_vnni_kernels, &avx2_kernels, nullptr};
-#define LB_NAMES "avx512_vnni or avx2"
+extern const Kernels avx512_vnni_kernels, avx_vnni_evex_kernels, avx_vnni_kernels, avx2_kernels;
+const Kernels* const all_kernels[] = {&avx512_vnni_kernels,
+#if defined(LEANBERT_NATIVE_TWINS)
+                                      &avx_vnni_evex_kernels,
+#endif
+#if defined(LEANBERT_NATIVE_AVX_VNNI)
+                                      &avx_vnni_kernels,
+#endif
+                                      &avx2_kernels, nullptr};
+#define LB_NAMES "avx512_vnni, avx_vnni or avx2"
 #define LB_NEEDS "this CPU has neither AVX-512 VNNI nor AVX2 with FMA"
 #endif
 
