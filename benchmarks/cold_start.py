@@ -46,7 +46,7 @@ from leanbert.pipelines.text_classification import TextClassificationPipeline
 mark("import leanbert.pipelines")
 from leanbert.bundle import Bundle
 import sys
-from leanbert.engines import choose_engine, load_engine
+from leanbert.engines import load_engine
 from leanbert.tokenization import Tokenizer
 bundle = Bundle.open(sys.argv[1])
 mark("open the bundle: manifest, sha256 of every file")

@@ -28,9 +28,9 @@ _ARM = {(16, 20): "asimddp", (16, 22): "sve", (26, 13): "i8mm", (26, 14): "bf16"
 def main(words: list[str]) -> None:
     """Arguments: the bundle, a file of texts (one a line), ``chosen`` or ``as-stored``."""
     path, texts_path, way = words
-    probe = saturation.int8_products()
+    probe = saturation.int8_matmuls()
     if way == AS_STORED:  # as if nobody had asked the CPU
-        saturation.int8_products = cache(lambda: saturation.Products.INT8)
+        saturation.int8_matmuls = cache(lambda: saturation.Matmuls.INT8)
     texts = Path(texts_path).read_text(encoding="utf-8").splitlines()
     classify = pipeline("text-classification", Bundle.open(path), threads=1, engine="onnxruntime")
     answers = classify(texts, top_k=None, function_to_apply="none")
@@ -39,8 +39,8 @@ def main(words: list[str]) -> None:
         "features": arm_features() if platform.machine() == "aarch64" else [],
         "python": platform.python_version(),
         "onnxruntime": metadata.version("onnxruntime"),
-        "int8_saturates": probe is not saturation.Products.INT8,
-        "products": classify.runner.engine.products,
+        "int8_saturates": probe is not saturation.Matmuls.INT8,
+        "products": classify.engine_report.matmuls,
         "logits": [{row["label"]: row["score"] for row in answer} for answer in answers],
         "verify": verified(path),
     }

@@ -12,7 +12,7 @@ from typing import Any
 
 from leanbert.bundle import Bundle
 from leanbert.cpu import allowed_cores
-from leanbert.engines import choose_engine
+from leanbert.engines import report_engine
 from leanbert_bench.provenance import installed
 from leanbert_bench.run.process import WorkerProcess
 
@@ -57,7 +57,7 @@ def engines_of(name: str, bundle: Path, isa: str | None = None) -> list[Contesta
     Raises:
         BundleError: it is no bundle.
     """
-    chosen, _ = choose_engine(Bundle.open(bundle))
+    chosen = report_engine(Bundle.open(bundle)).engine
     engines = ["onnxruntime", "native"] if chosen == "native" else ["onnxruntime"]
     return [
         Contestant(

@@ -82,16 +82,10 @@ class Tokenizer:
             setattr(self, name, Timed(getattr(inner, name), "tokenizer"))
     def __getattr__(self, name):
         return getattr(self.inner, name)
-    @staticmethod
-    def from_file(*args):
-        return Tokenizer(Original.from_file(*args))
-    @staticmethod
-    def from_buffer(*args):
-        return Tokenizer(Original.from_buffer(*args))
-    @staticmethod
-    def from_str(*args):
-        return Tokenizer(Original.from_str(*args))
 
+for name in ("from_file", "from_str", "from_buffer"):
+    make = getattr(Original, name)
+    setattr(Tokenizer, name, staticmethod(lambda *args, make=make: Tokenizer(make(*args))))
 tokenizers.Tokenizer = Tokenizer
 import leanbert
 if not leanbert.__file__.startswith(tree):

@@ -35,8 +35,10 @@ class Verification:
     """The bound on ``mean_difference``."""
     engine: str
     products: str
-    """How the engine computed the matrix products on this CPU."""
+    """How the engine computed the matrix multiplications on this CPU."""
     cpu: str
+    why_not_native: str | None = None
+    """Why ``engine="auto"`` passed the native engine over, in a clause, where it did."""
 
 
 def verify(path: str | Path, threads: int | None = None, engine: str = "auto") -> Verification:
@@ -103,8 +105,9 @@ def verify(path: str | Path, threads: int | None = None, engine: str = "auto") -
         atol=manifest.atol,
         mean_atol=manifest.mean_atol,
         engine=computing.name,
-        products=computing.products,
+        products=computing.report.matmuls,
         cpu=cpu_name(),
+        why_not_native=computing.report.why_not_native,
     )
 
 

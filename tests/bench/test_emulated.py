@@ -219,12 +219,12 @@ def test_a_failed_proof_does_not_say_where_the_bundle_lay(tmp_path: Path) -> Non
 def test_what_a_guest_says(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(saturation, "int8_products", saturation.int8_products)  # put back later
+    monkeypatch.setattr(saturation, "int8_matmuls", saturation.int8_matmuls)  # put back later
     texts = tmp_path / "texts.txt"
     texts.write_text("Profit rose.\nSales fell.\n", encoding="utf-8")
     answers.main([str(embedded_bundle()), str(texts), answers.AS_STORED])
     found = json.loads(capsys.readouterr().out)
-    assert found["products"] == saturation.Products.INT8.value
+    assert found["products"] == saturation.Matmuls.INT8.value
     assert [agreement.best(logits) for logits in found["logits"]] == ["positive", "negative"]
     assert found["verify"]["passed"]
 

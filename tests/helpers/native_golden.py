@@ -20,8 +20,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from leanbert.bundle import Bundle
-from leanbert.engines.native.layout import Table
-from leanbert.engines.native.layout import describe as describe_table
+from leanbert.engines.native.layout import Layout
 from leanbert.pipelines import embedded_bundle
 from tests.helpers.native_library import F32, I32, Description, describe, random_model
 
@@ -150,15 +149,14 @@ def embedded(threads: int) -> Case:
     bundle = Bundle.open(embedded_bundle())
     assert bundle.manifest is not None
     assert bundle.manifest.native is not None
-    sizes = {name: file.size for name, file in bundle.manifest.files.items()}
-    table = Table(bundle.manifest.native, sizes)
-    path = bundle.path / table.file
-    record = describe_table(table, str(path).encode(), threads)
+    layout = Layout(bundle.manifest.native, bundle.manifest.files)
+    path = bundle.path / layout.file
+    record = layout.describe(str(path).encode(), threads)
     tokenizer = Tokenizer.from_file(str(bundle.path / "tokenizer.json"))
     tokenizer.no_padding()
     encodings = [tokenizer.encode(text) for text in SENTENCES]
     texts = [np.array(encoding.ids, np.int32) for encoding in encodings]
-    return Case("embedded", Description(record, None, table), texts, None, path.read_bytes())
+    return Case("embedded", Description(record, None, layout), texts, None, path.read_bytes())
 
 
 def bits(answers: Sequence[F32]) -> str:

@@ -22,9 +22,9 @@ import pytest
 from leanbert.engines.native.binding import (
     LIBRARY,
     LayerRecord,
+    MatmulRecord,
     ModelRecord,
     NormRecord,
-    ProductRecord,
     TensorRecord,
     declare,
 )
@@ -296,11 +296,11 @@ class Blob:
             self.content += array.tobytes()
         return self.seen[id(array)]
 
-    def matmul(self, matmul: Matmul | None) -> ProductRecord:
+    def matmul(self, matmul: Matmul | None) -> MatmulRecord:
         """The records of a matmul."""
         if matmul is None:
-            return ProductRecord()
-        return ProductRecord(
+            return MatmulRecord()
+        return MatmulRecord(
             self.tensor(matmul.weight),
             self.tensor(matmul.scale),
             self.tensor(matmul.bias),

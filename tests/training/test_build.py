@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from leanbert.bundle import Bundle
-from leanbert.engines import choose_engine
+from leanbert.engines import report_engine
+from leanbert.engines.native.binding import why_no_library
 from leanbert_models import default_model
 from leanbert_training import build
 
@@ -20,4 +21,5 @@ def test_the_placed_bundle_runs_natively_where_the_cpu_allows() -> None:
     assert bundle.manifest is not None
     assert bundle.manifest.card["native engine"].startswith("yes")
     assert bundle.config.id2label == {0: "positive", 1: "negative", 2: "neutral"}
-    choose_engine(bundle)
+    report = report_engine(bundle)
+    assert report.engine == "native" or report.why_not_native == why_no_library()

@@ -112,9 +112,9 @@ class _LeanBert(Backend):
         return int(self._pipeline.bundle.size)
 
     def about(self) -> dict[str, str | None]:
-        """Say which engine computes, and by which products."""
-        engine = self._pipeline.runner.engine
-        return {"engine": engine.name, "products": getattr(engine, "products", None)}
+        """Say which engine computes, and by which matrix multiplications."""
+        report = self._pipeline.engine_report
+        return {"engine": report.engine, "products": report.matmuls}
 
 
 class GivenBundle(_LeanBert):

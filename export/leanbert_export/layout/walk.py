@@ -21,7 +21,7 @@ import onnx
 import onnx_ir as ir
 
 from leanbert.bundle import ModelConfig
-from leanbert.engines.native.layout import TABLE_FORMAT
+from leanbert.engines.native.layout import LAYOUT_FORMAT
 from leanbert_export.graph.operators import ATTENTION
 from leanbert_export.layout.embeddings import find_embeddings
 from leanbert_export.layout.head import HeadRoles, find_head
@@ -97,7 +97,7 @@ def make_layout(roles: Roles, path: Path) -> dict[str, Any]:
     if len(files) != 1:
         raise NoLayoutError("the weights are in several files")
     return {
-        "format": TABLE_FORMAT,
+        "format": LAYOUT_FORMAT,
         "file": files.pop(),
         "architecture": roles.architecture,
         "tensors": tensors,

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 
 from leanbert import __version__
 from leanbert.cpu import allowed_cores, cgroup_quota, cpu_name, isa_flags
+from leanbert.errors import LeanBertError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
         "instructions": " ".join(isa_flags()) or "unknown",
         "engine": _engine(),
         "native engine": _native(),
+        "embedded model": _embedded(),
         "products": _products(),
         **{name: _version(name) for name in ("numpy", "onnxruntime", "tokenizers")},
         "export": _extra("export", ("torch", "transformers", "optimum", "onnx", "onnx_ir")),
@@ -50,13 +52,13 @@ def _products() -> str:
     """How 8-bit weights are multiplied here; asks ONNX Runtime, which may be missing."""
     if find_spec("onnxruntime") is None:
         return "unknown without onnxruntime"
-    from leanbert.engines.saturation import int8_products
+    from leanbert.engines.saturation import int8_matmuls
 
-    return int8_products().value
+    return int8_matmuls().value
 
 
 def _engine() -> str:
-    """What runs a bundle that has a table for the native engine; all others run on the second."""
+    """What runs a bundle that has a layout for the native engine; all others run on the second."""
     from leanbert.engines.native.binding import why_no_library
 
     return "onnxruntime" if why_no_library() else "native"
@@ -69,7 +71,19 @@ def _native() -> str:
     reason = why_no_library()
     if reason is not None:
         return f"no, {reason}; onnxruntime runs every bundle"
-    return f"yes, {native_isa()} (interface {ABI_VERSION}), for bundles with its table"
+    return f"yes, {native_isa()} (interface {ABI_VERSION}), for bundles with its layout"
+
+
+def _embedded() -> str:
+    """Which engine computes the embedded model here, and why not the native one."""
+    from leanbert.bundle import Bundle
+    from leanbert.engines import report_engine
+    from leanbert.pipelines import embedded_bundle
+
+    try:
+        return str(report_engine(Bundle.open(embedded_bundle())))
+    except LeanBertError as error:
+        return f"cannot run ({error})"
 
 
 def _version(name: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from leanbert.bundle import Bundle
-from leanbert.engines import choose_engine
+from leanbert.engines import report_engine
 from leanbert.pipelines import embedded_bundle
 
 
@@ -39,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _card(bundle: Bundle) -> dict[str, Any]:
     config, manifest = bundle.config, bundle.manifest
+    report = report_engine(bundle)
     card: dict[str, Any] = {
         "path": str(bundle.path),
         "task": bundle.task,
@@ -48,8 +49,9 @@ def _card(bundle: Bundle) -> dict[str, Any]:
         "max_length": bundle.max_length,
         "size_mb": round(bundle.size / 1e6, 2),
         "verified": manifest is not None,
-        "engine": choose_engine(bundle)[0],
-        "no_native_engine": choose_engine(bundle)[1],
+        "engine": report.engine,
+        "matmuls": report.matmuls,
+        "no_native_engine": report.why_not_native,
     }
     if manifest:
         card |= {
@@ -79,6 +81,7 @@ def _lines(card: dict[str, Any]) -> list[str]:
     row("size", f"{card['size_mb']} MB")
     reason = card["no_native_engine"]
     row("engine here", card["engine"] + (f" (not native: {reason})" if reason else ""))
+    row("matmuls here", card["matmuls"])
     if not card["verified"]:
         row("verified", "no: there is no leanbert.json (leanbert export makes verified bundles)")
         return lines

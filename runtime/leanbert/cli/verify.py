@@ -17,7 +17,7 @@ from pathlib import Path
 
 from leanbert.engines import ENGINES
 from leanbert.pipelines import embedded_bundle
-from leanbert.verification import verify
+from leanbert.verification import Verification, verify
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +42,10 @@ def run(args: argparse.Namespace) -> int:
             f"{found.path}: {found.files} files intact; {found.golden_texts} golden texts within "
             f"{found.max_difference:.4g} of PyTorch (allowed {found.atol:.4g}), "
             f"{found.mean_difference:.4g} on average (allowed {found.mean_atol:.4g}), "
-            f"on {found.cpu} with {found.engine} ({found.products})\n"
+            f"on {found.cpu} with {found.engine} ({found.products}{_why(found)})\n"
         )
     return 0
+
+
+def _why(found: Verification) -> str:
+    return f"; not native: {found.why_not_native}" if found.why_not_native else ""

@@ -11,9 +11,19 @@ import numpy.typing as npt
 from leanbert.arguments import check_count
 from leanbert.bundle import Bundle
 from leanbert.engines.batch import Batch
+from leanbert.engines.native.engine import NativeEngine
+from leanbert.engines.report import EngineReport
 from leanbert.errors import EngineError, InputError
 
-__all__ = ["ENGINES", "Batch", "Engine", "ModelOutputs", "choose_engine", "load_engine"]
+__all__ = [
+    "ENGINES",
+    "Batch",
+    "Engine",
+    "EngineReport",
+    "ModelOutputs",
+    "load_engine",
+    "report_engine",
+]
 
 ENGINES = ("auto", "native", "onnxruntime")
 """What a user may ask for."""
@@ -30,8 +40,8 @@ class Engine(Protocol):
 
     name: str
     """As a user names it, for example ``"onnxruntime"``."""
-    products: str
-    """How the graph's matrix products are computed on this CPU, in words."""
+    report: EngineReport
+    """How it computes, and why the native engine does not, where it was passed over."""
     output_names: tuple[str, ...]
     output_ranks: Mapping[str, int | None]
     """Axes of each output in the graph: 2 for one row per text (and for ``start_logits`` and
@@ -65,36 +75,50 @@ def load_engine(
             exactly on this CPU.
     """
     check_count("threads", intra_op_num_threads, most=1024)
-    name, reason = choose_engine(bundle, engine)
-    if name == "native":
-        from leanbert.engines.native.engine import NativeEngine
-
-        try:
-            return NativeEngine(bundle, intra_op_num_threads)
-        except EngineError:  # what only the library itself can find out
-            if engine == "native":
-                raise
-    elif engine == "native":
-        raise EngineError(
-            f"{bundle.path}: the native engine cannot run it: {reason}; "
-            'engine="onnxruntime" or "auto" can'
-        )
+    native = _native(bundle, intra_op_num_threads, engine)
+    if isinstance(native, NativeEngine):
+        return native
     from leanbert.engines.onnxruntime import OnnxRuntimeEngine
 
-    return OnnxRuntimeEngine(bundle, intra_op_num_threads)
+    return OnnxRuntimeEngine(bundle, intra_op_num_threads, why_not_native=native)
 
 
-def choose_engine(bundle: Bundle, engine: str = "auto") -> tuple[str, str | None]:
-    """The engine that would run ``bundle`` here, and why the native one would not.
+def report_engine(bundle: Bundle, engine: str = "auto") -> EngineReport:
+    """What :func:`load_engine` would load here, found out without loading an ONNX graph.
 
     Raises:
         InputError: there is no such engine.
+        BundleCorruptError: the logits do not match the labels.
+        EngineError: ``engine="native"``, and it cannot run the bundle here.
+    """
+    native = _native(bundle, 1, engine)
+    if isinstance(native, NativeEngine):
+        return native.report
+    from leanbert.engines.saturation import choose_matmuls
+
+    try:
+        matmuls = choose_matmuls(bundle).value
+    except EngineError as error:
+        matmuls = f"none: {error}"
+    return EngineReport("onnxruntime", matmuls, None, native)
+
+
+def _native(bundle: Bundle, threads: int | None, engine: str) -> NativeEngine | str | None:
+    """The native engine; the reason why it cannot run, a clause; ``None`` if it is not wanted.
+
+    Raises:
+        InputError, EngineError: as :func:`load_engine`.
     """
     if engine not in ENGINES:
         raise InputError(f"engine is {engine!r}; expected one of {', '.join(ENGINES)}")
     if engine == "onnxruntime":
-        return engine, None
-    from leanbert.engines.native.engine import why_not_native
-
-    reason = why_not_native(bundle)
-    return ("native", None) if reason is None else ("onnxruntime", reason)
+        return None
+    try:
+        return NativeEngine(bundle, threads)
+    except EngineError as error:
+        if engine == "auto":
+            return str(error)
+        raise EngineError(
+            f"{bundle.path}: the native engine cannot run it: {error}; "
+            'engine="onnxruntime" or "auto" can'
+        ) from error

@@ -12,7 +12,8 @@ from leanbert.bundle import Bundle
 from leanbert.cpu import allowed_cores
 from leanbert.engines.batch import Batch
 from leanbert.engines.padding import pad, strip
-from leanbert.engines.saturation import Products, choose_products, use_uint8_weights
+from leanbert.engines.report import EngineReport
+from leanbert.engines.saturation import Matmuls, choose_matmuls, use_uint8_weights
 from leanbert.errors import BundleCorruptError, EngineError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class OnnxRuntimeEngine:
     Args:
         bundle: what to run.
         intra_op_num_threads: threads of one call; ``None`` for all cores this process may use.
+        why_not_native: for the report: why the native engine was passed over.
 
     Raises:
         BundleCorruptError: the graph cannot be read, or its logits do not match the labels.
@@ -46,12 +48,19 @@ class OnnxRuntimeEngine:
 
     name = "onnxruntime"
 
-    def __init__(self, bundle: Bundle, intra_op_num_threads: int | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        intra_op_num_threads: int | None = None,
+        *,
+        why_not_native: str | None = None,
+    ) -> None:
         ort.disable_telemetry_events()
         options = self._options(bundle, intra_op_num_threads or allowed_cores())
-        products = choose_products(bundle)
-        self.products = products.value
-        disabled = use_uint8_weights(options) if products is Products.UINT8 else []
+        matmuls = choose_matmuls(bundle)
+        self.report = EngineReport(self.name, matmuls.value, None, why_not_native)
+        """See :class:`leanbert.engines.Engine`."""
+        disabled = use_uint8_weights(options) if matmuls is Matmuls.UINT8 else []
         try:
             self._session = ort.InferenceSession(
                 str(bundle.model_path),

@@ -21,7 +21,7 @@ import onnxruntime as ort
 from leanbert.bundle import Bundle
 from leanbert.errors import EngineError
 
-__all__ = ["Products", "choose_products", "int8_products", "use_uint8_weights"]
+__all__ = ["Matmuls", "choose_matmuls", "int8_matmuls", "use_uint8_weights"]
 
 _FATAL_ONLY = 4
 _ROWS, _SIZE = 2, 16  # a square of weights: more than one pair of products for each sum
@@ -32,7 +32,7 @@ _PRECISION = "session.x64quantprecision"
 _SLOWER = ("SkipLayerNormFusion", "BiasGeluFusion")
 
 
-class Products(Enum):
+class Matmuls(Enum):
     """How a graph's products are computed; the value is what users read."""
 
     FP32 = "fp32"
@@ -43,7 +43,7 @@ class Products(Enum):
     """Neither way is exact: no released runtime is known to do this."""
 
 
-def choose_products(bundle: Bundle) -> Products:
+def choose_matmuls(bundle: Bundle) -> Matmuls:
     """How to compute a bundle's products on this CPU.
 
     Raises:
@@ -51,11 +51,11 @@ def choose_products(bundle: Bundle) -> Products:
     """
     recipe = bundle.manifest.recipe if bundle.manifest else {}
     if recipe.get("name") == "fp32":
-        return Products.FP32
+        return Matmuls.FP32
     if recipe.get("reduce_range") is True:
-        return Products.INT7
-    products = int8_products()
-    if products is Products.SATURATING and bundle.manifest:
+        return Matmuls.INT7
+    products = int8_matmuls()
+    if products is Matmuls.SATURATING and bundle.manifest:
         raise EngineError(
             f"{bundle.path}: its int8 products saturate on this CPU, and onnxruntime "
             f"{ort.__version__} has no exact way here; export the checkpoint with --reduce-range "
@@ -65,11 +65,11 @@ def choose_products(bundle: Bundle) -> Products:
 
 
 @cache
-def int8_products() -> Products:
+def int8_matmuls() -> Matmuls:
     """How 8-bit weights are multiplied on this CPU: found by two tiny products, once a process."""
     if _is_exact(uint8_weights=False):
-        return Products.INT8
-    return Products.UINT8 if _is_exact(uint8_weights=True) else Products.SATURATING
+        return Matmuls.INT8
+    return Matmuls.UINT8 if _is_exact(uint8_weights=True) else Matmuls.SATURATING
 
 
 def use_uint8_weights(options: ort.SessionOptions) -> list[str]:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from leanbert.batching import GROUP, Prepared, Runner
 from leanbert.bundle import Bundle
-from leanbert.engines import Batch, ModelOutputs
+from leanbert.engines import Batch, EngineReport, ModelOutputs
 from leanbert.errors import InputError, TaskError
 from leanbert.pipelines.options import IGNORED, NOT_GIVEN, CallOptions
 from leanbert.tokenization.tokenizer import report_cut
@@ -82,6 +82,11 @@ class Pipeline(ABC):
 
     def _prepare(self) -> None:  # noqa: B027 - most tasks have nothing to add
         """What a task finds out once, when the pipeline is made; it may raise what that raises."""
+
+    @property
+    def engine_report(self) -> EngineReport:
+        """Which engine computes, how, and why ``engine="auto"`` passed the native one over."""
+        return self.runner.engine.report
 
     @abstractmethod
     def __call__(self, inputs: object, **kwargs: Any) -> Any:

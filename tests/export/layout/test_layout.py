@@ -16,7 +16,7 @@ import pytest
 
 from leanbert import verify
 from leanbert.bundle import MANIFEST, Bundle
-from leanbert.engines import choose_engine, load_engine
+from leanbert.engines import load_engine, report_engine
 from leanbert.engines.native.binding import why_no_library
 from leanbert.tokenization import Tokenizer
 from leanbert.verification import task_output
@@ -153,11 +153,10 @@ def test_other_recipes_have_no_layout(workshop: Workshop) -> None:
     report = workshop.report("classifier", "fp32")
     assert "native" not in manifest_of(report.path)
     assert report.native == "no, it computes the recipe int8 only, and this bundle has fp32"
-    name, reason = choose_engine(Bundle.open(report.path))
-    assert name == "onnxruntime"
-    assert (
-        why_no_library() or reason == "it computes the recipe int8 only, and this bundle has fp32"
-    )
+    found = report_engine(Bundle.open(report.path))
+    assert found.engine == "onnxruntime"
+    reason = "it computes the recipe int8 only, and this bundle has fp32"
+    assert why_no_library() or found.why_not_native == reason
 
 
 def content_of(bundle: Path) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from leanbert.cli import main
 from leanbert.cli.answers import Answers, answers_of
 from leanbert.cli.inputs import Record
 from leanbert.cli.progress import Progress
-from leanbert.engines.saturation import Products
+from leanbert.engines.saturation import Matmuls
 from tests.helpers.processes import environment, leanbert, python
 from tests.helpers.tiny_bundles import LABELS, WIDTH, Tiny, probabilities, reference
 
@@ -474,7 +474,7 @@ def test_verify(command: Command, tiny_bundle: Path) -> None:
     assert out.startswith(f"{tiny_bundle}: 3 files intact; 5 golden texts within ")
     found = json.loads(command("verify", tiny_bundle, "--json")[1])
     assert found["files"] == 3
-    assert f"({found['products']})" in out
+    assert f"({found['products']}; not native: {found['why_not_native']})" in out
     assert found["max_difference"] <= found["atol"]
 
 
@@ -486,7 +486,7 @@ def test_doctor(command: Command) -> None:
     assert re.fullmatch(r"[1-9][0-9]* usable \(.*\)", found["cores"])
     native = found["native engine"].startswith("yes, ")
     assert found["engine"] == ("native" if native else "onnxruntime")
-    assert found["products"] in {Products.INT8.value, Products.UINT8.value}
+    assert found["products"] in {Matmuls.INT8.value, Matmuls.UINT8.value}
     assert all(found[name][0].isdigit() for name in ("numpy", "onnxruntime", "tokenizers"))
     shown = command("doctor")[1]
     for line, name in zip(shown.splitlines(), found, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +17,8 @@ import pytest
 
 from leanbert import pipeline, verify
 from leanbert.bundle import Bundle
-from leanbert.engines import Batch, choose_engine, load_engine
-from leanbert.engines.native import binding
+from leanbert.engines import Batch, load_engine, report_engine
+from leanbert.engines.native import binding, engine, layout
 from leanbert.engines.native.engine import NativeEngine
 from leanbert.errors import EngineError, InputError, VerificationError
 from leanbert.tokenization import Tokenizer
@@ -63,8 +64,8 @@ def native_of(path: Path) -> dict[str, Any]:
     return content
 
 
-def with_table(path: Path, change: Callable[[dict[str, Any]], None], target: Path) -> Path:
-    """A copy of a bundle with a changed table."""
+def with_layout(path: Path, change: Callable[[dict[str, Any]], None], target: Path) -> Path:
+    """A copy of a bundle with a changed layout."""
     copy = Path(shutil.copytree(path, target))
     content = tiny_bundles.read_content(copy)
     change(content["native"])
@@ -117,7 +118,7 @@ def test_engines_are_chosen_by_name(classifier: Path, tiny_bundle: Path) -> None
     assert load_engine(Bundle.open(classifier), 1).name == "native"
     assert load_engine(Bundle.open(classifier), 1, "onnxruntime").name == "onnxruntime"
     assert load_engine(Bundle.open(tiny_bundle), 1).name == "onnxruntime"
-    with pytest.raises(EngineError, match="has no table for it"):
+    with pytest.raises(EngineError, match="has no layout for it"):
         load_engine(Bundle.open(tiny_bundle), 1, "native")
     with pytest.raises(InputError, match="expected one of auto, native, onnxruntime"):
         pipeline("text-classification", tiny_bundle, engine="tensorrt")
@@ -151,7 +152,7 @@ def test_another_interface(classifier: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_cpu_without_kernels(classifier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEANBERT_ISA", "sse2")
-    assert choose_engine(Bundle.open(classifier))[0] == "onnxruntime"
+    assert report_engine(Bundle.open(classifier)).engine == "onnxruntime"
     with pytest.raises(EngineError, match="LEANBERT_ISA"):
         load_engine(Bundle.open(classifier), 1, "native")
 
@@ -161,7 +162,7 @@ def test_kernels_are_named_and_can_be_forced(
 ) -> None:
     monkeypatch.setenv("LEANBERT_ISA", "avx2")
     engine = load_engine(Bundle.open(classifier), 1)
-    assert engine.products == "int8 weights, exact, kernels for avx2"
+    assert engine.report.matmuls == "int8 weights, exact, kernels for avx2"
 
 
 def _set(*path: Any, to: Any) -> Callable[[dict[str, Any]], None]:
@@ -197,36 +198,92 @@ BROKEN = [
     (_set("architecture", "activation", to=None), "activation is None"),
     (_set("architecture", "hidden_size", to=64.0), "hidden_size is 64.0"),
     (_set("architecture", "hidden_size", to=True), "hidden_size is True"),
-    (_set("architecture", "num_layers", to=10**9), "num_layers is 1000000000"),
-    (_set("architecture", "layer_norm_eps", to=float("nan")), "layer_norm_eps is nan"),
+    (_set("architecture", "num_layers", to=10**9), r"num_layers is 1000000000, but there are \d+"),
+    (_set("architecture", "num_layers", to=10**10), "num_layers is 10000000000; expected a whole"),
+    (_set("architecture", "vocab_size", to=(1 << 32) + 64), "vocab_size is 4294967360; expected"),
+    (_set("architecture", "layer_norm_eps", to=None), "layer_norm_eps is None; expected a number"),
     (_set("architecture", "token_type_ids", to=1), "neither true nor false"),
-    (_drop(*WORD), "no tensor embeddings.word"),
     (_set(*WORD, to=None), "embeddings.word is NoneType"),
     (_drop(*WORD, "offset"), "embeddings.word lacks offset"),
     (_set(*WORD, "dtype", to="float16"), "dtype is 'float16'"),
-    (_set(*WORD, "shape", to=[64, 0]), r"shape is \[64, 0\]"),
+    (_set(*WORD, "shape", to=[64, "0"]), r"embeddings.word.shape\[1\] is '0'"),
     (_set(*WORD, "shape", to=[2, 2, 2]), "expected one or two sizes"),
     (_set(*WORD, "offset", to=-1), "offset is -1"),
-    (_set(*WORD, "offset", to=1 << 60), "offset is"),
-    (_set(*WORD, "bytes", to=12), "its shape needs"),
-    (_set("tensors", "layer.0.qkv.bias", "offset", to=2), "not a multiple of 4"),
+    (_set(*WORD, "offset", to=1 << 64), "offset is 18446744073709551616; expected"),
     (_set("tensors", "layer.9.qkv.weight", to={}), "unknown tensor layer.9.qkv.weight"),
-    # What only the library sees.
-    (_set("architecture", "num_attention_heads", to=8), "the native engine refuses it"),
-    (_set("architecture", "vocab_size", to=9), "the native engine refuses it"),
-    (_set(*QKV, "shape", to=[192, 64]), "the native engine refuses it"),
+    # What the library decides, in its words.
+    (
+        _set("architecture", "num_attention_heads", to=8),
+        "refused .the size of a head is 8: the nat",
+    ),
+    (_set("architecture", "vocab_size", to=9), "refused .word embedding is .* x 64, expected 9 x"),
+    (_set("architecture", "vocab_size", to=1 << 30), "refused .vocab_size is 1073741824: must be"),
+    (_set("architecture", "layer_norm_eps", to=float("nan")), "refused .layer_norm_eps must be 0"),
+    (_drop(*WORD), "refused .word embedding is absent, expected float32"),
+    (_drop(*QKV), "refused .layer 0: qkv.weight is absent, expected float32"),
+    (_set(*QKV, "shape", to=[192, 64]), "refused .layer 0: qkv.weight is 192 x 64, expected 64 x"),
+    (_set(*WORD, "shape", to=[64, 0]), "refused .word embedding is 64 x 0, expected"),
+    (_set(*WORD, "offset", to=1 << 60), "refused .word embedding ends at byte 1152921504606846976"),
+    (_set(*WORD, "bytes", to=12), "refused .word embedding has 12 bytes, its shape needs"),
+    (_set("tensors", "layer.0.qkv.bias", "offset", to=2), "refused .*bias starts at byte 2, not a"),
 ]
 
 
 @pytest.mark.parametrize(("change", "told"), BROKEN)
-def test_a_table_that_makes_no_sense(
+def test_a_layout_that_makes_no_sense(
     classifier: Path, change: Callable[[dict[str, Any]], None], told: str, tmp_path: Path
 ) -> None:
-    broken = Bundle.open(with_table(classifier, change, tmp_path / "broken"))
-    assert load_engine(broken, 1).name == "onnxruntime"
+    broken = Bundle.open(with_layout(classifier, change, tmp_path / "broken"))
+    report = load_engine(broken, 1).report
+    assert report.engine == "onnxruntime"
+    assert report.why_not_native is not None
+    assert re.search(told, report.why_not_native)
     with pytest.raises(EngineError, match=told) as error:
         load_engine(broken, 1, "native")
     assert len(str(error.value).splitlines()) == 1
+    assert report.why_not_native in str(error.value)
+
+
+def test_a_pipeline_says_which_engine_computes_and_why(
+    classifier: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    native = pipeline("text-classification", classifier, threads=1).engine_report
+    assert native.engine == "native"
+    assert native.isa == binding.native_isa()
+    assert native.matmuls == f"int8 weights, exact, kernels for {native.isa}"
+    assert native.why_not_native is None
+    assert report_engine(Bundle.open(classifier)) == native
+    asked = pipeline("text-classification", classifier, engine="onnxruntime").engine_report
+    assert (asked.engine, asked.isa, asked.why_not_native) == ("onnxruntime", None, None)
+    other = pipeline("text-classification", tiny_bundle).engine_report
+    assert other.engine == "onnxruntime"
+    assert other.why_not_native == "the bundle has no layout for it; export it again"
+    assert report_engine(Bundle.open(tiny_bundle)) == other
+    broken = with_layout(classifier, _set("architecture", "head", to="last"), tmp_path / "broken")
+    passed_over = pipeline("text-classification", broken)
+    assert "head is 'last'" in str(passed_over.engine_report)
+    assert pickle.loads(pickle.dumps(passed_over)).engine_report == passed_over.engine_report  # noqa: S301
+    for command in ("info", "verify"):
+        done = leanbert(command, broken, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert "not native: its layout for the native engine is unusable (arch" in done.stdout
+
+
+def test_the_layout_is_read_once_per_open(
+    classifier: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+
+    class Counted(layout.Layout):
+        def __init__(self, *arguments: Any) -> None:
+            made.append(arguments)
+            super().__init__(*arguments)
+
+    monkeypatch.setattr(engine, "Layout", Counted)
+    pipeline("text-classification", classifier, threads=1)
+    assert len(made) == 1
+    report_engine(Bundle.open(classifier))
+    assert len(made) == 2
 
 
 def test_inputs_that_it_refuses(classifier: Path) -> None:
@@ -317,13 +374,16 @@ def test_the_command(classifier: Path, tiny_bundle: Path, tmp_path: Path) -> Non
     assert auto == native != other
     refused = leanbert("predict", "-m", tiny_bundle, "--engine", "native", "a", cwd=tmp_path)
     assert refused.returncode == 1
-    assert "the native engine cannot run it: the bundle has no table" in refused.stderr
+    assert "the native engine cannot run it: the bundle has no layout" in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
     doctor = json.loads(leanbert("doctor", "--json", cwd=tmp_path).stdout)
     assert doctor["engine"] == "native"
     assert doctor["native engine"].startswith(f"yes, {binding.native_isa()}")
+    isa = binding.native_isa()
+    wanted = f"native (int8 weights, exact, kernels for {isa})"
+    assert doctor["embedded model"] == wanted
     info = leanbert("info", tiny_bundle, cwd=tmp_path).stdout
-    assert "engine here   onnxruntime (not native: the bundle has no table for it" in info
+    assert "engine here   onnxruntime (not native: the bundle has no layout for it" in info
 
 
 def test_verify_proves_the_engine_that_is_asked_for(classifier: Path) -> None:

@@ -16,9 +16,9 @@ from leanbert.bundle import Bundle
 from leanbert.engines import Batch, saturation
 from leanbert.engines.onnxruntime import OnnxRuntimeEngine
 from leanbert.engines.saturation import (
-    Products,
-    choose_products,
-    int8_products,
+    Matmuls,
+    choose_matmuls,
+    int8_matmuls,
     use_uint8_weights,
 )
 from leanbert.errors import EngineError
@@ -38,8 +38,8 @@ def with_recipe(path: Path, **recipe: object) -> Bundle:
 def pretend(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Let the CPU behave as a test wants."""
 
-    def set_to(products: Products) -> None:
-        monkeypatch.setattr(saturation, "int8_products", lambda: products)
+    def set_to(products: Matmuls) -> None:
+        monkeypatch.setattr(saturation, "int8_matmuls", lambda: products)
 
     return set_to
 
@@ -56,8 +56,8 @@ def test_the_probe_is_a_valid_model() -> None:
 
 def test_this_cpu_has_an_exact_way() -> None:
     assert saturation._is_exact(uint8_weights=True)
-    assert int8_products() in {Products.INT8, Products.UINT8}
-    assert int8_products() is int8_products()
+    assert int8_matmuls() in {Matmuls.INT8, Matmuls.UINT8}
+    assert int8_matmuls() is int8_matmuls()
 
 
 @pytest.mark.parametrize(
@@ -78,68 +78,68 @@ def test_the_probe_sees_saturation(monkeypatch: pytest.MonkeyPatch, sums: int, e
 @pytest.mark.parametrize(
     ("plain", "converted", "wanted"),
     [
-        (True, True, Products.INT8),
-        (True, False, Products.INT8),
-        (False, True, Products.UINT8),
-        (False, False, Products.SATURATING),
+        (True, True, Matmuls.INT8),
+        (True, False, Matmuls.INT8),
+        (False, True, Matmuls.UINT8),
+        (False, False, Matmuls.SATURATING),
     ],
 )
 def test_what_the_probe_finds_decides(
-    monkeypatch: pytest.MonkeyPatch, plain: bool, converted: bool, wanted: Products
+    monkeypatch: pytest.MonkeyPatch, plain: bool, converted: bool, wanted: Matmuls
 ) -> None:
     monkeypatch.setattr(
         saturation, "_is_exact", lambda uint8_weights: converted if uint8_weights else plain
     )
-    assert int8_products.__wrapped__() is wanted
+    assert int8_matmuls.__wrapped__() is wanted
 
 
 @pytest.mark.parametrize("flags", [(), ("avx2",), ("avx2", "avx512_vnni", "avx_vnni")])
 def test_flags_are_not_believed(monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...]) -> None:
     monkeypatch.setattr(cpu, "isa_flags", lambda: flags)
-    assert int8_products.__wrapped__() is int8_products()
+    assert int8_matmuls.__wrapped__() is int8_matmuls()
 
 
-@pytest.mark.parametrize("found", [Products.INT8, Products.UINT8, Products.SATURATING])
+@pytest.mark.parametrize("found", [Matmuls.INT8, Matmuls.UINT8, Matmuls.SATURATING])
 @pytest.mark.parametrize(
     ("recipe", "wanted"),
     [
-        ({"name": "fp32"}, Products.FP32),
-        ({"name": "int8", "reduce_range": True}, Products.INT7),
+        ({"name": "fp32"}, Matmuls.FP32),
+        ({"name": "int8", "reduce_range": True}, Matmuls.INT7),
         ({"name": "int8", "reduce_range": False}, None),
         ({"name": "another"}, None),
     ],
 )
 def test_only_8_bit_weights_ask_the_cpu(
-    pretend: Any, tiny_bundle: Path, found: Products, recipe: dict[str, Any], wanted: Any
+    pretend: Any, tiny_bundle: Path, found: Matmuls, recipe: dict[str, Any], wanted: Any
 ) -> None:
     pretend(found)
     bundle = with_recipe(tiny_bundle, **recipe)
-    if wanted is None and found is Products.SATURATING:
+    if wanted is None and found is Matmuls.SATURATING:
         with pytest.raises(EngineError, match=r"saturate on this CPU.*--reduce-range"):
-            choose_products(bundle)
+            choose_matmuls(bundle)
     else:
-        assert choose_products(bundle) is (wanted or found)
+        assert choose_matmuls(bundle) is (wanted or found)
 
 
 def test_a_foreign_graph_is_run_as_it_is(pretend: Any, tiny_bundle: Path) -> None:
-    pretend(Products.SATURATING)
+    pretend(Matmuls.SATURATING)
     foreign = replace(Bundle.open(tiny_bundle), manifest=None)
-    assert choose_products(foreign) is Products.SATURATING
+    assert choose_matmuls(foreign) is Matmuls.SATURATING
 
 
 def test_both_ways_give_the_same_logits(pretend: Any) -> None:
     """uint8 weights minus their zero point are the int8 weights: the sums are the same."""
     batch = Batch.of([[2, 1618, 3123, 3]])
     bundle = Bundle.open(embedded_bundle())
-    if int8_products() is not Products.INT8:
+    if int8_matmuls() is not Matmuls.INT8:
         pytest.skip("int8 saturates on this CPU, so there is nothing to compare with")
     logits = {}
-    for products in (Products.INT8, Products.UINT8):
+    for products in (Matmuls.INT8, Matmuls.UINT8):
         pretend(products)
         engine = OnnxRuntimeEngine(bundle, 1)
-        assert engine.products == products.value
+        assert engine.report.matmuls == products.value
         logits[products] = engine.run(batch)["logits"]
-    difference = np.abs(logits[Products.INT8] - logits[Products.UINT8]).max()
+    difference = np.abs(logits[Matmuls.INT8] - logits[Matmuls.UINT8]).max()
     assert difference < 1e-5
 
 
@@ -175,10 +175,10 @@ def test_per_token_products_are_exact(tmp_path: Path) -> None:
     scale = values.max(axis=1, keepdims=True) / np.float32(127)
     rounded = np.rint(values / scale).astype(np.int64)
     wanted = (rounded @ weights.astype(np.int64)) * scale.astype(np.float64)
-    for products in (Products.UINT8, int8_products()):
+    for products in (Matmuls.UINT8, int8_matmuls()):
         options = ort.SessionOptions()
         options.graph_optimization_level = LEVEL.ORT_DISABLE_ALL
-        disabled = use_uint8_weights(options) if products is Products.UINT8 else []
+        disabled = use_uint8_weights(options) if products is Matmuls.UINT8 else []
         session = ort.InferenceSession(
             per_token(weights),
             options,

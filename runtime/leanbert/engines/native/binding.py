@@ -15,9 +15,9 @@ __all__ = [
     "ABI_VERSION",
     "LIBRARY",
     "LayerRecord",
+    "MatmulRecord",
     "ModelRecord",
     "NormRecord",
-    "ProductRecord",
     "TensorRecord",
     "declare",
     "load_library",
@@ -47,7 +47,7 @@ class TensorRecord(ctypes.Structure):
     )
 
 
-class ProductRecord(ctypes.Structure):
+class MatmulRecord(ctypes.Structure):
     """``lb_product``."""
 
     _fields_ = (
@@ -68,12 +68,12 @@ class LayerRecord(ctypes.Structure):
     """``lb_layer``."""
 
     _fields_ = (
-        ("query", ProductRecord),
-        ("qkv", ProductRecord),
-        ("attention_output", ProductRecord),
+        ("query", MatmulRecord),
+        ("qkv", MatmulRecord),
+        ("attention_output", MatmulRecord),
         ("attention_norm", NormRecord),
-        ("ffn_up", ProductRecord),
-        ("ffn_down", ProductRecord),
+        ("ffn_up", MatmulRecord),
+        ("ffn_down", MatmulRecord),
         ("ffn_norm", NormRecord),
     )
 
@@ -104,12 +104,12 @@ class ModelRecord(ctypes.Structure):
         ("position_scale", TensorRecord),
         ("token_type", TensorRecord),
         ("embedding_norm", NormRecord),
-        ("projection", ProductRecord),
+        ("projection", MatmulRecord),
         ("head", _U32),
         ("head_activation", _U32),
-        ("head_dense", ProductRecord),
+        ("head_dense", MatmulRecord),
         ("head_norm", NormRecord),
-        ("classifier", ProductRecord),
+        ("classifier", MatmulRecord),
         ("num_layers", _U32),
         ("layers", ctypes.POINTER(LayerRecord)),
     )

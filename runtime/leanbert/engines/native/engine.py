@@ -19,38 +19,19 @@ from leanbert.bundle import Bundle
 from leanbert.cpu import allowed_cores
 from leanbert.engines.batch import Batch
 from leanbert.engines.native.binding import load_library, why_no_library
-from leanbert.engines.native.layout import Table, describe
+from leanbert.engines.native.layout import Layout
+from leanbert.engines.report import EngineReport
 from leanbert.errors import EngineError
 
 if TYPE_CHECKING:
     from leanbert.engines import ModelOutputs
 
-__all__ = ["NativeEngine", "why_not_native"]
+__all__ = ["NativeEngine"]
 
 _MOST_THREADS = 64  # of one call, leanbert_native.h
 _MESSAGE = 256  # bytes
 _SPAN = ("start_logits", "end_logits")
 _Bytes = ctypes.c_char * 0  # an address, whatever the array's size
-
-
-def why_not_native(bundle: Bundle) -> str | None:
-    """Why the native engine cannot run ``bundle`` here, in a clause; ``None`` where it should.
-
-    Reads no weight: :class:`NativeEngine` may still find something.
-    """
-    reason = why_no_library()
-    if reason is not None:
-        return reason
-    if bundle.manifest is None:
-        return "the bundle has no manifest"
-    if bundle.manifest.native is None:
-        told = str(bundle.manifest.card.get("native engine", ""))
-        return told.removeprefix("no, ") or "the bundle has no table for it; export it again"
-    try:
-        _table(bundle)
-    except EngineError as error:
-        return str(error)
-    return None
 
 
 class NativeEngine:
@@ -62,39 +43,38 @@ class NativeEngine:
 
     Raises:
         BundleCorruptError: the logits do not match the labels.
-        EngineError: the library, its table in the manifest or this CPU does not allow it.
+        EngineError: the library, the bundle's layout or this CPU does not allow it; the message
+            is the reason, a clause.
     """
 
     name = "native"
 
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
-        self._library = load_library()
+        layout = _layout_of(bundle)
+        if layout.head == "first_token":
+            bundle.check_num_labels(layout.num_labels)
         self._path = bundle.path
-        self._table = table = _table(bundle)
-        if table.head == "first_token":
-            bundle.check_num_labels(table.num_labels)
-        self._width = table.num_labels if table.head != "none" else table.hidden_size
-        self._per_text = table.head == "first_token"
-        self.output_names = _output_names(bundle, table)
+        self._width = layout.num_labels if layout.head != "none" else layout.hidden_size
+        self._per_text = layout.head == "first_token"
+        self._typed = layout.token_type_ids
+        self.output_names = _output_names(bundle, layout)
         rank = 2 if self._per_text or len(self.output_names) > 1 else 3
         self.output_ranks: Mapping[str, int | None] = dict.fromkeys(self.output_names, rank)
-        self._typed = table.token_type_ids
-        path = os.fsencode(bundle.path / table.file)
-        cores = min(_MOST_THREADS, threads or allowed_cores())
-        model = describe(table, path, cores)
+        library = load_library()
+        path = os.fsencode(bundle.path / layout.file)
+        model = layout.describe(path, min(_MOST_THREADS, threads or allowed_cores()))
         self._handle = ctypes.c_void_p()
         message = ctypes.create_string_buffer(_MESSAGE)
-        status = self._library.lb_open(
-            ctypes.byref(model), ctypes.byref(self._handle), message, _MESSAGE
-        )
-        if status:
-            raise EngineError(f"{bundle.path}: the native engine refuses it ({_line(message)})")
+        if library.lb_open(ctypes.byref(model), ctypes.byref(self._handle), message, _MESSAGE):
+            raise EngineError(f"its layout is refused ({_line(message)})")
         # Not at exit: a daemon thread may still be computing then.
-        weakref.finalize(self, self._library.lb_close, self._handle).atexit = False
-        self._lb_run = self._library.lb_run
+        weakref.finalize(self, library.lb_close, self._handle).atexit = False
+        self._lb_run = library.lb_run
         self._messages = threading.local()  # the library writes an error's line there
-        isa: bytes = self._library.lb_encoder_isa(self._handle)
-        self.products = f"int8 weights, exact, kernels for {isa.decode()}"
+        isa: str = library.lb_encoder_isa(self._handle).decode()
+        matmuls = f"int8 weights, exact, kernels for {isa}"
+        self.report = EngineReport(self.name, matmuls, isa, None)
+        """See :class:`leanbert.engines.Engine`."""
 
     def run(self, batch: Batch) -> ModelOutputs:
         """Compute one batch; see :class:`leanbert.engines.Engine`.
@@ -134,33 +114,44 @@ class NativeEngine:
 def _pointer(array: npt.NDArray[Any]) -> Any:
     """What ctypes passes as the address of the array's first number."""
     try:
-        return _Bytes.from_buffer(array)  # type: ignore[arg-type]  # a quarter of the time that array.ctypes takes
+        # A quarter of the time that array.ctypes takes.
+        return _Bytes.from_buffer(array)  # type: ignore[arg-type]  # every array is a buffer
     except TypeError:  # the array may not be written to
         return array.ctypes.data
 
 
-def _output_names(bundle: Bundle, table: Table) -> tuple[str, ...]:
-    if table.head == "none":
+def _layout_of(bundle: Bundle) -> Layout:
+    """The layout of a bundle that this machine can run.
+
+    Raises:
+        EngineError: there is none, or the library cannot run here.
+    """
+    reason = why_no_library()
+    if reason is not None:
+        raise EngineError(reason)
+    manifest = bundle.manifest
+    if manifest is None:
+        raise EngineError("the bundle has no manifest")
+    if manifest.native is None:
+        said = str(manifest.card.get("native engine", "")).removeprefix("no, ")
+        raise EngineError(said or "the bundle has no layout for it; export it again")
+    try:
+        return Layout(manifest.native, manifest.files)
+    except (KeyError, TypeError, ValueError) as error:
+        raise EngineError(f"its layout for the native engine is unusable ({error})") from error
+
+
+def _output_names(bundle: Bundle, layout: Layout) -> tuple[str, ...]:
+    if layout.head == "none":
         return ("last_hidden_state",)
-    if bundle.task == "question-answering" and table.head == "every_token":
-        if table.num_labels != len(_SPAN):
+    if bundle.task == "question-answering" and layout.head == "every_token":
+        if layout.num_labels != len(_SPAN):
             raise EngineError(
-                f"{bundle.path}: its table has {table.num_labels} columns for question-answering, "
+                f"its layout has {layout.num_labels} columns for question-answering, "
                 f"not one each for {' and '.join(_SPAN)}"
             )
         return _SPAN
     return ("logits",)
-
-
-def _table(bundle: Bundle) -> Table:
-    manifest = bundle.manifest
-    if manifest is None or manifest.native is None:
-        raise EngineError(f"{bundle.path}: has no table for the native engine")
-    sizes = {name: entry.size for name, entry in manifest.files.items()}
-    try:
-        return Table(manifest.native, sizes)
-    except (KeyError, TypeError, ValueError) as error:
-        raise EngineError(f"its table for the native engine is unusable ({error})") from error
 
 
 def _line(message: ctypes.Array[ctypes.c_char]) -> str:

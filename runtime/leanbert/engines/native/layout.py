@@ -1,169 +1,164 @@
-"""The manifest's table of tensors, as the native library wants it.
+"""From the manifest's layout of tensors to the records that the native library takes.
 
-The export writes it under the key ``native`` (docs/bundles.md says how it looks). Nothing here
-reads a weight; the library checks every record against the file once more.
+The export writes the layout under the key ``native`` (docs/bundles.md says how it looks): which
+bytes of which file are which tensor. Here JSON becomes numbers and nothing more; the library alone
+decides whether they make sense, and says why where they do not.
 """
 
 from __future__ import annotations
 
 import ctypes
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from leanbert.engines.native.binding import (
     LayerRecord,
+    MatmulRecord,
     ModelRecord,
     NormRecord,
-    ProductRecord,
     TensorRecord,
 )
 
-__all__ = ["ACTIVATIONS", "HEADS", "TABLE_FORMAT", "Table", "describe"]
+__all__ = ["ACTIVATIONS", "HEADS", "LAYOUT_FORMAT", "Layout"]
 
-TABLE_FORMAT = 1
+LAYOUT_FORMAT = 1
 ACTIVATIONS: Mapping[str, int] = {"identity": 0, "gelu": 1, "gelu_tanh": 2, "relu": 3, "tanh": 4}
 HEADS: Mapping[str, int] = {"none": 0, "first_token": 1, "every_token": 2}
 
-_DTYPES: Mapping[str, tuple[int, int]] = {"int8": (1, 1), "float32": (2, 4)}  # code, bytes
-_LARGEST = 1 << 31
-_SIZES: Mapping[str, tuple[int, int]] = {
-    "hidden_size": (1, 4096),
-    "num_attention_heads": (1, 4096),
-    "intermediate_size": (1, 16_384),
-    "embedding_size": (1, 4096),
-    "vocab_size": (1, _LARGEST),
-    "max_positions": (1, _LARGEST),
-    "position_offset": (0, _LARGEST),
-    "type_vocab_size": (0, _LARGEST),
-}
+_DTYPES: Mapping[str, int] = {"int8": 1, "float32": 2}
+_U32, _U64 = (1 << 32) - 1, (1 << 64) - 1
+_SIZES = (
+    *("hidden_size", "num_attention_heads", "intermediate_size", "embedding_size"),
+    *("vocab_size", "max_positions", "position_offset", "type_vocab_size"),
+)
+_OTHERS = (
+    *("num_layers", "activation", "layer_norm_eps", "head", "head_activation"),
+    "token_type_ids",
+)
 
 
-class Table:
-    """A checked table.
+class Layout:
+    """The records of one bundle.
 
     Args:
         content: the manifest's value of ``native``.
-        file_sizes: bytes of each file of the bundle.
+        files: the names of the bundle's files.
 
     Raises:
-        ValueError, TypeError: a part is missing, unknown, of the wrong type or out of range.
+        ValueError, TypeError: a part is missing, unknown, of the wrong type, or a number that its
+            record cannot hold.
     """
 
-    def __init__(self, content: Mapping[str, Any], file_sizes: Mapping[str, int]) -> None:
-        if content.get("format") != TABLE_FORMAT:
+    def __init__(self, content: Mapping[str, Any], files: Mapping[str, object]) -> None:
+        if content.get("format") != LAYOUT_FORMAT:
             raise ValueError(
                 f"format {content.get('format')!r} is unknown here, this LeanBERT reads "
-                f"{TABLE_FORMAT}"
+                f"{LAYOUT_FORMAT}"
             )
-        _exactly("the table", content, {"format", "file", "architecture", "tensors"})
+        _exactly("the layout", content, {"format", "file", "architecture", "tensors"})
         self.file = content["file"]
-        if not isinstance(self.file, str) or self.file not in file_sizes:
+        """The name of the file that holds the weights."""
+        if not isinstance(self.file, str) or self.file not in files:
             raise ValueError(f"file {self.file!r} is not one of the bundle's")
-        self._bytes = file_sizes[self.file]
         self._tensors = _mapping("tensors", content["tensors"])
         self._used: set[str] = set()
         architecture = _mapping("architecture", content["architecture"])
-        others = {"num_layers", "activation", "layer_norm_eps", "head", "head_activation"}
-        _exactly("architecture", architecture, others | set(_SIZES) | {"token_type_ids"})
-        sizes = {name: _whole(architecture, name, *ends) for name, ends in _SIZES.items()}
+        _exactly("architecture", architecture, {*_SIZES, *_OTHERS})
+        sizes = {name: _whole(architecture, name, _U32) for name in _SIZES}
         self.hidden_size = sizes["hidden_size"]
-        self.vocab_size = sizes["vocab_size"]
-        self.longest = sizes["max_positions"] - sizes["position_offset"]
-        """Tokens of the longest text."""
         self.head = _one_of(architecture, "head", HEADS)
+        """``"none"``, ``"first_token"`` or ``"every_token"``: which tokens have logits."""
         self.token_type_ids = architecture["token_type_ids"]
         """Whether the graph takes them as an input."""
         if not isinstance(self.token_type_ids, bool):
             raise TypeError("architecture.token_type_ids is neither true nor false")
-        eps = architecture["layer_norm_eps"]
-        if isinstance(eps, bool) or not isinstance(eps, (int, float)) or not 0 <= eps <= 1:
-            raise ValueError(f"architecture.layer_norm_eps is {eps!r}")
-        number = _whole(architecture, "num_layers", 1, 256)
-        self.layers = (LayerRecord * number)(*map(self._layer, range(number)))
-        self.model = ModelRecord(
+        number = _whole(architecture, "num_layers", _U32)
+        if number > len(self._tensors):  # so that no memory is taken for layers without tensors
+            raise ValueError(
+                f"architecture.num_layers is {number}, but there are {len(self._tensors)} tensors"
+            )
+        self._layers = (LayerRecord * number)(*map(self._layer, range(number)))
+        self._model = ModelRecord(
             struct_size=ctypes.sizeof(ModelRecord),
             layer_size=ctypes.sizeof(LayerRecord),
             **sizes,
             activation=ACTIVATIONS[_one_of(architecture, "activation", ACTIVATIONS)],
-            layer_norm_eps=eps,
+            layer_norm_eps=_real(architecture, "layer_norm_eps"),
             word=self._tensor("embeddings.word"),
-            word_scale=self._tensor("embeddings.word_scale", required=False),
+            word_scale=self._tensor("embeddings.word_scale"),
             position=self._tensor("embeddings.position"),
-            position_scale=self._tensor("embeddings.position_scale", required=False),
-            token_type=self._tensor("embeddings.token_type", required=False),
+            position_scale=self._tensor("embeddings.position_scale"),
+            token_type=self._tensor("embeddings.token_type"),
             embedding_norm=self._norm("embeddings.norm"),
-            projection=self._product("embeddings.projection", required=False),
+            projection=self._matmul("embeddings.projection"),
             head=HEADS[self.head],
             head_activation=ACTIVATIONS[_one_of(architecture, "head_activation", ACTIVATIONS)],
-            head_dense=self._product("head.dense", required=False),
-            head_norm=self._norm("head.norm", required=False),
-            classifier=self._product("head.classifier", required=self.head != "none"),
+            head_dense=self._matmul("head.dense"),
+            head_norm=self._norm("head.norm"),
+            classifier=self._matmul("head.classifier"),
             num_layers=number,
-            layers=ctypes.cast(self.layers, ctypes.POINTER(LayerRecord)),
+            layers=ctypes.cast(self._layers, ctypes.POINTER(LayerRecord)),
         )
-        self.num_labels = int(self.model.classifier.weight.cols)
+        self.num_labels = int(self._model.classifier.weight.cols)
         """Width of the logits; 0 without a classifier."""
         unknown = sorted(map(str, set(self._tensors) - self._used))
         if unknown:
             raise ValueError(f"unknown tensor {unknown[0]}")
 
+    def describe(self, path: bytes, threads: int) -> ModelRecord:
+        """The record that ``lb_open`` takes; the layout and ``path`` must outlive the call.
+
+        Args:
+            path: of the file that holds the weights.
+            threads: workers of one call.
+        """
+        self._model.path = path
+        self._model.threads = threads
+        return self._model
+
     def _layer(self, i: int) -> LayerRecord:
         name = f"layer.{i}"
         return LayerRecord(
-            self._product(f"{name}.query", required=False),
-            self._product(f"{name}.qkv"),
-            self._product(f"{name}.attention_output"),
+            self._matmul(f"{name}.query"),
+            self._matmul(f"{name}.qkv"),
+            self._matmul(f"{name}.attention_output"),
             self._norm(f"{name}.attention_norm"),
-            self._product(f"{name}.ffn_up"),
-            self._product(f"{name}.ffn_down"),
+            self._matmul(f"{name}.ffn_up"),
+            self._matmul(f"{name}.ffn_down"),
             self._norm(f"{name}.ffn_norm"),
         )
 
-    def _product(self, name: str, *, required: bool = True) -> ProductRecord:
-        return ProductRecord(
-            self._tensor(f"{name}.weight", required=required),
-            self._tensor(f"{name}.scale", required=False),
-            self._tensor(f"{name}.bias", required=False),
-            self._tensor(f"{name}.smoothing", required=False),
+    def _matmul(self, name: str) -> MatmulRecord:
+        return MatmulRecord(
+            self._tensor(f"{name}.weight"),
+            self._tensor(f"{name}.scale"),
+            self._tensor(f"{name}.bias"),
+            self._tensor(f"{name}.smoothing"),
         )
 
-    def _norm(self, name: str, *, required: bool = True) -> NormRecord:
-        return NormRecord(
-            self._tensor(f"{name}.gamma", required=required),
-            self._tensor(f"{name}.beta", required=required),
-        )
+    def _norm(self, name: str) -> NormRecord:
+        return NormRecord(self._tensor(f"{name}.gamma"), self._tensor(f"{name}.beta"))
 
-    def _tensor(self, name: str, *, required: bool = True) -> TensorRecord:
+    def _tensor(self, name: str) -> TensorRecord:
+        """Where a tensor is; a record of zeros where the layout does not name it."""
         if name not in self._tensors:
-            if required:
-                raise ValueError(f"no tensor {name}")
             return TensorRecord()
         self._used.add(name)
         entry = _mapping(name, self._tensors[name])
         _exactly(name, entry, {"dtype", "shape", "offset", "bytes"})
-        code, width = _DTYPES[_one_of(entry, "dtype", _DTYPES, name)]
         shape = entry["shape"]
         if not isinstance(shape, list) or len(shape) not in (1, 2):
             raise ValueError(f"{name}.shape is {shape!r}; expected one or two sizes")
-        if not all(type(size) is int and 1 <= size < _LARGEST for size in shape):
-            raise ValueError(f"{name}.shape is {shape!r}")
-        rows, cols = shape if len(shape) == 2 else (1, shape[0])
-        size = _whole(entry, "bytes", 1, self._bytes, name)
-        if size != math.prod(shape) * width:
-            raise ValueError(f"{name} has {size} bytes, its shape needs {math.prod(shape) * width}")
-        offset = _whole(entry, "offset", 0, self._bytes - size, name)
-        if offset % width:
-            raise ValueError(f"{name} starts at byte {offset}, not a multiple of {width}")
-        return TensorRecord(offset, size, code, rows, cols, 0)
-
-
-def describe(table: Table, path: bytes, threads: int) -> ModelRecord:
-    """The record that ``lb_open`` takes; ``table`` and ``path`` must outlive the call."""
-    model = ModelRecord.from_buffer_copy(table.model)
-    model.path = path
-    model.threads = threads
-    return model
+        sizes = dict(zip(("shape[0]", "shape[1]"), shape, strict=False))
+        rows, cols = [1, *(_whole(sizes, key, _U32, name) for key in sizes)][-2:]
+        return TensorRecord(
+            _whole(entry, "offset", _U64, name),
+            _whole(entry, "bytes", _U64, name),
+            _DTYPES[_one_of(entry, "dtype", _DTYPES, name)],
+            rows,
+            cols,
+            0,
+        )
 
 
 def _mapping(name: str, value: object) -> Mapping[str, Any]:
@@ -179,13 +174,22 @@ def _exactly(name: str, value: Mapping[str, Any], keys: set[str]) -> None:
         raise ValueError(f"{name} {what} {different[0]}")
 
 
-def _whole(
-    value: Mapping[str, Any], key: str, least: int, most: int, where: str = "architecture"
-) -> int:
+def _whole(value: Mapping[str, Any], key: str, most: int, where: str = "architecture") -> int:
+    """A number that a record can hold: ctypes would cut off what is too large without a word."""
     number = value[key]
-    if type(number) is not int or not least <= number <= most:
-        raise ValueError(f"{where}.{key} is {number!r}; expected a whole number, {least} to {most}")
+    if type(number) is not int or not 0 <= number <= most:
+        raise ValueError(f"{where}.{key} is {number!r}; expected a whole number, 0 to {most}")
     return number
+
+
+def _real(value: Mapping[str, Any], key: str) -> float:
+    number = value[key]
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        raise TypeError(f"architecture.{key} is {number!r}; expected a number")
+    try:
+        return float(number)
+    except OverflowError as error:
+        raise ValueError(f"architecture.{key} is too large") from error
 
 
 def _one_of(
