@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,7 @@ def test_few_tokenizers_are_kept(classify: Any) -> None:
     assert len(classify.runner.tokenizer._copies) <= 4
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="has no named pipes")
 def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)

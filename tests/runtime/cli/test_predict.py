@@ -547,6 +547,7 @@ def test_a_full_disk_under_stdout(predict: list[object], tmp_path: Path) -> None
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="asks bash, and pipes are POSIX's")
 def test_a_reader_that_has_seen_enough(predict: list[object], tmp_path: Path) -> None:
     texts = tmp_path / "texts.txt"
     texts.write_text("profit rose in the quarter\n" * 20_000)
@@ -559,6 +560,7 @@ def test_a_reader_that_has_seen_enough(predict: list[object], tmp_path: Path) ->
     check_row(done.stdout.rstrip("\n"), "profit rose in the quarter")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be sent SIGINT alone")
 def test_ctrl_c(predict: list[object], tmp_path: Path) -> None:
     """Interrupted between texts: 130, no traceback, no half-written file."""
     output = tmp_path / "answers.tsv"
