@@ -36,6 +36,7 @@ quick: $(DEV)/.native build/native/.built lint
 	$(PYTEST) -m "not slow"
 
 lint: $(DEV)/.installed mypy
+	$(DEV)/bin/basedpyright --pythonpath $(DEV)/bin/python
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/clang-format --dry-run --Werror $(CPP)

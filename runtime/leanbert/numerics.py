@@ -19,6 +19,9 @@ __all__ = [
 
 Floats = npt.NDArray[np.float32]
 
+FUNCTIONS = ("sigmoid", "softmax", "none")
+"""What :func:`apply_function` can apply."""
+
 # The exponential. numpy's own gives other bits with each SIMD level, and the C library's with each
 # library; what stands here is sums, products and quotients in double precision, which IEEE 754
 # rounds in one way only, each a numpy call or an operation of Python's of its own, so that no

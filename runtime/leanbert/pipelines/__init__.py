@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from leanbert.bundle import Bundle
 from leanbert.errors import InputError, TaskError
 from leanbert.pipelines.base import Pipeline
 
-if TYPE_CHECKING:  # it is also how PyInstaller finds them
+if TYPE_CHECKING:  # it is also how PyInstaller finds the tasks' modules
+    from typing_extensions import Unpack
+
+    from leanbert.pipelines import keywords
+    from leanbert.pipelines.answers import Answers, Array, Embedding, Entity, LabelScore
     from leanbert.pipelines.feature_extraction import FeatureExtractionPipeline
     from leanbert.pipelines.fill_mask import FillMaskPipeline
     from leanbert.pipelines.question_answering import QuestionAnsweringPipeline
@@ -47,6 +52,128 @@ _CLASSES = {
 _ALIASES = {"sentiment-analysis": "text-classification", "ner": "token-classification"}
 TASKS = tuple(_CLASSES)
 
+_Model: TypeAlias = "str | Path | Bundle | None"
+_Classify: TypeAlias = Literal["text-classification", "sentiment-analysis"]
+_Tag: TypeAlias = Literal["token-classification", "ner"]
+_Extract: TypeAlias = Literal["question-answering"]
+_Embed: TypeAlias = Literal["feature-extraction"]
+
+
+@overload
+def pipeline(
+    task: _Classify,
+    model: _Model = None,
+    **defaults: Unpack[keywords.TextClassificationDefaults],
+) -> TextClassificationPipeline: ...
+@overload
+def pipeline(
+    task: _Classify,
+    model: _Model = None,
+    *,
+    top_k: int | None,
+    **defaults: Unpack[keywords.TextClassificationDefaults],
+) -> TextClassificationPipeline[list[LabelScore]]: ...
+@overload
+def pipeline(
+    task: _Tag,
+    model: _Model = None,
+    *,
+    aggregation_strategy: Literal["none"] = "none",
+    **defaults: Unpack[keywords.TokenClassificationDefaults],
+) -> TokenClassificationPipeline: ...
+@overload
+def pipeline(
+    task: _Tag,
+    model: _Model = None,
+    *,
+    aggregation_strategy: keywords.Aggregation,
+    **defaults: Unpack[keywords.TokenClassificationDefaults],
+) -> TokenClassificationPipeline[Entity]: ...
+@overload
+def pipeline(
+    task: _Extract,
+    model: _Model = None,
+    **defaults: Unpack[keywords.QuestionAnsweringDefaults],
+) -> QuestionAnsweringPipeline: ...
+@overload
+def pipeline(
+    task: _Extract,
+    model: _Model = None,
+    *,
+    top_k: int | None,
+    **defaults: Unpack[keywords.QuestionAnsweringDefaults],
+) -> QuestionAnsweringPipeline[Answers]: ...
+@overload
+def pipeline(
+    task: _Embed,
+    model: _Model = None,
+    *,
+    pooling: None = None,
+    **defaults: Unpack[keywords.FeatureExtractionDefaults],
+) -> FeatureExtractionPipeline: ...
+@overload
+def pipeline(
+    task: _Embed,
+    model: _Model = None,
+    *,
+    pooling: keywords.Pooling,
+    **defaults: Unpack[keywords.FeatureExtractionDefaults],
+) -> FeatureExtractionPipeline[Embedding, list[Embedding]]: ...
+@overload
+def pipeline(
+    task: _Embed,
+    model: _Model = None,
+    *,
+    pooling: None = None,
+    return_tensors: keywords.Tensors,
+    **defaults: Unpack[keywords.FeatureExtractionDefaults],
+) -> FeatureExtractionPipeline[Array, list[Array]]: ...
+@overload
+def pipeline(
+    task: _Embed,
+    model: _Model = None,
+    *,
+    pooling: keywords.Pooling,
+    return_tensors: keywords.Tensors,
+    **defaults: Unpack[keywords.FeatureExtractionDefaults],
+) -> FeatureExtractionPipeline[Array, Array]: ...
+@overload
+def pipeline(
+    task: Literal["fill-mask"],
+    model: _Model = None,
+    **defaults: Unpack[keywords.FillMaskDefaults],
+) -> FillMaskPipeline: ...
+@overload
+def pipeline(
+    task: Literal["zero-shot-classification"],
+    model: _Model = None,
+    *,
+    candidate_labels: str | Sequence[str] = ...,
+    **defaults: Unpack[keywords.ZeroShotClassificationDefaults],
+) -> ZeroShotClassificationPipeline: ...
+@overload
+def pipeline(
+    task: Literal["text-ranking"],
+    model: _Model = None,
+    **defaults: Unpack[keywords.TextRankingDefaults],
+) -> TextRankingPipeline: ...
+@overload
+def pipeline(
+    task: None = None,
+    model: None = None,
+    **defaults: Unpack[keywords.TextClassificationDefaults],
+) -> TextClassificationPipeline: ...
+@overload
+def pipeline(
+    task: str | None = None,
+    model: _Model = None,
+    *,
+    mode: str = "latency",
+    threads: int | None = None,
+    engine: str = "auto",
+    **defaults: Any,
+) -> Any: ...  # the class of a task that only the run knows
+
 
 def pipeline(
     task: str | None = None,
@@ -56,7 +183,7 @@ def pipeline(
     threads: int | None = None,
     engine: str = "auto",
     **defaults: Any,
-) -> Any:
+) -> Pipeline[Any]:
     """Open a model for a task; a drop-in for ``transformers.pipeline``.
 
     Args:
@@ -114,9 +241,9 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def _class(task: str) -> type[Pipeline]:
+def _class(task: str) -> type[Pipeline[Any]]:
     module = import_module(f"leanbert.pipelines.{task.replace('-', '_')}")
-    found: type[Pipeline] = getattr(module, _CLASSES[task])
+    found: type[Pipeline[Any]] = getattr(module, _CLASSES[task])
     return found
 
 

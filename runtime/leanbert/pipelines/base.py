@@ -11,31 +11,38 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from leanbert.batching import GROUP, Prepared, Runner
 from leanbert.bundle import Bundle
 from leanbert.engines import Batch, EngineReport, ModelOutputs
 from leanbert.errors import InputError, TaskError
-from leanbert.pipelines.options import IGNORED, NOT_GIVEN, CallOptions
+from leanbert.pipelines.options import CallOptions
 from leanbert.tokenization.tokenizer import report_cut
 
-__all__ = ["NOT_GIVEN", "Pipeline"]
+if TYPE_CHECKING:  # a default for a type parameter is part of Python from 3.13 only
+    from typing_extensions import TypeVar
+
+    OptionsT = TypeVar("OptionsT", bound=CallOptions, default=Any)
+else:
+    from typing import TypeVar
+
+    OptionsT = TypeVar("OptionsT")
+
+__all__ = ["Pipeline"]
 
 _HEADS = frozenset({"text-classification", "token-classification", "fill-mask"})
 
 
-class Pipeline(ABC):
-    """Base of the tasks.
+class Pipeline(ABC, Generic[OptionsT]):
+    """Base of the tasks; ``OptionsT`` is the class of the task's options.
 
-    What a task's own steps hand to each other is ``Any`` here: its options (a subclass of
-    :class:`~leanbert.pipelines.options.CallOptions`), an input once it is checked, and what is
-    kept of one row of the model's outputs. Each task says what they are.
+    What a task's own steps hand to each other is ``Any`` here: an input once it is checked, and
+    what is kept of one row of the model's outputs. Each task says what they are.
 
     Args:
-        bundle: what to run.
+        bundle: a bundle that was exported for the task.
         mode: ``"latency"`` or ``"throughput"``: see :func:`leanbert.pipelines.pipeline`.
         threads: cores that one call computes on; ``None`` for all that this process may use.
         engine: who computes: see :func:`leanbert.pipelines.pipeline`.
@@ -53,10 +60,8 @@ class Pipeline(ABC):
     text (or one number per token), 3 for one row per token."""
     export_task: ClassVar[str | None] = None
     """The task whose exports it decodes, where that is another."""
-    options_type: ClassVar[type[CallOptions]]
+    options_type: type[OptionsT]
     """The class of its options."""
-    group: ClassVar[int] = GROUP
-    """How many inputs are ordered, and their answers held, together."""
 
     def __init__(
         self,
@@ -75,12 +80,14 @@ class Pipeline(ABC):
         labels = bundle.config.id2label
         self.labels = [labels[i] for i in range(len(labels))]
         """Name of each logit, where the head gives one row of them."""
-        self._default_options = self._parse(defaults)  # reports a wrong default now
+        self._defaults = self.options_type.canonical(defaults, self.task)
+        options = self.options_type(**self._defaults)  # reports a wrong default now
         self.runner = Runner(bundle, threads, mode, engine)
         self._check_head()
         self._prepare()
+        self._default_options = self._completed(options)
 
-    def _prepare(self) -> None:  # noqa: B027 - most tasks have nothing to add
+    def _prepare(self) -> None:
         """What a task finds out once, when the pipeline is made; it may raise what that raises."""
 
     @property
@@ -89,28 +96,30 @@ class Pipeline(ABC):
         return self.runner.engine.report
 
     @abstractmethod
-    def __call__(self, inputs: object, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Answer one text, a list, or lazily whatever an iterable yields."""
 
-    def stream(self, inputs: Iterable[object], **kwargs: Any) -> Iterator[Any]:
+    def stream(self, inputs: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
         """Answer any iterable lazily and in order, in constant memory.
 
         The arguments are those of a call; a list is streamed too.
         """
-        answers: Iterator[Any] = self(iter(inputs), **kwargs)
+        answers: Iterator[Any] = self(iter(inputs), *args, **kwargs)
         return answers
 
     # ---- the three methods of a task ----
 
     @abstractmethod
-    def preprocess(self, inputs: Sequence[object], first: int, options: Any) -> Prepared[Any, Any]:
+    def preprocess(
+        self, inputs: Sequence[object], first: int, options: OptionsT
+    ) -> Prepared[Any, Any]:
         """Check and tokenize some inputs, the first of which has the number ``first``.
 
         Raises:
             InputError: one of them cannot be used.
         """
 
-    def forward(self, batch: Batch, options: Any) -> Sequence[Any]:
+    def forward(self, batch: Batch, options: OptionsT) -> Sequence[Any]:
         """Compute one batch; several threads call it at once.
 
         Raises:
@@ -119,7 +128,7 @@ class Pipeline(ABC):
         return self.keep(self.runner.engine.run(batch), batch, options)
 
     @abstractmethod
-    def keep(self, outputs: ModelOutputs, batch: Batch, options: Any) -> Sequence[Any]:
+    def keep(self, outputs: ModelOutputs, batch: Batch, options: OptionsT) -> Sequence[Any]:
         """What to keep of each text of a batch.
 
         No view of ``outputs``: that would keep all of them alive.
@@ -127,7 +136,7 @@ class Pipeline(ABC):
 
     @abstractmethod
     def postprocess(
-        self, item: Any, encodings: Any, own: range, kept: Sequence[Any], options: Any
+        self, item: Any, encodings: Any, own: range, kept: Sequence[Any], options: OptionsT
     ) -> Any:
         """The answer to one input.
 
@@ -141,36 +150,23 @@ class Pipeline(ABC):
 
     # ---- calls ----
 
-    def _call_options(self, given: Mapping[str, Any]) -> Any:
-        """The pipeline's defaults with the arguments that were given over them."""
-        if not given:
-            return self._default_options
-        return self._parse({**self.defaults, **given})
-
-    def _parse(self, arguments: Mapping[str, Any]) -> Any:
-        """The options that these arguments mean.
+    def _call_options(self, given: Mapping[str, Any]) -> OptionsT:
+        """The options of a call: the pipeline's defaults with the given arguments over them.
 
         Raises:
-            InputError: one is unknown, or its value cannot be used.
+            InputError: an argument is unknown, or its value cannot be used.
         """
-        known = {field.name for field in fields(self.options_type)}
-        unknown = sorted(set(arguments) - known - IGNORED)
-        if unknown:
-            raise InputError(
-                f"unknown argument {', '.join(unknown)}; {self.task} takes "
-                f"{', '.join(sorted(known | IGNORED))}"
-            )
-        options: Any = self.options_type(
-            **{name: value for name, value in arguments.items() if name in known}
-        )
-        return self._completed(options)
+        if not given:
+            return self._default_options
+        found = self.options_type.canonical(given, self.task)
+        return self._completed(self.options_type(**{**self._defaults, **found}))
 
-    def _completed(self, options: Any) -> Any:
-        """The options with what the bundle says where the caller said nothing."""
+    def _completed(self, options: OptionsT) -> OptionsT:
+        """The options with what the bundle adds to them; it may raise what a call raises."""
         return options
 
-    def _call(self, inputs: object, options: Any) -> Any:
-        """The answer to one input, a list for a list, a lazy iterator for any other iterable."""
+    def _call(self, inputs: object, options: OptionsT) -> Any:
+        """The answer to one input, a list for a sequence, a lazy iterator for other iterables."""
         if self._is_one(inputs):
             prepared = self.preprocess([inputs], 0, options)
             encodings = prepared.encodings
@@ -183,15 +179,14 @@ class Pipeline(ABC):
                 )
             )
             return self.postprocess(prepared.items[0], encodings, range(len(kept)), kept, options)
-        if isinstance(inputs, (list, tuple)):
-            return list(self._many(inputs, options))
-        if isinstance(inputs, Iterable) and not isinstance(inputs, (bytes, bytearray)):
-            return self._many(inputs, options)
+        if isinstance(inputs, Iterable) and not isinstance(inputs, (bytes, bytearray, memoryview)):
+            answers = self._many(inputs, options)
+            return list(answers) if isinstance(inputs, Sequence) else answers
         raise InputError(
             f"expected a text, a list of texts or an iterable, got {type(inputs).__name__}"
         )
 
-    def _many(self, inputs: Iterable[object], options: Any) -> Iterator[Any]:
+    def _many(self, inputs: Iterable[object], options: OptionsT) -> Iterator[Any]:
         """The answer to each input, lazily and in order."""
         return self.runner.map(
             inputs,
@@ -199,8 +194,12 @@ class Pipeline(ABC):
             partial(self.forward, options=options),
             partial(self.postprocess, options=options),
             batch_size=options.batch_size,
-            group=self.group,
+            group=self._group(options),
         )
+
+    def _group(self, options: OptionsT) -> int:
+        """How many inputs are ordered, and their answers held, together."""
+        return GROUP
 
     @staticmethod
     def _is_one(inputs: object) -> bool:
@@ -244,11 +243,11 @@ def _describe(output: tuple[str, int | None]) -> str:
 
 
 def _reopen(
-    kind: type[Pipeline],
+    kind: type[Pipeline[Any]],
     path: Any,
     mode: str,
     threads: int | None,
     engine: str,
     defaults: dict[str, Any],
-) -> Pipeline:
+) -> Pipeline[Any]:
     return kind(Bundle.open(path), mode=mode, threads=threads, engine=engine, **defaults)

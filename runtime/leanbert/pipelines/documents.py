@@ -9,11 +9,11 @@ of a document is that of ProsusAI/finBERT (``finbert/finbert.py``, ``predict``):
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from leanbert.numerics import Floats
+from leanbert.pipelines.answers import ScoredDocument, ScoredPart, ScoredText
 from leanbert.tokenization import Segments
 
 __all__ = [
@@ -89,23 +89,23 @@ def document_answer(
     *,
     split: str,
     combine: str,
-) -> dict[str, Any]:
+) -> ScoredDocument:
     """One document's answer: its label and scores, and those of each part.
 
     *Shape:* scores ``(parts, labels)``.
     """
     whole = _scored(labels, combine_scores(scores, lengths, combine))
-    parts = [
+    parts: list[ScoredPart] = [
         {"text": text[start:end], "start": start, "end": end, **_scored(labels, row)}
         for (start, end), row in zip(spans, scores, strict=True)
     ]
-    sentiments = [part["sentiment_score"] for part in parts]
-    if None not in sentiments:
+    sentiments = [part["sentiment_score"] for part in parts if part["sentiment_score"] is not None]
+    if sentiments:  # all parts have one, or none has
         whole["sentiment_score"] = sum(sentiments) / len(sentiments)
-    return {**whole, split: parts}
+    return {**whole, "sentences": parts} if split == "sentences" else {**whole, "windows": parts}
 
 
-def _scored(labels: Sequence[str], scores: Floats) -> dict[str, Any]:
+def _scored(labels: Sequence[str], scores: Floats) -> ScoredText:
     best = int(scores.argmax())
     return {
         "label": labels[best],

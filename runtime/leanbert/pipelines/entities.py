@@ -6,14 +6,17 @@ there is no other definition of its strategies.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
 from leanbert.numerics import Floats
+from leanbert.pipelines.answers import Entity, Token
 from leanbert.tokenization import Segments, Tokenizer, Words
+
+FoundT = TypeVar("FoundT", Token, Entity)
 
 __all__ = ["STRATEGIES", "EntityReader", "SourceText"]
 
@@ -66,35 +69,37 @@ class EntityReader:
     Args:
         tokenizer: that of the bundle.
         labels: the name of each score.
-        strategy: one of :data:`STRATEGIES`.
-        ignore_labels: labels, or entities, that are left out.
     """
 
-    def __init__(
-        self,
-        tokenizer: Tokenizer,
-        labels: Sequence[str],
-        strategy: str,
-        ignore_labels: frozenset[str],
-    ) -> None:
+    def __init__(self, tokenizer: Tokenizer, labels: Sequence[str]) -> None:
         self._tokenizer = tokenizer
         self._labels = labels
-        self._strategy = strategy
-        self._of_words = strategy in _OF_WORDS
-        self._ignored = ignore_labels
         self._unknown = self._tokenizer.special_tokens.id("unk_token")
         self._knows_words = self._tokenizer.continuing_subword_prefix is not None
         self._tags = [_tag(label) for label in self._labels]
         self._groups = [label.split("-", 1)[-1] for label in self._labels]
 
-    def entities(
-        self, text: SourceText, segments: Segments, own: range, scores: Sequence[Floats]
-    ) -> list[dict[str, Any]]:
-        """The entities of one text from the scores of its windows.
+    def read(
+        self,
+        text: SourceText,
+        segments: Segments,
+        own: range,
+        scores: Sequence[Floats],
+        strategy: str,
+        ignore_labels: Collection[str],
+    ) -> list[Token] | list[Entity]:
+        """The tokens or entities of one text from the scores of its windows.
 
-        *Shape:* scores ``(tokens, labels)`` for each of the windows ``own``.
+        Args:
+            text: the text.
+            segments: the windows of a group of texts.
+            own: which of them are the text's.
+            scores: of each of these windows. *Shape:* ``(tokens, labels)``.
+            strategy: one of :data:`STRATEGIES`.
+            ignore_labels: labels, or entities, that are left out.
         """
-        found: list[dict[str, Any]] = []
+        tokens: list[Token] = []
+        entities: list[Entity] = []
         for i, window_scores in zip(own, scores, strict=True):
             place = segments.place(i)
             spans = segments.offsets[place]
@@ -107,10 +112,15 @@ class EntityReader:
                 tokens=np.flatnonzero(~segments.special_tokens_mask[place]).tolist(),
                 scores=window_scores,
             )
-            found += self._tokens(window) if self._strategy == "none" else self._grouped(window)
-        return _without_overlaps(found) if len(own) > 1 else found
+            if strategy == "none":
+                tokens += self._tokens(window, ignore_labels)
+            else:
+                entities += self._grouped(window, strategy, ignore_labels)
+        if strategy == "none":
+            return tokens if len(own) == 1 else _without_overlaps(tokens)
+        return entities if len(own) == 1 else _without_overlaps(entities)
 
-    def _tokens(self, window: _Window) -> list[dict[str, Any]]:
+    def _tokens(self, window: _Window, ignore_labels: Collection[str]) -> list[Token]:
         best = window.scores.argmax(axis=-1).tolist()
         return [
             {
@@ -122,13 +132,15 @@ class EntityReader:
                 "end": window.spans[token][1],
             }
             for token in window.tokens
-            if self._labels[best[token]] not in self._ignored
+            if self._labels[best[token]] not in ignore_labels
         ]
 
-    def _grouped(self, window: _Window) -> list[dict[str, Any]]:
+    def _grouped(
+        self, window: _Window, strategy: str, ignore_labels: Collection[str]
+    ) -> list[Entity]:
         """Runs of one entity; ``B-`` begins another."""
         runs: list[list[_Unit]] = []
-        for unit in self._units(window):
+        for unit in self._units(window, strategy):
             begins, tag = self._tags[unit.label]
             if runs and not begins and tag == self._tags[runs[-1][-1].label][1]:
                 runs[-1].append(unit)
@@ -138,19 +150,20 @@ class EntityReader:
             {
                 "entity_group": self._groups[run[0].label],
                 "score": sum(unit.score for unit in run) / len(run),
-                "word": self._phrase(window, run),
+                "word": self._phrase(window, run, of_words=strategy in _OF_WORDS),
                 "start": window.spans[run[0].tokens[0]][0],
                 "end": window.spans[run[-1].tokens[-1]][1],
             }
             for run in runs
-            if self._groups[run[0].label] not in self._ignored
+            if self._groups[run[0].label] not in ignore_labels
         ]
 
-    def _units(self, window: _Window) -> list[_Unit]:
+    def _units(self, window: _Window, strategy: str) -> list[_Unit]:
         """Each token, or under a strategy of words each word, with its label."""
+        of_words = strategy in _OF_WORDS
         words: list[list[int]] = []
         for token in window.tokens:
-            if self._of_words and words and self._is_inside(window, token):
+            if of_words and words and self._is_inside(window, token):
                 words[-1].append(token)
             else:
                 words.append([token])
@@ -158,16 +171,16 @@ class EntityReader:
         top = window.scores.max(axis=-1).tolist()
         units = []
         for word in words:
-            if self._strategy == "average" and len(word) > 1:
+            if strategy == "average" and len(word) > 1:
                 mean = window.scores[word].mean(axis=0)
                 units.append(_Unit(int(mean.argmax()), float(mean.max()), word))
             else:
-                told = max(word, key=top.__getitem__) if self._strategy == "max" else word[0]
-                units.append(_Unit(best[told], top[told], word))
+                chosen = max(word, key=top.__getitem__) if strategy == "max" else word[0]
+                units.append(_Unit(best[chosen], top[chosen], word))
         return units
 
     def _is_inside(self, window: _Window, token: int) -> bool:
-        """Whether a token goes on a word, told as transformers does for want of better."""
+        """Whether a token continues a word, by the same guess as transformers'."""
         if window.ids[token] == self._unknown:
             return False
         start, end = window.spans[token]
@@ -181,11 +194,11 @@ class EntityReader:
             return window.sentence[start:end]
         return self._tokenizer.id_to_token(window.ids[token])
 
-    def _phrase(self, window: _Window, run: Sequence[_Unit]) -> str:
+    def _phrase(self, window: _Window, run: Sequence[_Unit], *, of_words: bool) -> str:
         """A run's words as text."""
         to_string = self._tokenizer.tokens_to_string
         words = [[self._word(window, token) for token in unit.tokens] for unit in run]
-        return to_string([to_string(word) if self._of_words else word[0] for word in words])
+        return to_string([to_string(word) if of_words else word[0] for word in words])
 
 
 def _tag(label: str) -> tuple[bool, str]:
@@ -195,16 +208,16 @@ def _tag(label: str) -> tuple[bool, str]:
     return False, label
 
 
-def _without_overlaps(entities: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One of the entities that windows found at the same place: the longest, else the surest."""
-    kept: list[dict[str, Any]] = []
-    for entity in sorted(entities, key=lambda entity: entity["start"]):
-        if not kept or not kept[-1]["start"] <= entity["start"] < kept[-1]["end"]:
-            kept.append(entity)
-        elif _size(entity) > _size(kept[-1]):
-            kept[-1] = entity
+def _without_overlaps(found: list[FoundT]) -> list[FoundT]:
+    """One of those that windows found at the same place: the longest, or else the surest."""
+    kept: list[FoundT] = []
+    for one in sorted(found, key=lambda one: one["start"]):
+        if not kept or not kept[-1]["start"] <= one["start"] < kept[-1]["end"]:
+            kept.append(one)
+        elif _size(one) > _size(kept[-1]):
+            kept[-1] = one
     return kept
 
 
-def _size(entity: Mapping[str, Any]) -> tuple[int, float]:
-    return entity["end"] - entity["start"], entity["score"]
+def _size(one: Token | Entity) -> tuple[int, float]:
+    return one["end"] - one["start"], one["score"]

@@ -8,19 +8,27 @@ pool in its own graph, whose output ``sentence_embedding`` is then asked for by 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from functools import partial
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, overload
 
 import numpy as np
 
-from leanbert.arguments import merge_tokenizer_kwargs
-from leanbert.batching import GROUP
+from leanbert.arguments import check_flag
+from leanbert.batching import GROUP, Prepared
 from leanbert.engines import Batch, ModelOutputs
 from leanbert.errors import InputError
 from leanbert.numerics import Floats, cls_pool, l2_normalize, max_pool, mean_pool
-from leanbert.pipelines.closures import ClosurePipeline
-from leanbert.pipelines.options import NOT_GIVEN, NotGiven
+from leanbert.pipelines.answers import Array, Embedding, TokenVectors, VectorsT, VectorT
+from leanbert.pipelines.base import Pipeline
+from leanbert.pipelines.options import CallOptions, take_tokenizer_arguments
+from leanbert.tokenization import Encodings, TextInput, text_input
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from leanbert.pipelines.keywords import FeatureExtractionKeywords as Keywords
+    from leanbert.pipelines.keywords import Pooling, Tensors, TextPair
 
 _TOKEN_GROUP = 64  # texts
 _POOLED = {"mean": mean_pool, "max": max_pool, "cls": cls_pool}
@@ -28,30 +36,122 @@ _OWN = "sentence_embedding"
 _POOLINGS = ("mean", "cls", "max", _OWN, None)
 
 
-class FeatureExtractionPipeline(ClosurePipeline):
+@dataclass(frozen=True)
+class FeatureExtractionOptions(CallOptions):
+    """The arguments of a call: see :meth:`FeatureExtractionPipeline.__call__`."""
+
+    pooling: str | None = None
+    normalize: bool = False
+    return_tensors: str | bool | None = None
+
+    aliases: ClassVar[Mapping[str, str]] = {"tokenize_kwargs": "truncation"}
+    nullable: ClassVar[frozenset[str]] = CallOptions.nullable | {"pooling", "return_tensors"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pooling not in _POOLINGS:
+            raise InputError(f"pooling is {self.pooling!r}; expected 'mean', 'cls', 'max' or None")
+        check_flag("normalize", self.normalize)
+        if self.return_tensors not in (None, False, True, "np"):
+            raise InputError(
+                f'return_tensors is {self.return_tensors!r}; LeanBERT makes "np" arrays only'
+            )
+
+    @classmethod
+    def canonical(cls, given: Mapping[str, Any], task: str) -> dict[str, Any]:
+        """See :meth:`CallOptions.canonical`; the mapping for the tokenizer is taken apart."""
+        return super().canonical(take_tokenizer_arguments(given, "tokenize_kwargs"), task)
+
+
+class FeatureExtractionPipeline(Pipeline[FeatureExtractionOptions], Generic[VectorT, VectorsT]):
     """Turn texts into the encoder's vectors.
 
-    Args:
-        bundle: a bundle exported for feature-extraction.
-        mode: ``"latency"`` or ``"throughput"``: see :func:`leanbert.pipelines.pipeline`.
-        threads: cores that one call computes on; ``None`` for all that this process may use.
-        engine: who computes: see :func:`leanbert.pipelines.pipeline`.
-        defaults: defaults for the arguments of a call.
+    The arguments of the class, and what it raises, are those of :class:`Pipeline`.
     """
 
     task = "feature-extraction"
     required_outputs = {"last_hidden_state": 3}  # noqa: RUF012 - read-only by its type
-    arguments = frozenset({"pooling", "normalize", "return_tensors", "tokenize_kwargs"})
+    options_type = FeatureExtractionOptions
 
+    @overload
+    def __call__(self, inputs: str | TextPair, **kwargs: Unpack[Keywords]) -> VectorT: ...
+    @overload
+    def __call__(
+        self, inputs: str | TextPair, *, pooling: Pooling, **kwargs: Unpack[Keywords]
+    ) -> Embedding: ...
+    @overload
+    def __call__(
+        self, inputs: str | TextPair, *, pooling: None, **kwargs: Unpack[Keywords]
+    ) -> TokenVectors: ...
+    @overload
     def __call__(
         self,
-        inputs: object,
+        inputs: str | TextPair,
         *,
-        pooling: str | NotGiven | None = NOT_GIVEN,
-        normalize: bool | NotGiven = NOT_GIVEN,
-        return_tensors: str | bool | NotGiven | None = NOT_GIVEN,
-        **kwargs: Any,
-    ) -> Any:
+        return_tensors: Tensors,
+        pooling: Pooling | None = ...,
+        **kwargs: Unpack[Keywords],
+    ) -> Array: ...
+    @overload
+    def __call__(
+        self, inputs: Sequence[str | TextPair], **kwargs: Unpack[Keywords]
+    ) -> VectorsT: ...
+    @overload
+    def __call__(
+        self, inputs: Sequence[str | TextPair], *, pooling: Pooling, **kwargs: Unpack[Keywords]
+    ) -> list[Embedding]: ...
+    @overload
+    def __call__(
+        self, inputs: Sequence[str | TextPair], *, pooling: None, **kwargs: Unpack[Keywords]
+    ) -> list[TokenVectors]: ...
+    @overload
+    def __call__(
+        self,
+        inputs: Sequence[str | TextPair],
+        *,
+        return_tensors: Tensors,
+        pooling: Pooling,
+        **kwargs: Unpack[Keywords],
+    ) -> Array: ...
+    @overload
+    def __call__(
+        self,
+        inputs: Sequence[str | TextPair],
+        *,
+        return_tensors: Tensors,
+        pooling: None,
+        **kwargs: Unpack[Keywords],
+    ) -> list[Array]: ...
+    @overload
+    def __call__(
+        self,
+        inputs: Sequence[str | TextPair],
+        *,
+        return_tensors: Tensors,
+        **kwargs: Unpack[Keywords],
+    ) -> Array | list[Array]: ...
+    @overload
+    def __call__(
+        self, inputs: Iterable[str | TextPair], **kwargs: Unpack[Keywords]
+    ) -> Iterator[VectorT]: ...
+    @overload
+    def __call__(
+        self, inputs: Iterable[str | TextPair], *, pooling: Pooling, **kwargs: Unpack[Keywords]
+    ) -> Iterator[Embedding]: ...
+    @overload
+    def __call__(
+        self, inputs: Iterable[str | TextPair], *, pooling: None, **kwargs: Unpack[Keywords]
+    ) -> Iterator[TokenVectors]: ...
+    @overload
+    def __call__(
+        self,
+        inputs: Iterable[str | TextPair],
+        *,
+        return_tensors: Tensors,
+        pooling: Pooling | None = ...,
+        **kwargs: Unpack[Keywords],
+    ) -> Iterator[Array]: ...
+    def __call__(self, inputs: object, **kwargs: Any) -> Any:
         """Embed one text, a list of texts, or whatever an iterable yields.
 
         Args:
@@ -74,47 +174,87 @@ class FeatureExtractionPipeline(ClosurePipeline):
         Raises:
             InputError: an input or an argument cannot be used.
         """
-        options = self._merged(
-            {
-                "pooling": pooling,
-                "normalize": normalize,
-                "return_tensors": return_tensors,
-                **kwargs,
-            }
-        )
-        options = merge_tokenizer_kwargs(options, "tokenize_kwargs")
-        pool = options.get("pooling")
-        if pool not in _POOLINGS:
-            raise InputError(f"pooling is {pool!r}; expected 'mean', 'cls', 'max' or None")
-        if pool == _OWN and _OWN not in self.runner.engine.output_names:
-            raise InputError(
-                f"pooling is {pool!r}, but {self.bundle.model_path.name} has no such output; "
-                "expected 'mean', 'cls', 'max' or None"
-            )
-        arrays = options.get("return_tensors") or None
-        if arrays not in (None, True, "np"):
-            raise InputError(f'return_tensors is {arrays!r}; LeanBERT makes "np" arrays only')
-        found = self._dispatch(inputs, partial(self._vectors, options=options))
-        stacked = arrays and pool and isinstance(inputs, (list, tuple)) and found
+        options = self._call_options(kwargs)
+        found = self._call(inputs, options)
+        several = isinstance(found, list) and not self._is_one(inputs)
+        stacked = several and found and options.return_tensors and options.pooling
         return np.stack(found) if stacked else found
 
-    def _vectors(self, items: Iterable[object], options: dict[str, Any]) -> Iterator[Any]:
-        pooling, normalize = options.get("pooling"), options.get("normalize")
-        as_array = bool(options.get("return_tensors"))
+    if TYPE_CHECKING:  # the base has it; here are its types
 
-        def decode(outputs: ModelOutputs, batch: Batch) -> list[Any]:
-            texts = batch.split(outputs["last_hidden_state"])
-            rows: list[Floats]
-            if pooling == _OWN:
-                rows = list(outputs[_OWN])
-            elif pooling:
-                rows = [_POOLED[pooling](text) for text in texts]
-            else:
-                rows = [text[None] for text in texts]
-            if normalize:
-                rows = [l2_normalize(row) for row in rows]
-            return [row.copy() for row in rows]  # a view would keep the whole batch alive
+        @overload
+        def stream(
+            self, inputs: Iterable[str | TextPair], **kwargs: Unpack[Keywords]
+        ) -> Iterator[VectorT]: ...
+        @overload
+        def stream(
+            self, inputs: Iterable[str | TextPair], *, pooling: Pooling, **kwargs: Unpack[Keywords]
+        ) -> Iterator[Embedding]: ...
+        @overload
+        def stream(
+            self, inputs: Iterable[str | TextPair], *, pooling: None, **kwargs: Unpack[Keywords]
+        ) -> Iterator[TokenVectors]: ...
+        @overload
+        def stream(
+            self,
+            inputs: Iterable[str | TextPair],
+            *,
+            return_tensors: Tensors,
+            pooling: Pooling | None = ...,
+            **kwargs: Unpack[Keywords],
+        ) -> Iterator[Array]: ...
+        def stream(self, inputs: Any, *args: Any, **kwargs: Any) -> Iterator[Any]: ...  # noqa: D102
 
+    def _completed(self, options: FeatureExtractionOptions) -> FeatureExtractionOptions:
+        if options.pooling == _OWN and _OWN not in self.runner.engine.output_names:
+            raise InputError(
+                f"pooling is {options.pooling!r}, but {self.bundle.model_path.name} has no such "
+                "output; expected 'mean', 'cls', 'max' or None"
+            )
+        return options
+
+    def _group(self, options: FeatureExtractionOptions) -> int:
         # Every token's vector is large, and larger still as a list: hold few of them.
-        vectors = self._map(items, decode, options, GROUP if pooling else _TOKEN_GROUP)
-        return (row if as_array else row.tolist() for row in vectors)
+        return GROUP if options.pooling else _TOKEN_GROUP
+
+    def preprocess(
+        self, inputs: Sequence[object], first: int, options: FeatureExtractionOptions
+    ) -> Prepared[TextInput, Encodings]:
+        """One row per text: see :meth:`Pipeline.preprocess`."""
+        texts = [text_input(item, i) for i, item in enumerate(inputs, first)]
+        encodings = self.runner.tokenizer.encode(
+            texts,
+            truncation=options.truncation,
+            max_length=options.max_length,
+            first_index=first,
+        )
+        return Prepared(texts, encodings)
+
+    def keep(
+        self, outputs: ModelOutputs, batch: Batch, options: FeatureExtractionOptions
+    ) -> list[Floats]:
+        """Each text's vectors. *Shape:* ``(width,)``, or ``(1, tokens, width)`` unpooled."""
+        rows: list[Floats]
+        if options.pooling == _OWN:
+            rows = list(outputs[_OWN])
+        else:
+            texts = batch.split(outputs["last_hidden_state"])
+            pool = _POOLED.get(options.pooling or "")
+            rows = [text[None] if pool is None else pool(text) for text in texts]
+        if options.normalize:
+            rows = [l2_normalize(row) for row in rows]
+        return [row.copy() for row in rows]  # a view would keep the whole batch alive
+
+    def postprocess(
+        self,
+        item: TextInput,
+        encodings: Encodings,
+        own: range,
+        kept: Sequence[Floats],
+        options: FeatureExtractionOptions,
+    ) -> Array | Embedding | TokenVectors:
+        """A text's vectors as an array or as lists: see :meth:`Pipeline.postprocess`."""
+        vectors: Array | Embedding | TokenVectors = (
+            kept[0] if options.return_tensors else kept[0].tolist()
+        )
+        return vectors

@@ -7,43 +7,77 @@ text's answer without a list around it, and a text with several masks a list for
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from leanbert.arguments import check_count, merge_tokenizer_kwargs
+from leanbert.arguments import check_count
+from leanbert.batching import Prepared
 from leanbert.engines import Batch, ModelOutputs
+from leanbert.engines.batch import Ints
 from leanbert.errors import InputError, TaskError, warn
 from leanbert.numerics import Floats, softmax
-from leanbert.pipelines.closures import ClosurePipeline
-from leanbert.pipelines.options import NOT_GIVEN, NotGiven
+from leanbert.pipelines.answers import FilledMask, FilledMasks
+from leanbert.pipelines.base import Pipeline
+from leanbert.pipelines.options import CallOptions, take_tokenizer_arguments
+from leanbert.tokenization import Encodings, TextInput, text_input
 from leanbert.tokenization.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from leanbert.pipelines.keywords import FillMaskKeywords as Keywords
 
 _MOST_LOGITS = 1 << 23
 """Values of one batch's logits: each token has one for every word of the vocabulary (32 MiB)."""
 _FEWEST_TOKENS = 64
 
+_Best: TypeAlias = "tuple[npt.NDArray[Any], Floats]"
+"""The best tokens of a mask, and their scores."""
 
-class FillMaskPipeline(ClosurePipeline):
+
+@dataclass(frozen=True)
+class FillMaskOptions(CallOptions):
+    """The arguments of a call: see :meth:`FillMaskPipeline.__call__`."""
+
+    targets: str | Sequence[str] | None = None
+    """The only tokens to score."""
+    top_k: int = 5
+    """How many tokens for each mask."""
+    _target_ids: Ints | None = None
+    """The targets' ids, each once, in the order given."""
+
+    aliases: ClassVar[Mapping[str, str]] = {"tokenizer_kwargs": "truncation"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_count("top_k", self.top_k)
+        if self.targets is not None and not (
+            isinstance(self.targets, Sequence) and all(isinstance(t, str) for t in self.targets)
+        ):
+            raise InputError(f"targets is {self.targets!r}; expected a string or a list of strings")
+
+    @classmethod
+    def canonical(cls, given: Mapping[str, Any], task: str) -> dict[str, Any]:
+        """See :meth:`CallOptions.canonical`; the mapping for the tokenizer is taken apart."""
+        return super().canonical(take_tokenizer_arguments(given, "tokenizer_kwargs"), task)
+
+
+class FillMaskPipeline(Pipeline[FillMaskOptions]):
     """Say which tokens fit in the place of each mask.
 
-    Args:
-        bundle: a bundle exported for fill-mask.
-        mode: ``"latency"`` or ``"throughput"``: see :func:`leanbert.pipelines.pipeline`.
-        threads: cores that one call computes on; ``None`` for all that this process may use.
-        engine: who computes: see :func:`leanbert.pipelines.pipeline`.
-        defaults: defaults for the arguments of a call.
+    The arguments of the class, and what it raises, are those of :class:`Pipeline`.
 
     Raises:
-        TaskError: the model does not do this task, or its tokenizer has no mask token.
+        TaskError: also where the tokenizer has no mask token.
     """
 
     task = "fill-mask"
     required_outputs = {"logits": 3}  # noqa: RUF012 - read-only by its type
-    arguments = frozenset({"top_k", "targets", "tokenizer_kwargs"})
+    options_type = FillMaskOptions
 
     def _prepare(self) -> None:
         bundle = self.bundle
@@ -59,14 +93,17 @@ class FillMaskPipeline(ClosurePipeline):
             budget = max(_FEWEST_TOKENS, _MOST_LOGITS // words)
             self.runner.max_tokens = min(self.runner.max_tokens, budget)
 
+    @overload
+    def __call__(self, inputs: str, **kwargs: Unpack[Keywords]) -> FilledMasks: ...
+    @overload
     def __call__(
-        self,
-        inputs: object,
-        *,
-        targets: str | Sequence[str] | NotGiven | None = NOT_GIVEN,
-        top_k: int | NotGiven | None = NOT_GIVEN,
-        **kwargs: Any,
-    ) -> Any:
+        self, inputs: Sequence[str], **kwargs: Unpack[Keywords]
+    ) -> list[FilledMasks] | Any: ...
+    @overload
+    def __call__(
+        self, inputs: Iterable[str], **kwargs: Unpack[Keywords]
+    ) -> Iterator[FilledMasks]: ...
+    def __call__(self, inputs: object, **kwargs: Any) -> Any:
         """Fill the masks of one text, a list of texts, or whatever an iterable yields.
 
         Args:
@@ -87,86 +124,109 @@ class FillMaskPipeline(ClosurePipeline):
         Raises:
             InputError: a text has no mask, or an argument cannot be used.
         """
-        options = self._merged({"targets": targets, "top_k": top_k, **kwargs})
-        options = merge_tokenizer_kwargs(options, "tokenizer_kwargs")
-        check_count("top_k", options.get("top_k"))
-        wanted = options.get("targets")
-        target_ids = None if wanted is None else self._target_ids(wanted)
-        found = self._dispatch(
-            inputs, partial(self._answers, options=options, target_ids=target_ids)
-        )
+        found = self._call(inputs, self._call_options(kwargs))
         alone = isinstance(inputs, list) and len(inputs) == 1
         return found[0] if alone else found
 
-    def _target_ids(self, targets: object) -> npt.NDArray[np.int64]:
+    if TYPE_CHECKING:  # the base has it; here are its types
+
+        def stream(  # noqa: D102
+            self, inputs: Iterable[str], **kwargs: Unpack[Keywords]
+        ) -> Iterator[FilledMasks]: ...
+
+    def _completed(self, options: FillMaskOptions) -> FillMaskOptions:
+        if options.targets is None:
+            return options
+        targets = [options.targets] if isinstance(options.targets, str) else options.targets
+        return replace(options, _target_ids=self._ids_of(targets))
+
+    def _ids_of(self, targets: Sequence[str]) -> Ints:
         """Each target's id once, in the order given."""
-        words = [targets] if isinstance(targets, str) else targets
-        if not isinstance(words, Sequence) or not all(isinstance(word, str) for word in words):
-            raise InputError(f"targets is {targets!r}; expected a string or a list of strings")
         tokenizer = self.runner.tokenizer
         found: dict[int, None] = {}
-        for word in words:
+        for word in targets:
             token_id = tokenizer.token_to_id(word)
             if token_id is None:
                 token_id = self._vocabulary.first_id(word)
-                told = "is ignored"
+                fate = "is ignored"
                 if token_id is not None:
-                    told = f"counts as {tokenizer.id_to_token(token_id)!r}"
-                warn(f"target {word!r} is not in the model's vocabulary and {told}")
+                    fate = f"counts as {tokenizer.id_to_token(token_id)!r}"
+                warn(f"target {word!r} is not in the model's vocabulary and {fate}")
             if token_id is not None:
                 found[token_id] = None
         if not found:
             raise InputError("targets names no token of the vocabulary; give one at least")
-        return np.fromiter(found, dtype=np.int64)
+        return np.fromiter(found, dtype=np.int32)
 
-    def _answers(
-        self,
-        items: Iterable[object],
-        options: dict[str, Any],
-        target_ids: npt.NDArray[np.int64] | None,
-    ) -> Iterator[Any]:
-        top_k = options.get("top_k") or 5
+    def preprocess(
+        self, inputs: Sequence[object], first: int, options: FillMaskOptions
+    ) -> Prepared[TextInput, Encodings]:
+        """One row per text: see :meth:`Pipeline.preprocess`.
 
-        def decode(outputs: ModelOutputs, batch: Batch) -> list[Any]:
-            texts = zip(batch.split(batch.input_ids), batch.split(outputs["logits"]), strict=True)
-            return [self._fill(ids, logits, top_k, target_ids) for ids, logits in texts]
+        Raises:
+            InputError: also where a text has no mask in the tokens that the model sees.
+        """
+        texts = [text_input(item, i) for i, item in enumerate(inputs, first)]
+        encodings = self.runner.tokenizer.encode(
+            texts,
+            truncation=options.truncation,
+            max_length=options.max_length,
+            first_index=first,
+        )
+        for ids in encodings.split(encodings.input_ids):
+            if self._mask_id not in ids:
+                text = self._vocabulary.decode(ids[:40].tolist(), skip_special_tokens=True)
+                raise InputError(
+                    f"no mask token ({self._vocabulary.mask_token}) in the {len(ids)} tokens that "
+                    f"the model sees of {text[:60]!r}; put it where a word is to be found"
+                )
+        return Prepared(texts, encodings)
 
-        return self._map(items, decode, options)
-
-    def _fill(
-        self,
-        ids: npt.NDArray[np.int32],
-        logits: Floats,
-        top_k: int,
-        target_ids: npt.NDArray[np.int64] | None,
-    ) -> Any:
-        """One text's answer. *Shape:* ``(tokens,)``, ``(tokens, vocabulary)``."""
-        masks = np.flatnonzero(ids == self._mask_id)
-        if not len(masks):
-            text = self._vocabulary.decode(ids[:40].tolist(), skip_special_tokens=True)
-            raise InputError(
-                f"no mask token ({self._vocabulary.mask_token}) in the {len(ids)} tokens that the "
-                f"model sees of {text[:60]!r}; put it where a word is to be found"
-            )
-        scores = softmax(logits[masks])
-        if target_ids is not None:
-            scores = scores[:, target_ids]
-        alone = len(masks) == 1
-        answers = []
-        for position, row in zip(masks, scores, strict=True):
-            best = _largest(row, top_k)
-            tokens = best if target_ids is None else target_ids[best]
-            answers.append(
+    def keep(
+        self, outputs: ModelOutputs, batch: Batch, options: FillMaskOptions
+    ) -> list[list[_Best]]:
+        """The best tokens of each mask and their scores."""
+        targets = options._target_ids
+        kept = []
+        for i, ids in enumerate(batch.split(batch.input_ids)):
+            logits = outputs["logits"][batch.place(i)][ids == self._mask_id]
+            scores = softmax(logits)
+            if targets is not None:
+                scores = scores[:, targets]
+            best = [_largest(row, options.top_k) for row in scores]
+            kept.append(
                 [
-                    self._answer(ids, int(position), int(token), float(score), alone=alone)
-                    for token, score in zip(tokens, row[best], strict=True)
+                    (chosen if targets is None else targets[chosen], row[chosen])
+                    for chosen, row in zip(best, scores, strict=True)
                 ]
             )
+        return kept
+
+    def postprocess(
+        self,
+        item: TextInput,
+        encodings: Encodings,
+        own: range,
+        kept: Sequence[list[_Best]],
+        options: FillMaskOptions,
+    ) -> FilledMasks:
+        """The tokens of the only mask, or a list of them per mask: see the base's method."""
+        ids = encodings.input_ids[encodings.place(own[0])]
+        positions = np.flatnonzero(ids == self._mask_id).tolist()
+        alone = len(positions) == 1
+        answers = [
+            [
+                self._filled(ids, position, token, score, alone=alone)
+                for token, score in zip(tokens.tolist(), scores.tolist(), strict=True)
+            ]
+            for position, (tokens, scores) in zip(positions, kept[0], strict=True)
+        ]
         return answers[0] if alone else answers
 
-    def _answer(
-        self, ids: npt.NDArray[np.int32], position: int, token: int, score: float, *, alone: bool
-    ) -> dict[str, Any]:
+    def _filled(
+        self, ids: Ints, position: int, token: int, score: float, *, alone: bool
+    ) -> FilledMask:
+        """One token in the place of one mask. *Shape:* ids ``(tokens,)``."""
         filled = ids.copy()
         filled[position] = token
         filled = filled[filled != self.bundle.config.pad_token_id]

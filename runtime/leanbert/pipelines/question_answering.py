@@ -8,61 +8,135 @@ list, and ``top_k`` a list for each where more than one answer is found.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from typing import Any, TypeAlias
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from leanbert.arguments import check_count, check_stride
+from leanbert.arguments import check_count, check_flag
+from leanbert.batching import Prepared
 from leanbert.engines import Batch, ModelOutputs
 from leanbert.errors import InputError
 from leanbert.numerics import Floats, softmax
-from leanbert.pipelines.closures import ClosurePipeline
-from leanbert.pipelines.options import NOT_GIVEN, NotGiven
+from leanbert.pipelines.answers import Answer, Answers, ExtractedT
+from leanbert.pipelines.base import Pipeline
+from leanbert.pipelines.options import NOT_GIVEN, CallOptions
 from leanbert.tokenization import Segments, segment
 
-__all__ = ["QuestionAnsweringPipeline"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from leanbert.pipelines.keywords import QuestionAnsweringKeywords as Keywords
+
+__all__ = ["QuestionAnsweringOptions", "QuestionAnsweringPipeline"]
 
 Question: TypeAlias = "tuple[str, str]"
 """A question and its context."""
+QuestionInput: TypeAlias = "Mapping[str, str]"
+"""``{"question": …, "context": …}``."""
 
-_MAX_SEQ_LEN = 384
 _DOC_STRIDE = 128
-_MAX_ANSWER_LEN = 15
+"""Tokens that windows share at most where a call does not say."""
 _MASKED = np.float32(-10000.0)
 
 
-class QuestionAnsweringPipeline(ClosurePipeline):
+@dataclass(frozen=True)
+class QuestionAnsweringOptions(CallOptions):
+    """The arguments of a call: see :meth:`QuestionAnsweringPipeline.__call__`."""
+
+    top_k: int = 1
+    doc_stride: int | None = None
+    max_answer_len: int = 15
+    max_seq_len: int = 384
+    handle_impossible_answer: bool = False
+    align_to_words: bool = True
+
+    aliases: ClassVar[Mapping[str, str]] = {"topk": "top_k"}
+    ignored: ClassVar[frozenset[str]] = CallOptions.ignored | {"max_question_len"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("top_k", "max_answer_len", "max_seq_len"):
+            check_count(name, getattr(self, name))
+        check_count("doc_stride", self.doc_stride, least=0)
+        check_flag("handle_impossible_answer", self.handle_impossible_answer)
+        check_flag("align_to_words", self.align_to_words)
+
+
+class QuestionAnsweringPipeline(Pipeline[QuestionAnsweringOptions], Generic[ExtractedT]):
     """Answer questions with spans of the contexts that come with them.
 
-    Args:
-        bundle: a bundle exported for question-answering.
-        mode: ``"latency"`` or ``"throughput"``: see :func:`leanbert.pipelines.pipeline`.
-        threads: cores that one call computes on; ``None`` for all that this process may use.
-        engine: who computes: see :func:`leanbert.pipelines.pipeline`.
-        defaults: defaults for the arguments of a call.
+    The arguments of the class, and what it raises, are those of :class:`Pipeline`.
     """
 
     task = "question-answering"
     required_outputs = {"start_logits": 2, "end_logits": 2}  # noqa: RUF012 - read-only by its type
-    arguments = frozenset(
-        {"top_k", "topk", "doc_stride", "max_answer_len", "max_seq_len", "max_question_len"}
-        | {"handle_impossible_answer", "align_to_words"}
-    )
+    options_type = QuestionAnsweringOptions
 
+    @overload
+    def __call__(
+        self, *, question: str, context: str, **kwargs: Unpack[Keywords]
+    ) -> ExtractedT: ...
+    @overload
+    def __call__(
+        self, *, question: str, context: str, top_k: Literal[1], **kwargs: Unpack[Keywords]
+    ) -> Answer: ...
+    @overload
+    def __call__(
+        self, *, question: str, context: str, top_k: int | None, **kwargs: Unpack[Keywords]
+    ) -> Answers: ...
+    @overload
+    def __call__(self, inputs: str, context: str, /, **kwargs: Unpack[Keywords]) -> ExtractedT: ...
+    @overload
+    def __call__(
+        self, inputs: str, context: str, /, *, top_k: int | None, **kwargs: Unpack[Keywords]
+    ) -> Answers: ...
+    @overload
+    def __call__(
+        self,
+        *,
+        question: Sequence[str],
+        context: str | Sequence[str],
+        **kwargs: Unpack[Keywords],
+    ) -> list[ExtractedT] | Any: ...
+    @overload
+    def __call__(
+        self,
+        *,
+        question: Sequence[str],
+        context: str | Sequence[str],
+        top_k: int | None,
+        **kwargs: Unpack[Keywords],
+    ) -> list[Answers] | Any: ...
+    @overload
+    def __call__(self, inputs: QuestionInput, **kwargs: Unpack[Keywords]) -> ExtractedT: ...
+    @overload
+    def __call__(
+        self, inputs: QuestionInput, *, top_k: int | None, **kwargs: Unpack[Keywords]
+    ) -> Answers: ...
+    @overload
+    def __call__(
+        self, inputs: Sequence[QuestionInput], **kwargs: Unpack[Keywords]
+    ) -> list[ExtractedT] | Any: ...
+    @overload
+    def __call__(
+        self, inputs: Sequence[QuestionInput], *, top_k: int | None, **kwargs: Unpack[Keywords]
+    ) -> list[Answers] | Any: ...
+    @overload
+    def __call__(
+        self, inputs: Iterable[QuestionInput], **kwargs: Unpack[Keywords]
+    ) -> Iterator[ExtractedT]: ...
+    @overload
+    def __call__(
+        self, inputs: Iterable[QuestionInput], *, top_k: int | None, **kwargs: Unpack[Keywords]
+    ) -> Iterator[Answers]: ...
     def __call__(
         self,
         inputs: object = NOT_GIVEN,
         *more: object,
-        question: str | Sequence[str] | NotGiven = NOT_GIVEN,
-        context: str | Sequence[str] | NotGiven = NOT_GIVEN,
-        top_k: int | NotGiven = NOT_GIVEN,
-        doc_stride: int | NotGiven | None = NOT_GIVEN,
-        max_answer_len: int | NotGiven = NOT_GIVEN,
-        max_seq_len: int | NotGiven | None = NOT_GIVEN,
-        handle_impossible_answer: bool | NotGiven = NOT_GIVEN,
-        align_to_words: bool | NotGiven = NOT_GIVEN,
+        question: object = NOT_GIVEN,
+        context: object = NOT_GIVEN,
         **kwargs: Any,
     ) -> Any:
         """Answer one question, several, or whatever an iterable yields.
@@ -96,60 +170,131 @@ class QuestionAnsweringPipeline(ClosurePipeline):
         Raises:
             InputError: an input or an argument cannot be used, or a question alone fills a window.
         """
-        options = self._options(
-            {
-                "top_k": top_k,
-                "doc_stride": doc_stride,
-                "max_answer_len": max_answer_len,
-                "max_seq_len": max_seq_len,
-                "handle_impossible_answer": handle_impossible_answer,
-                "align_to_words": align_to_words,
-                **kwargs,
-            }
-        )
+        options = self._call_options(kwargs)
         asked = _asked(inputs, more, question, context)
         if not isinstance(asked, list):
-            return self._dispatch(asked, partial(self._answers, options=options))
+            return self._call(asked, options)
         for i, item in enumerate(asked):
             _question(item, i, empty=False)
-        answers = list(self._answers(asked, options))
-        return answers[0] if len(answers) == 1 else answers
+        return self._call(asked[0] if len(asked) == 1 else asked, options)
 
-    def _options(self, given: dict[str, Any]) -> dict[str, Any]:
-        options = {name: value for name, value in self._merged(given).items() if value is not None}
-        options.setdefault("top_k", options.get("topk", 1))
-        options.setdefault("max_answer_len", _MAX_ANSWER_LEN)
-        for name in ("top_k", "max_answer_len", "max_seq_len", "max_question_len"):
-            check_count(name, options.get(name))
-        longest = self.bundle.max_length
-        length = min(options.get("max_seq_len", _MAX_SEQ_LEN), longest)
-        stride = options.setdefault("doc_stride", min(length // 2, _DOC_STRIDE))
-        check_stride("doc_stride", stride, length, "max_seq_len")
-        options["max_seq_len"] = length
-        return options
+    if TYPE_CHECKING:  # the base has it; here are its types
 
-    def _answers(self, items: Iterable[object], options: dict[str, Any]) -> Iterator[Any]:
-        questions = (_question(item, i) for i, item in enumerate(items))
+        @overload
+        def stream(
+            self, inputs: Iterable[QuestionInput], **kwargs: Unpack[Keywords]
+        ) -> Iterator[ExtractedT]: ...
+        @overload
+        def stream(
+            self, inputs: Iterable[QuestionInput], *, top_k: int | None, **kwargs: Unpack[Keywords]
+        ) -> Iterator[Answers]: ...
+        def stream(self, inputs: Any, *args: Any, **kwargs: Any) -> Iterator[Any]: ...  # noqa: D102
+
+    def _prepare(self) -> None:
         tokenizer = self.runner.tokenizer
-        question_first = tokenizer.padding_side == "right"
-        finder = _Finder(options, tokenizer.special_tokens.id("cls_token"), int(question_first))
+        self._question_first = tokenizer.padding_side == "right"
+        self._context = int(self._question_first)
+        """Which part of a pair is the context."""
+        cls = tokenizer.special_tokens.id("cls_token")
+        self._cls = -1 if cls is None else cls
+        """The token that stands for no answer; -1 for none."""
 
-        def encode(part: Sequence[Question], start: int) -> tuple[Segments, Sequence[int]]:
-            segments = segment(
-                tokenizer,
-                [pair if question_first else (pair[1], pair[0]) for pair in part],
-                stride=options["doc_stride"],
-                max_length=options["max_seq_len"],
-                strategy="only_second" if question_first else "only_first",
-                first_index=start,
-            )
-            return segments, segments.counts
+    def _completed(self, options: QuestionAnsweringOptions) -> QuestionAnsweringOptions:
+        length = min(options.max_seq_len, self.bundle.max_length)
+        check_count("doc_stride", options.doc_stride, length, least=0, bound="max_seq_len")
+        stride = options.doc_stride
+        if stride is None:
+            stride = min(length // 2, _DOC_STRIDE)
+        return replace(options, max_seq_len=length, doc_stride=stride)
 
-        def reduce(outputs: ModelOutputs, batch: Batch) -> list[Floats]:
-            both = np.stack([outputs["start_logits"], outputs["end_logits"]])
-            return [both[:, batch.place(i)].copy() for i in range(len(batch))]
+    def preprocess(
+        self, inputs: Sequence[object], first: int, options: QuestionAnsweringOptions
+    ) -> Prepared[Question, Segments]:
+        """One row for each window of a context: see :meth:`Pipeline.preprocess`."""
+        questions = [_question(item, i) for i, item in enumerate(inputs, first)]
+        segments = segment(
+            self.runner.tokenizer,
+            [pair if self._question_first else (pair[1], pair[0]) for pair in questions],
+            stride=options.doc_stride,
+            max_length=options.max_seq_len,
+            strategy="only_second" if self._question_first else "only_first",
+            first_index=first,
+        )
+        return Prepared(questions, segments, segments.counts)
 
-        return self._map_rows(questions, encode, reduce, finder.answers, options)
+    def keep(
+        self,
+        outputs: ModelOutputs,
+        batch: Batch,
+        options: QuestionAnsweringOptions,
+    ) -> list[Floats]:
+        """The logits of starts and ends. *Shape:* for each window ``(2, tokens)``."""
+        both = np.stack([outputs["start_logits"], outputs["end_logits"]])
+        return [both[:, batch.place(i)].copy() for i in range(len(batch))]
+
+    def postprocess(
+        self,
+        item: Question,
+        encodings: Segments,
+        own: range,
+        kept: Sequence[Floats],
+        options: QuestionAnsweringOptions,
+    ) -> Answer | list[Answer]:
+        """A dictionary, or a list where there is more than one: see :meth:`Pipeline.postprocess`.
+
+        Answers of the same words, from one window or several, are one, and their scores add up.
+        """
+        context, align, top_k = item[1], options.align_to_words, options.top_k
+        found: dict[str, Answer] = {}
+        null_score = 1e6
+        for i, window in zip(own, kept, strict=True):
+            scores = self._probabilities(encodings, i, window)
+            null_score = min(null_score, float(scores[0, 0] * scores[1, 0]))
+            scores[:, 0] = 0.0
+            # Some spans become the same words: look at more than are asked for.
+            number = top_k * 2 + 10 if align else top_k
+            for start, end, score in _best_spans(scores, number, options.max_answer_len):
+                span = self._characters(encodings, i, start, end, align=align)
+                text = context[slice(*span)]
+                same = found.get(text.lower())
+                if same is None:
+                    first, last = span
+                    found[text.lower()] = {
+                        "score": score, "start": first, "end": last, "answer": text
+                    }  # fmt: skip
+                else:
+                    same["score"] += score
+        answers = list(found.values())
+        if options.handle_impossible_answer:
+            answers.append({"score": null_score, "start": 0, "end": 0, "answer": ""})
+        elif not answers:
+            answers.append({"score": 0.0, "start": 0, "end": 0, "answer": ""})
+        answers.sort(key=lambda answer: -answer["score"])
+        return answers[0] if len(answers) == 1 or top_k == 1 else answers[:top_k]
+
+    def _probabilities(self, segments: Segments, i: int, logits: Floats) -> Floats:
+        """Those of the starts and ends in the context, and at the token for no answer.
+
+        *Shape:* ``(2, tokens)`` -> the same.
+        """
+        place = segments.place(i)
+        allowed = segments.sequence_ids[place] == self._context
+        allowed |= segments.input_ids[place] == self._cls
+        return softmax(np.where(allowed, logits, _MASKED))
+
+    def _characters(
+        self, segments: Segments, i: int, start: int, end: int, *, align: bool
+    ) -> tuple[int, int]:
+        """The characters of a span of tokens, or of the words that it touches."""
+        place = segments.place(i)
+        offsets, words = segments.offsets[place], segments.word_ids[place]
+        if align and words[start] >= 0 and words[end] >= 0:
+            inside = segments.sequence_ids[place] == self._context
+            firsts = np.flatnonzero(inside & (words == words[start]))
+            lasts = np.flatnonzero(inside & (words == words[end]))
+            if firsts.size and lasts.size:
+                start, end = firsts[0], lasts[-1]
+        return int(offsets[start, 0]), int(offsets[end, 1])
 
 
 def _asked(inputs: object, more: tuple[object, ...], question: object, context: object) -> object:
@@ -205,74 +350,6 @@ def _question(item: object, index: int, *, empty: bool = True) -> Question:
     return parts[0], parts[1]
 
 
-class _Finder:
-    """Finds the best spans in the start and end logits of a question's windows.
-
-    Args:
-        options: of the call, complete.
-        cls_token_id: the token that stands for no answer.
-        sequence_id: which part of the pair is the context.
-    """
-
-    def __init__(self, options: dict[str, Any], cls_token_id: int | None, sequence_id: int) -> None:
-        self._top_k: int = options["top_k"]
-        self._align: bool = options.get("align_to_words", True)
-        self._impossible: bool = options.get("handle_impossible_answer", False)
-        self._max_answer_len: int = options["max_answer_len"]
-        self._cls = -1 if cls_token_id is None else cls_token_id
-        self._sequence_id = sequence_id
-
-    def answers(
-        self, question: Question, segments: Segments, own: range, logits: Sequence[Floats]
-    ) -> Any:
-        """A dictionary, or a list where there is more than one.
-
-        *Shape:* logits ``(2, tokens)`` for each window.
-        """
-        context = question[1]
-        found: dict[str, dict[str, Any]] = {}
-        null_score = 1e6
-        for i, window in zip(own, logits, strict=True):
-            place = segments.place(i)
-            allowed = segments.sequence_ids[place] == self._sequence_id
-            allowed |= segments.input_ids[place] == self._cls
-            scores = softmax(np.where(allowed, window, _MASKED))
-            null_score = min(null_score, float(scores[0, 0] * scores[1, 0]))
-            scores[:, 0] = 0.0
-            # Some spans become the same words: look at more than are asked for.
-            number = self._top_k * 2 + 10 if self._align else self._top_k
-            for start, end, score in _best_spans(scores, number, self._max_answer_len):
-                span = self._characters(segments, i, start, end)
-                text = context[slice(*span)]
-                same = found.get(text.lower())
-                if same is None:
-                    first, last = span
-                    found[text.lower()] = {
-                        "score": score, "start": first, "end": last, "answer": text
-                    }  # fmt: skip
-                else:
-                    same["score"] += score
-        answers = list(found.values())
-        if self._impossible:
-            answers.append({"score": null_score, "start": 0, "end": 0, "answer": ""})
-        elif not answers:
-            answers.append({"score": 0.0, "start": 0, "end": 0, "answer": ""})
-        answers.sort(key=lambda answer: -answer["score"])
-        return answers[0] if len(answers) == 1 or self._top_k == 1 else answers[: self._top_k]
-
-    def _characters(self, segments: Segments, i: int, start: int, end: int) -> tuple[int, int]:
-        """The characters of a span of tokens, or of the words that it touches."""
-        place = segments.place(i)
-        offsets, words = segments.offsets[place], segments.word_ids[place]
-        if self._align and words[start] >= 0 and words[end] >= 0:
-            inside = segments.sequence_ids[place] == self._sequence_id
-            firsts = np.flatnonzero(inside & (words == words[start]))
-            lasts = np.flatnonzero(inside & (words == words[end]))
-            if firsts.size and lasts.size:
-                start, end = firsts[0], lasts[-1]
-        return int(offsets[start, 0]), int(offsets[end, 1])
-
-
 def _best_spans(
     scores: Floats, number: int, max_answer_len: int
 ) -> Iterator[tuple[int, int, float]]:
@@ -284,11 +361,11 @@ def _best_spans(
     width = min(max_answer_len, tokens)
     ends = np.zeros(tokens + width - 1, np.float32)
     ends[:tokens] = scores[1]
-    # products[s, d] is the span from s to s + d: of the whole square, the band that may be.
-    products: npt.NDArray[np.float32] = scores[0][
-        :, None
-    ] * np.lib.stride_tricks.sliding_window_view(ends, width)
-    flat = products.ravel()
+    # joint[s, d] is the span from s to s + d: of the whole square, the band that may be.
+    joint: npt.NDArray[np.float32] = scores[0][:, None] * np.lib.stride_tricks.sliding_window_view(
+        ends, width
+    )
+    flat = joint.ravel()
     if number < flat.size:
         chosen = np.argpartition(-flat, number)[:number]
         chosen = np.sort(chosen)

@@ -8,17 +8,23 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, overload
 
 import numpy as np
 
-from leanbert.arguments import check_choice, check_count, check_stride, check_text
+from leanbert.arguments import check_choice, check_count, check_text
 from leanbert.batching import Prepared
 from leanbert.engines import Batch, ModelOutputs
 from leanbert.errors import InputError
-from leanbert.numerics import apply_function
+from leanbert.numerics import FUNCTIONS, apply_function
+from leanbert.pipelines.answers import (
+    ClassifiedT,
+    LabelScore,
+    SentenceDocument,
+    WindowDocument,
+)
 from leanbert.pipelines.base import Pipeline
 from leanbert.pipelines.documents import (
     COMBINE,
@@ -28,13 +34,17 @@ from leanbert.pipelines.documents import (
     document_answer,
     window_spans,
 )
-from leanbert.pipelines.options import NOT_GIVEN, CallOptions, NotGiven, given
+from leanbert.pipelines.options import NOT_GIVEN, CallOptions, NotGiven
 from leanbert.tokenization import Encodings, TextInput, segment, text_input
 from leanbert.tokenization.sentences import sentence_spans
 
-__all__ = ["TextClassificationOptions", "TextClassificationPipeline"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
-_FUNCTIONS = ("sigmoid", "softmax", "none")
+    from leanbert.pipelines.keywords import TextClassificationKeywords as Keywords
+    from leanbert.pipelines.keywords import TextPair
+
+__all__ = ["TextClassificationOptions", "TextClassificationPipeline"]
 
 _Text: TypeAlias = "tuple[TextInput, list[Span]]"
 """A text or pair, and where its sentences stand, if it is read by sentences."""
@@ -42,11 +52,7 @@ _Text: TypeAlias = "tuple[TextInput, list[Span]]"
 
 @dataclass(frozen=True)
 class TextClassificationOptions(CallOptions):
-    """The arguments of a call.
-
-    Raises:
-        InputError: a value cannot be used.
-    """
+    """The arguments of a call: see :meth:`TextClassificationPipeline.__call__`."""
 
     top_k: int | NotGiven | None = NOT_GIVEN
     """How many labels, best first; ``None`` for all; not given: the best one, without a list."""
@@ -58,66 +64,73 @@ class TextClassificationOptions(CallOptions):
     """Tokens that a window shares with the one before; ``None`` for 0."""
     combine: str | None = None
     """One of :data:`~leanbert.pipelines.documents.COMBINE`; ``None`` for ``"mean"``."""
-    split: str | None = None
+    _split: str | None = None
     """Of a document: one of :data:`~leanbert.pipelines.documents.SPLITS`; ``None`` for a call."""
+
+    nullable: ClassVar[frozenset[str]] = CallOptions.nullable | {"top_k"}
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.top_k is not NOT_GIVEN and self.top_k is not None:
-            whole = isinstance(self.top_k, int) and not isinstance(self.top_k, bool)
-            if not whole or self.top_k < 1:
-                raise InputError(
-                    f"top_k is {self.top_k!r}; it must be a number from 1, or None for all"
-                )
+        if self.top_k is not NOT_GIVEN:
+            check_count("top_k", self.top_k)
         if self.function_to_apply is not None:
-            function = str(self.function_to_apply).lower()
-            if function not in _FUNCTIONS:
-                raise InputError(
-                    f"function_to_apply is {self.function_to_apply!r}; expected one of "
-                    f"{', '.join(_FUNCTIONS)}"
-                )
-            object.__setattr__(self, "function_to_apply", function)
+            check_choice("function_to_apply", self.function_to_apply, FUNCTIONS)
         check_count("window", self.window)
-        check_stride("stride", self.stride)
+        check_count("stride", self.stride, least=0)
         if self.combine is not None:
             check_choice("combine", self.combine, COMBINE)
-        if self.split is not None:
-            check_choice("split", self.split, SPLITS)
-        cut = [name for name in ("stride", "window") if getattr(self, name) is not None]
-        if self.split == "sentences" and cut:
-            raise InputError(f'{" and ".join(cut)}: sentences have none; pass split="windows"')
+
+    @classmethod
+    def canonical(cls, given: Mapping[str, Any], task: str) -> dict[str, Any]:
+        """See :meth:`CallOptions.canonical`; transformers takes the function in capitals, too."""
+        found = super().canonical(given, task)
+        if isinstance(found.get("function_to_apply"), str):
+            found["function_to_apply"] = found["function_to_apply"].lower()
+        return found
 
     @property
     def by_windows(self) -> bool:
         """Whether long texts are scored window by window instead of being cut."""
-        if self.split is not None:
-            return self.split == "windows"
+        if self._split is not None:
+            return self._split == "windows"
         return (self.window, self.stride, self.combine) != (None, None, None)
 
 
-class TextClassificationPipeline(Pipeline):
+class TextClassificationPipeline(Pipeline[TextClassificationOptions], Generic[ClassifiedT]):
     """Score texts or text pairs against the model's labels.
 
-    Args:
-        bundle: a bundle exported for text-classification.
-        mode: ``"latency"`` or ``"throughput"``: see :func:`leanbert.pipelines.pipeline`.
-        threads: cores that one call computes on; ``None`` for all that this process may use.
-        engine: who computes: see :func:`leanbert.pipelines.pipeline`.
-        defaults: defaults for the arguments of a call.
+    The arguments of the class, and what it raises, are those of :class:`Pipeline`.
     """
 
     task = "text-classification"
     required_outputs = {"logits": 2}  # noqa: RUF012 - read-only by its type
     options_type = TextClassificationOptions
 
+    @overload
+    def __call__(self, inputs: str, **kwargs: Unpack[Keywords]) -> list[ClassifiedT]: ...
+    @overload
     def __call__(
-        self,
-        inputs: object,
-        *,
-        top_k: int | NotGiven | None = NOT_GIVEN,
-        function_to_apply: str | NotGiven | None = NOT_GIVEN,
-        **kwargs: Any,
-    ) -> Any:
+        self, inputs: str | TextPair, *, top_k: int | None, **kwargs: Unpack[Keywords]
+    ) -> list[LabelScore]: ...
+    @overload
+    def __call__(self, inputs: TextPair, **kwargs: Unpack[Keywords]) -> ClassifiedT: ...
+    @overload
+    def __call__(
+        self, inputs: Sequence[str | TextPair], *, top_k: int | None, **kwargs: Unpack[Keywords]
+    ) -> list[list[LabelScore]]: ...
+    @overload
+    def __call__(
+        self, inputs: Sequence[str | TextPair], **kwargs: Unpack[Keywords]
+    ) -> list[ClassifiedT]: ...
+    @overload
+    def __call__(
+        self, inputs: Iterable[str | TextPair], *, top_k: int | None, **kwargs: Unpack[Keywords]
+    ) -> Iterator[list[LabelScore]]: ...
+    @overload
+    def __call__(
+        self, inputs: Iterable[str | TextPair], **kwargs: Unpack[Keywords]
+    ) -> Iterator[ClassifiedT]: ...
+    def __call__(self, inputs: object, **kwargs: Any) -> Any:
         """Classify one text, a list of texts, or whatever an iterable yields.
 
         Args:
@@ -139,34 +152,67 @@ class TextClassificationPipeline(Pipeline):
         Raises:
             InputError: an input or an argument cannot be used.
         """
-        options = self._call_options(
-            given(top_k=top_k, function_to_apply=function_to_apply, **kwargs)
-        )
-        found = self._call(inputs, options)
-        return [found] if isinstance(inputs, str) and top_k is NOT_GIVEN else found
+        found = self._call(inputs, self._call_options(kwargs))
+        return [found] if isinstance(inputs, str) and "top_k" not in kwargs else found
 
+    if TYPE_CHECKING:  # the base has it; here are its types
+
+        @overload
+        def stream(
+            self, inputs: Iterable[str | TextPair], *, top_k: int | None, **kwargs: Unpack[Keywords]
+        ) -> Iterator[list[LabelScore]]: ...
+        @overload
+        def stream(
+            self, inputs: Iterable[str | TextPair], **kwargs: Unpack[Keywords]
+        ) -> Iterator[ClassifiedT]: ...
+        def stream(self, inputs: Any, *args: Any, **kwargs: Any) -> Iterator[Any]: ...  # noqa: D102
+
+    @overload
+    def document(
+        self, inputs: str, *, split: Literal["sentences"] = ..., **kwargs: Unpack[Keywords]
+    ) -> SentenceDocument: ...
+    @overload
+    def document(
+        self, inputs: str, *, split: Literal["windows"], **kwargs: Unpack[Keywords]
+    ) -> WindowDocument: ...
+    @overload
     def document(
         self,
-        inputs: object,
+        inputs: Sequence[str],
         *,
-        split: str = "sentences",
-        function_to_apply: str | NotGiven | None = NOT_GIVEN,
-        **kwargs: Any,
-    ) -> Any:
+        split: Literal["sentences"] = ...,
+        **kwargs: Unpack[Keywords],
+    ) -> list[SentenceDocument]: ...
+    @overload
+    def document(
+        self, inputs: Sequence[str], *, split: Literal["windows"], **kwargs: Unpack[Keywords]
+    ) -> list[WindowDocument]: ...
+    @overload
+    def document(
+        self,
+        inputs: Iterable[str],
+        *,
+        split: Literal["sentences"] = ...,
+        **kwargs: Unpack[Keywords],
+    ) -> Iterator[SentenceDocument]: ...
+    @overload
+    def document(
+        self, inputs: Iterable[str], *, split: Literal["windows"], **kwargs: Unpack[Keywords]
+    ) -> Iterator[WindowDocument]: ...
+    def document(self, inputs: object, *, split: str = "sentences", **kwargs: Any) -> Any:
         """Score a document, a list of them, or whatever an iterable yields, part by part.
 
         Args:
             inputs: a string, a list of strings, or any other iterable of them, which gives a lazy
                 iterator.
-            split: what the parts are: ``"sentences"`` or
-                ``"windows"``; sentences are those of :mod:`leanbert.tokenization.sentences`.
-            function_to_apply: as in a call.
+            split: what the parts are: ``"sentences"``, as :mod:`leanbert.tokenization.sentences`
+                splits, or ``"windows"``.
             kwargs: ``window``, the tokens of a window with the special ones, by default as many as
                 the model takes; ``stride``, the tokens that a window shares with the one before,
                 0 by default; ``combine``, how the parts' scores become the document's: their
                 ``"mean"`` (the default), their ``"max"`` label by label, or the mean weighted by
-                each part's ``"length"`` in tokens. And ``truncation``, ``max_length``,
-                ``batch_size``, as in a call.
+                each part's ``"length"`` in tokens. And ``function_to_apply``, ``truncation``,
+                ``max_length``, ``batch_size``, as in a call.
 
         Returns:
             ``{"label", "score", "scores", "sentiment_score"}`` and under the name of ``split`` the
@@ -179,10 +225,16 @@ class TextClassificationPipeline(Pipeline):
         Raises:
             InputError: an input or an argument cannot be used.
         """
-        options = self._call_options(
-            given(split=split, function_to_apply=function_to_apply, **kwargs)
-        )
-        return self._call(inputs, options)
+        check_choice("split", split, SPLITS)
+        options = self._call_options(kwargs)
+        cut = [name for name in ("stride", "window") if getattr(options, name) is not None]
+        if split == "sentences" and cut:
+            raise InputError(f'{" and ".join(cut)}: sentences have none; pass split="windows"')
+        return self._call(inputs, replace(options, _split=split))
+
+    def _prepare(self) -> None:
+        self._function = self.bundle.config.default_function.lower()
+        check_choice("function_to_apply", self._function, FUNCTIONS)
 
     @staticmethod
     def _is_one(inputs: object) -> bool:
@@ -195,19 +247,14 @@ class TextClassificationPipeline(Pipeline):
         )
         return old_pair or isinstance(inputs, (str, Mapping))
 
-    def _completed(self, options: TextClassificationOptions) -> TextClassificationOptions:
-        if options.function_to_apply is not None:
-            return options
-        return replace(options, function_to_apply=self.bundle.config.default_function)
-
     def preprocess(
         self, inputs: Sequence[object], first: int, options: TextClassificationOptions
     ) -> Prepared[_Text, Encodings]:
         """One row per text, or one per window or sentence: see :meth:`Pipeline.preprocess`."""
-        read = text_input if options.split is None else check_text
+        read = text_input if options._split is None else check_text
         texts: list[TextInput] = [read(item, i) for i, item in enumerate(inputs, first)]
         tokenizer = self.runner.tokenizer
-        if options.split == "sentences":
+        if options._split == "sentences":
             return self._sentences(texts, options)
         items: list[_Text] = [(text, []) for text in texts]
         if options.by_windows:
@@ -230,15 +277,14 @@ class TextClassificationPipeline(Pipeline):
     def keep(
         self,
         outputs: ModelOutputs,
-        batch: Batch,  # noqa: ARG002 - others need it
+        batch: Batch,
         options: TextClassificationOptions,
     ) -> list[list[float]]:
         """The labels' scores."""
         logits = outputs["logits"]
         self.bundle.check_num_labels(logits.shape[-1])
-        scores: list[list[float]] = apply_function(
-            options.function_to_apply or "none", logits
-        ).tolist()
+        function = options.function_to_apply or self._function
+        scores: list[list[float]] = apply_function(function, logits).tolist()
         return scores
 
     def postprocess(
@@ -250,13 +296,9 @@ class TextClassificationPipeline(Pipeline):
         options: TextClassificationOptions,
     ) -> Any:
         """The best label, several, or a document's answer: see :meth:`Pipeline.postprocess`."""
-        scores = kept[0]
-        if options.split is not None or options.by_windows:
+        if options._split is not None or options.by_windows:
             return self._from_parts(item, encodings, own, kept, options)
-        if options.top_k is NOT_GIVEN:
-            best = max(scores)
-            return {"label": self.labels[scores.index(best)], "score": best}
-        return self._ranked(scores, options.top_k)
+        return self._labelled(kept[0], options)
 
     def _sentences(
         self, texts: Iterable[Any], options: TextClassificationOptions
@@ -283,21 +325,24 @@ class TextClassificationPipeline(Pipeline):
         text, spans = item
         scores = np.array(kept, dtype=np.float32)
         how = options.combine or "mean"
-        if options.split == "sentences":
+        if options._split == "sentences":
             special = self.runner.tokenizer.added_tokens(pair=False)
             lengths = [int(encodings.lengths[i]) - special for i in own]
         else:
             spans, lengths = window_spans(encodings, own)
-        if options.split is not None:
+        if options._split is not None:
             return document_answer(
-                str(text), self.labels, spans, lengths, scores, split=options.split, combine=how
+                str(text), self.labels, spans, lengths, scores, split=options._split, combine=how
             )
         combined: list[float] = combine_scores(scores, lengths, how).tolist()
-        if options.top_k is NOT_GIVEN:
-            best = max(combined)
-            return {"label": self.labels[combined.index(best)], "score": best}
-        return self._ranked(combined, options.top_k)
+        return self._labelled(combined, options)
 
-    def _ranked(self, scores: Sequence[float], top_k: int | None) -> list[dict[str, Any]]:
-        order = sorted(range(len(scores)), key=lambda i: -scores[i])[:top_k]
+    def _labelled(
+        self, scores: list[float], options: TextClassificationOptions
+    ) -> LabelScore | list[LabelScore]:
+        """The best label, or under ``top_k`` a list of the best ones."""
+        if options.top_k is NOT_GIVEN:
+            best = max(scores)
+            return {"label": self.labels[scores.index(best)], "score": best}
+        order = sorted(range(len(scores)), key=lambda i: -scores[i])[: options.top_k]
         return [{"label": self.labels[i], "score": scores[i]} for i in order]

@@ -11,18 +11,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
-from leanbert.arguments import check_count
+from leanbert.arguments import check_choice, check_count, check_flag
+from leanbert.batching import Prepared
 from leanbert.bundle import Bundle
+from leanbert.engines import Batch, ModelOutputs
 from leanbert.errors import BundleCorruptError, InputError, TaskError
-from leanbert.numerics import Floats, apply_function
-from leanbert.pipelines.closures import ClosurePipeline
-from leanbert.pipelines.options import NOT_GIVEN, NotGiven
+from leanbert.numerics import FUNCTIONS, apply_function
+from leanbert.pipelines.answers import RankedDocument, Score
+from leanbert.pipelines.base import Pipeline
+from leanbert.pipelines.options import CallOptions
 from leanbert.tokenization import Encodings
 
-_FUNCTIONS = ("sigmoid", "softmax", "none")
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from leanbert.pipelines.keywords import Pair, RankingPair, RankingQuery
+    from leanbert.pipelines.keywords import TextRankingKeywords as Keywords
+
 _TORCH = {"Sigmoid": "sigmoid", "Identity": "none"}
 
 
@@ -34,37 +41,66 @@ class _Query:
     documents: list[str] | None = None
 
 
-class TextRankingPipeline(ClosurePipeline):
+@dataclass(frozen=True)
+class TextRankingOptions(CallOptions):
+    """The arguments of a call: see :meth:`TextRankingPipeline.__call__`."""
+
+    top_k: int | None = None
+    return_documents: bool = False
+    function_to_apply: str | None = None
+
+    nullable: ClassVar[frozenset[str]] = CallOptions.nullable | {"top_k"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_count("top_k", self.top_k)
+        check_flag("return_documents", self.return_documents)
+        if self.function_to_apply is not None:
+            check_choice("function_to_apply", self.function_to_apply, FUNCTIONS)
+
+
+class TextRankingPipeline(Pipeline[TextRankingOptions]):
     """Score pairs of texts, or rank documents for a query.
 
-    Args:
-        bundle: a text-classification bundle of a cross-encoder.
-        mode: ``"latency"`` or ``"throughput"``: see :func:`leanbert.pipelines.pipeline`.
-        threads: cores that one call computes on; ``None`` for all that this process may use.
-        engine: who computes: see :func:`leanbert.pipelines.pipeline`.
-        defaults: defaults for the arguments of a call.
+    The bundle is one of text-classification, of a cross-encoder.
+
+    The arguments of the class, and what it raises, are those of :class:`Pipeline`.
 
     Raises:
-        BundleCorruptError: the config names an activation that LeanBERT does not know.
+        BundleCorruptError: also where the config names an activation that LeanBERT does not know.
     """
 
     task = "text-ranking"
     required_outputs = {"logits": 2}  # noqa: RUF012 - read-only by its type
     export_task = "text-classification"
-    arguments = frozenset({"top_k", "return_documents", "function_to_apply"})
+    options_type = TextRankingOptions
 
     def _prepare(self) -> None:
         self._function = _default_function(self.bundle)
 
+    @overload
     def __call__(
-        self,
-        inputs: object,
-        *,
-        top_k: int | NotGiven | None = NOT_GIVEN,
-        return_documents: bool | NotGiven = NOT_GIVEN,
-        function_to_apply: str | NotGiven | None = NOT_GIVEN,
-        **kwargs: Any,
-    ) -> Any:
+        self, inputs: RankingQuery, **kwargs: Unpack[Keywords]
+    ) -> list[RankedDocument]: ...
+    @overload
+    def __call__(self, inputs: RankingPair | Pair, **kwargs: Unpack[Keywords]) -> Score: ...
+    @overload
+    def __call__(
+        self, inputs: Sequence[RankingQuery], **kwargs: Unpack[Keywords]
+    ) -> list[list[RankedDocument]]: ...
+    @overload
+    def __call__(
+        self, inputs: Sequence[RankingPair | Pair], **kwargs: Unpack[Keywords]
+    ) -> list[Score]: ...
+    @overload
+    def __call__(
+        self, inputs: Iterable[RankingQuery], **kwargs: Unpack[Keywords]
+    ) -> Iterator[list[RankedDocument]]: ...
+    @overload
+    def __call__(
+        self, inputs: Iterable[RankingPair | Pair], **kwargs: Unpack[Keywords]
+    ) -> Iterator[Score]: ...
+    def __call__(self, inputs: object, **kwargs: Any) -> Any:
         """Score one pair or query, a list of them, or whatever an iterable yields.
 
         Args:
@@ -88,47 +124,63 @@ class TextRankingPipeline(ClosurePipeline):
             InputError: an input or an argument cannot be used.
             TaskError: documents are to be ranked, and the model has several logits.
         """
-        options = self._merged(
-            {
-                "top_k": top_k,
-                "return_documents": return_documents,
-                "function_to_apply": function_to_apply,
-                **kwargs,
-            }
-        )
-        check_count("top_k", options.get("top_k"))
-        function = options.get("function_to_apply") or self._function
-        if function not in _FUNCTIONS:
-            raise InputError(
-                f"function_to_apply is {function!r}; expected one of {', '.join(_FUNCTIONS)}"
-            )
-        return self._dispatch(inputs, partial(self._answers, function=function, options=options))
+        return self._call(inputs, self._call_options(kwargs))
+
+    if TYPE_CHECKING:  # the base has it; here are its types
+
+        @overload
+        def stream(
+            self, inputs: Iterable[RankingQuery], **kwargs: Unpack[Keywords]
+        ) -> Iterator[list[RankedDocument]]: ...
+        @overload
+        def stream(
+            self, inputs: Iterable[RankingPair | Pair], **kwargs: Unpack[Keywords]
+        ) -> Iterator[Score]: ...
+        def stream(self, inputs: Any, *args: Any, **kwargs: Any) -> Iterator[Any]: ...  # noqa: D102
 
     @staticmethod
     def _is_one(inputs: object) -> bool:
         """A mapping, or two strings, which are one pair as sentence-transformers reads them."""
         return isinstance(inputs, (str, Mapping)) or len(_strings(inputs) or []) == 2
 
-    def _answers(
-        self, items: Iterable[object], function: str, options: dict[str, Any]
-    ) -> Iterator[Any]:
-        def encode(queries: Sequence[_Query], first: int) -> tuple[Encodings, list[int]]:
-            encodings = self.runner.tokenizer.encode(
-                [pair for query in queries for pair in query.pairs],
-                truncation=options.get("truncation"),
-                max_length=options.get("max_length"),
-                first_index=first,
-            )
-            return encodings, [len(query.pairs) for query in queries]
+    def preprocess(
+        self, inputs: Sequence[object], first: int, options: TextRankingOptions
+    ) -> Prepared[_Query, Encodings]:
+        """One row per pair, or per document of a query: see :meth:`Pipeline.preprocess`."""
+        queries = [self._query(item, i) for i, item in enumerate(inputs, first)]
+        encodings = self.runner.tokenizer.encode(
+            [pair for query in queries for pair in query.pairs],
+            truncation=options.truncation,
+            max_length=options.max_length,
+            first_index=first,
+        )
+        return Prepared(queries, encodings, [len(query.pairs) for query in queries])
 
-        def answer(query: _Query, _: Encodings, __: range, rows: Sequence[Floats]) -> Any:
-            scores = [apply_function(function, row).tolist() for row in rows]
-            if query.documents is not None:
-                return _ranked([score[0] for score in scores], query.documents, options)
-            return scores[0][0] if len(scores[0]) == 1 else scores[0]
+    def keep(
+        self,
+        outputs: ModelOutputs,
+        batch: Batch,
+        options: TextRankingOptions,
+    ) -> list[list[float]]:
+        """Each pair's scores, one for each logit."""
+        logits = outputs["logits"]
+        self.bundle.check_num_labels(logits.shape[-1])
+        function = options.function_to_apply or self._function
+        scores: list[list[float]] = apply_function(function, logits).tolist()
+        return scores
 
-        queries = (self._query(item, number) for number, item in enumerate(items))
-        return self._map_rows(queries, encode, self._logits, answer, options)
+    def postprocess(
+        self,
+        item: _Query,
+        encodings: Encodings,
+        own: range,
+        kept: Sequence[list[float]],
+        options: TextRankingOptions,
+    ) -> Score | list[RankedDocument]:
+        """A pair's score, or the documents in order: see :meth:`Pipeline.postprocess`."""
+        if item.documents is not None:
+            return _ranked([scores[0] for scores in kept], item.documents, options)
+        return kept[0][0] if len(kept[0]) == 1 else kept[0]
 
     def _query(self, item: object, number: int) -> _Query:
         if isinstance(item, Mapping) and set(item) == {"query", "documents"}:
@@ -162,11 +214,11 @@ def _strings(value: object) -> list[str] | None:
 
 
 def _ranked(
-    scores: Sequence[float], documents: Sequence[str], options: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    order = sorted(range(len(scores)), key=lambda i: -scores[i])[: options.get("top_k")]
-    ranked: list[dict[str, Any]] = [{"corpus_id": i, "score": scores[i]} for i in order]
-    if options.get("return_documents"):
+    scores: Sequence[float], documents: Sequence[str], options: TextRankingOptions
+) -> list[RankedDocument]:
+    order = sorted(range(len(scores)), key=lambda i: -scores[i])[: options.top_k]
+    ranked: list[RankedDocument] = [{"corpus_id": i, "score": scores[i]} for i in order]
+    if options.return_documents:
         for row in ranked:
             row["text"] = documents[row["corpus_id"]]
     return ranked

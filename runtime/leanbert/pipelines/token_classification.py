@@ -8,51 +8,143 @@ Arguments, defaults and the structure of results follow transformers 4.57,
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, overload
 
-from leanbert.arguments import check_stride
+from leanbert.arguments import check_choice, check_count, check_flag
+from leanbert.batching import Prepared
 from leanbert.engines import Batch, ModelOutputs
 from leanbert.errors import InputError, warn
 from leanbert.numerics import Floats, softmax
-from leanbert.pipelines.closures import ClosurePipeline
+from leanbert.pipelines.answers import Entity, TaggedT, Token
+from leanbert.pipelines.base import Pipeline
 from leanbert.pipelines.entities import STRATEGIES, EntityReader, SourceText
-from leanbert.pipelines.options import NOT_GIVEN, NotGiven
+from leanbert.pipelines.options import CallOptions
 from leanbert.tokenization import Segments, segment
 
-__all__ = ["TokenClassificationPipeline"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from leanbert.pipelines.keywords import Aggregation
+    from leanbert.pipelines.keywords import TokenClassificationKeywords as Keywords
+
+__all__ = ["TokenClassificationOptions", "TokenClassificationPipeline"]
+
+_Text: TypeAlias = "str | Sequence[str]"
+"""One text, or its words under ``is_split_into_words``."""
 
 
-class TokenClassificationPipeline(ClosurePipeline):
+@dataclass(frozen=True)
+class TokenClassificationOptions(CallOptions):
+    """The arguments of a call: see :meth:`TokenClassificationPipeline.__call__`."""
+
+    aggregation_strategy: str | None = None
+    ignore_labels: Sequence[str] = ("O",)
+    stride: int | None = None
+    is_split_into_words: bool = False
+    delimiter: str = " "
+
+    aliases: ClassVar[Mapping[str, str]] = {
+        "grouped_entities": "aggregation_strategy",
+        "ignore_subwords": "aggregation_strategy",
+    }
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.aggregation_strategy is not None:
+            check_choice("aggregation_strategy", self.aggregation_strategy, STRATEGIES)
+        check_count("stride", self.stride, least=0)
+        if self.stride is not None and self.aggregation_strategy == "none":
+            raise InputError(
+                'stride reads a text in windows that overlap; aggregation_strategy="none" '
+                "would give their tokens twice: choose another"
+            )
+        if isinstance(self.ignore_labels, str):
+            raise InputError(f"ignore_labels is {self.ignore_labels!r}; expected a list of labels")
+        check_flag("is_split_into_words", self.is_split_into_words)
+        if not isinstance(self.delimiter, str):
+            raise InputError(f"delimiter is {self.delimiter!r}; expected a string")
+
+    @classmethod
+    def canonical(cls, given: Mapping[str, Any], task: str) -> dict[str, Any]:
+        """See :meth:`CallOptions.canonical`; transformers' deprecated names become a strategy."""
+        found = super().canonical(given, task)
+        grouped, subwords = given.get("grouped_entities"), given.get("ignore_subwords")
+        if grouped is not None or subwords is not None:
+            strategy = ("first" if subwords else "simple") if grouped else "none"
+            warn(
+                "grouped_entities and ignore_subwords are deprecated, as in transformers; "
+                f'pass aggregation_strategy="{strategy}"'
+            )
+            found["aggregation_strategy"] = strategy
+        elif isinstance(found.get("aggregation_strategy"), str):
+            found["aggregation_strategy"] = found["aggregation_strategy"].lower()
+        return found
+
+
+class TokenClassificationPipeline(Pipeline[TokenClassificationOptions], Generic[TaggedT]):
     """Find labelled tokens and entities in texts.
 
-    Args:
-        bundle: a bundle exported for token-classification.
-        mode: ``"latency"`` or ``"throughput"``: see :func:`leanbert.pipelines.pipeline`.
-        threads: cores that one call computes on; ``None`` for all that this process may use.
-        engine: who computes: see :func:`leanbert.pipelines.pipeline`.
-        defaults: defaults for the arguments of a call.
+    The arguments of the class, and what it raises, are those of :class:`Pipeline`.
     """
 
     task = "token-classification"
     required_outputs = {"logits": 3}  # noqa: RUF012 - read-only by its type
-    arguments = frozenset(
-        {"aggregation_strategy", "ignore_labels", "stride", "is_split_into_words", "delimiter"}
-        | {"grouped_entities", "ignore_subwords"}
-    )
+    options_type = TokenClassificationOptions
 
+    @overload
+    def __call__(self, inputs: str, **kwargs: Unpack[Keywords]) -> list[TaggedT]: ...
+    @overload
+    def __call__(
+        self, inputs: str, *, aggregation_strategy: Literal["none"], **kwargs: Unpack[Keywords]
+    ) -> list[Token]: ...
+    @overload
+    def __call__(
+        self, inputs: str, *, aggregation_strategy: Aggregation, **kwargs: Unpack[Keywords]
+    ) -> list[Entity]: ...
+    @overload
+    def __call__(
+        self, inputs: Sequence[_Text], **kwargs: Unpack[Keywords]
+    ) -> list[list[TaggedT]]: ...
+    @overload
     def __call__(
         self,
-        inputs: object,
+        inputs: Sequence[_Text],
         *,
-        aggregation_strategy: str | NotGiven | None = NOT_GIVEN,
-        ignore_labels: Sequence[str] | NotGiven | None = NOT_GIVEN,
-        stride: int | NotGiven | None = NOT_GIVEN,
-        is_split_into_words: bool | NotGiven = NOT_GIVEN,
-        delimiter: str | NotGiven | None = NOT_GIVEN,
-        **kwargs: Any,
-    ) -> Any:
+        aggregation_strategy: Literal["none"],
+        **kwargs: Unpack[Keywords],
+    ) -> list[list[Token]]: ...
+    @overload
+    def __call__(
+        self,
+        inputs: Sequence[_Text],
+        *,
+        aggregation_strategy: Aggregation,
+        **kwargs: Unpack[Keywords],
+    ) -> list[list[Entity]]: ...
+    @overload
+    def __call__(
+        self, inputs: Iterable[_Text], **kwargs: Unpack[Keywords]
+    ) -> Iterator[list[TaggedT]]: ...
+    @overload
+    def __call__(
+        self,
+        inputs: Iterable[_Text],
+        *,
+        aggregation_strategy: Literal["none"],
+        **kwargs: Unpack[Keywords],
+    ) -> Iterator[list[Token]]: ...
+    @overload
+    def __call__(
+        self,
+        inputs: Iterable[_Text],
+        *,
+        aggregation_strategy: Aggregation,
+        **kwargs: Unpack[Keywords],
+    ) -> Iterator[list[Entity]]: ...
+    def __call__(self, inputs: object, **kwargs: Any) -> Any:
         """Label the tokens of one text, a list of texts, or whatever an iterable yields.
 
         Args:
@@ -79,90 +171,78 @@ class TokenClassificationPipeline(ClosurePipeline):
         Raises:
             InputError: an input or an argument cannot be used.
         """
-        options = self._options(
-            {
-                "aggregation_strategy": aggregation_strategy,
-                "ignore_labels": ignore_labels,
-                "stride": stride,
-                "is_split_into_words": is_split_into_words,
-                "delimiter": delimiter,
-                **kwargs,
-            }
-        )
-        if options["is_split_into_words"] and _is_words(inputs):
+        options = self._call_options(kwargs)
+        if options.is_split_into_words and _is_words(inputs):
             inputs = [inputs]  # transformers answers as for a list of one
-        return self._dispatch(inputs, partial(self._answers, options=options))
+        return self._call(inputs, options)
 
-    @staticmethod
-    def _is_one(inputs: object) -> bool:
-        return isinstance(inputs, (str, Mapping))
+    if TYPE_CHECKING:  # the base has it; here are its types
 
-    def _options(self, given: dict[str, Any]) -> dict[str, Any]:
-        options = self._merged(given)
-        strategy = _deprecated(options) or options.get("aggregation_strategy")
-        if strategy is not None and str(strategy).lower() not in STRATEGIES:
-            raise InputError(
-                f"aggregation_strategy is {strategy!r}; expected one of {', '.join(STRATEGIES)}"
-            )
-        stride = options.get("stride")
-        if stride is not None:
-            check_stride("stride", stride)
-            if strategy == "none":
-                raise InputError(
-                    'stride reads a text in windows that overlap; aggregation_strategy="none" '
-                    "would give their tokens twice: choose another"
-                )
-        ignored = options.get("ignore_labels")
-        if isinstance(ignored, str):
-            raise InputError(f"ignore_labels is {ignored!r}; expected a list of labels")
-        options["aggregation_strategy"] = str(strategy or "none").lower()
-        options["ignore_labels"] = frozenset(["O"] if ignored is None else ignored)
-        options["is_split_into_words"] = bool(options.get("is_split_into_words"))
-        options["delimiter"] = " " if options.get("delimiter") is None else options["delimiter"]
-        return options
+        @overload
+        def stream(
+            self, inputs: Iterable[_Text], **kwargs: Unpack[Keywords]
+        ) -> Iterator[list[TaggedT]]: ...
+        @overload
+        def stream(
+            self,
+            inputs: Iterable[_Text],
+            *,
+            aggregation_strategy: Literal["none"],
+            **kwargs: Unpack[Keywords],
+        ) -> Iterator[list[Token]]: ...
+        @overload
+        def stream(
+            self,
+            inputs: Iterable[_Text],
+            *,
+            aggregation_strategy: Aggregation,
+            **kwargs: Unpack[Keywords],
+        ) -> Iterator[list[Entity]]: ...
+        def stream(self, inputs: Any, *args: Any, **kwargs: Any) -> Iterator[Any]: ...  # noqa: D102
 
-    def _answers(self, items: Iterable[object], options: dict[str, Any]) -> Iterator[Any]:
-        split = options["is_split_into_words"]
-        read = partial(_words, delimiter=options["delimiter"]) if split else _sentence
-        texts = (read(item, i) for i, item in enumerate(items))
-        reader = EntityReader(
+    def _prepare(self) -> None:
+        self._reader = EntityReader(self.runner.tokenizer, self.labels)
+
+    def preprocess(
+        self, inputs: Sequence[object], first: int, options: TokenClassificationOptions
+    ) -> Prepared[SourceText, Segments]:
+        """One row per text, or one per window: see :meth:`Pipeline.preprocess`."""
+        split = options.is_split_into_words
+        read = partial(_words, delimiter=options.delimiter) if split else _sentence
+        texts = [read(item, i) for i, item in enumerate(inputs, first)]
+        segments = segment(
             self.runner.tokenizer,
-            self.labels,
-            options["aggregation_strategy"],
-            options["ignore_labels"],
+            [text.sentence if text.words is None else text.words for text in texts],
+            stride=options.stride,
+            max_length=options.max_length,
+            truncation=options.truncation,
+            is_split_into_words=split,
+            first_index=first,
         )
+        return Prepared(texts, segments, segments.counts)
 
-        def encode(part: Sequence[SourceText], start: int) -> tuple[Segments, Sequence[int]]:
-            segments = segment(
-                self.runner.tokenizer,
-                [text.sentence if text.words is None else text.words for text in part],
-                stride=options.get("stride"),
-                max_length=options.get("max_length"),
-                truncation=options.get("truncation"),
-                is_split_into_words=split,
-                first_index=start,
-            )
-            return segments, segments.counts
+    def keep(
+        self,
+        outputs: ModelOutputs,
+        batch: Batch,
+        options: TokenClassificationOptions,
+    ) -> list[Floats]:
+        """The labels' probabilities. *Shape:* for each text ``(tokens, labels)``."""
+        logits = outputs["logits"]
+        self.bundle.check_num_labels(logits.shape[-1])
+        return [softmax(text) for text in batch.split(logits)]
 
-        def reduce(outputs: ModelOutputs, batch: Batch) -> list[Floats]:
-            logits = outputs["logits"]
-            self.bundle.check_num_labels(logits.shape[-1])
-            return [softmax(text) for text in batch.split(logits)]
-
-        return self._map_rows(texts, encode, reduce, reader.entities, options)
-
-
-def _deprecated(options: Mapping[str, Any]) -> str | None:
-    """The strategy that ``grouped_entities`` and ``ignore_subwords`` mean, if either is given."""
-    grouped, subwords = options.get("grouped_entities"), options.get("ignore_subwords")
-    if grouped is None and subwords is None:
-        return None
-    strategy = ("first" if subwords else "simple") if grouped else "none"
-    warn(
-        "grouped_entities and ignore_subwords are deprecated, as in transformers; "
-        f'pass aggregation_strategy="{strategy}"'
-    )
-    return strategy
+    def postprocess(
+        self,
+        item: SourceText,
+        encodings: Segments,
+        own: range,
+        kept: Sequence[Floats],
+        options: TokenClassificationOptions,
+    ) -> list[Token] | list[Entity]:
+        """The tokens or entities of a text: see :meth:`Pipeline.postprocess`."""
+        strategy = options.aggregation_strategy or "none"
+        return self._reader.read(item, encodings, own, kept, strategy, options.ignore_labels)
 
 
 def _is_words(item: object) -> bool:

@@ -8,60 +8,107 @@ text, and here that is a text like any other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import numpy as np
 
-from leanbert.arguments import check_count, check_text
+from leanbert.arguments import check_flag, check_text
+from leanbert.batching import Prepared
 from leanbert.bundle import Bundle
+from leanbert.engines import Batch, ModelOutputs
 from leanbert.errors import InputError, warn
 from leanbert.numerics import Floats, softmax
-from leanbert.pipelines.closures import ClosurePipeline
-from leanbert.pipelines.options import NOT_GIVEN, NotGiven
+from leanbert.pipelines.answers import ZeroShotAnswer
+from leanbert.pipelines.base import Pipeline
+from leanbert.pipelines.options import CallOptions
 from leanbert.tokenization import Segments, segment
 
-_TEMPLATE = "This example is {}."
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from leanbert.pipelines.keywords import ZeroShotClassificationKeywords as Keywords
 
 
-class ZeroShotClassificationPipeline(ClosurePipeline):
+@dataclass(frozen=True)
+class ZeroShotClassificationOptions(CallOptions):
+    """The arguments of a call: see :meth:`ZeroShotClassificationPipeline.__call__`."""
+
+    candidate_labels: Sequence[str] | None = None
+    hypothesis_template: str = "This example is {}."
+    multi_label: bool = False
+    _hypotheses: Sequence[str] = ()
+    """The template with each label in it."""
+
+    nullable: ClassVar[frozenset[str]] = CallOptions.nullable | {"candidate_labels"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.candidate_labels is not None:
+            _check_labels(self.candidate_labels)
+            _check_template(self.hypothesis_template, self.candidate_labels[0])
+        check_flag("multi_label", self.multi_label)
+
+    @classmethod
+    def canonical(cls, given: Mapping[str, Any], task: str) -> dict[str, Any]:
+        """See :meth:`CallOptions.canonical`; one string of labels is split at its commas."""
+        found = super().canonical(given, task)
+        labels = found.get("candidate_labels")
+        if isinstance(labels, str):
+            parts = (label.strip() for label in labels.split(","))
+            found["candidate_labels"] = [label for label in parts if label]
+        return found
+
+
+class ZeroShotClassificationPipeline(Pipeline[ZeroShotClassificationOptions]):
     """Score texts against labels that the model was not trained for.
 
-    Args:
-        bundle: a text-classification bundle of a model trained on natural language inference,
-            one of whose labels begins with ``entail``.
-        mode: ``"latency"`` or ``"throughput"``: see :func:`leanbert.pipelines.pipeline`.
-        threads: cores that one call computes on; ``None`` for all that this process may use.
-        engine: who computes: see :func:`leanbert.pipelines.pipeline`.
-        defaults: defaults for the arguments of a call.
+    The bundle is one of text-classification, of a model that was trained on natural language
+    inference: one of its labels begins with ``entail``.
+
+    The arguments of the class, and what it raises, are those of :class:`Pipeline`.
     """
 
     task = "zero-shot-classification"
     required_outputs = {"logits": 2}  # noqa: RUF012 - read-only by its type
     export_task = "text-classification"
-    arguments = frozenset({"candidate_labels", "hypothesis_template", "multi_label"})
+    options_type = ZeroShotClassificationOptions
 
     def _prepare(self) -> None:
         self._entailment = _entailment_id(self.bundle)
         # As transformers chooses it: the first label, or the last where the first is entailment.
         self._contradiction = -1 if self._entailment == 0 else 0
 
-    def __call__(  # type: ignore[override]  # transformers' name for its inputs
+    @overload
+    def __call__(
         self,
-        sequences: object,
-        candidate_labels: str | Sequence[str] | NotGiven = NOT_GIVEN,
-        *,
-        hypothesis_template: str | NotGiven = NOT_GIVEN,
-        multi_label: bool | NotGiven = NOT_GIVEN,
-        **kwargs: Any,
-    ) -> Any:
+        sequences: str,
+        candidate_labels: str | Sequence[str] = ...,
+        **kwargs: Unpack[Keywords],
+    ) -> ZeroShotAnswer: ...
+    @overload
+    def __call__(
+        self,
+        sequences: Sequence[str],
+        candidate_labels: str | Sequence[str] = ...,
+        **kwargs: Unpack[Keywords],
+    ) -> list[ZeroShotAnswer]: ...
+    @overload
+    def __call__(
+        self,
+        sequences: Iterable[str],
+        candidate_labels: str | Sequence[str] = ...,
+        **kwargs: Unpack[Keywords],
+    ) -> Iterator[ZeroShotAnswer]: ...
+    def __call__(self, sequences: object, *labels: object, **kwargs: Any) -> Any:
         """Judge one text, a list of texts, or whatever an iterable yields.
 
         Args:
             sequences: a string, a list of strings, or any other iterable of them, which gives a
                 lazy iterator.
-            candidate_labels: a list of labels, or one string with commas between them.
+            labels: ``candidate_labels``, which may also be given by name: a list of labels, or one
+                string with commas between them.
             hypothesis_template: what is said of the text, ``{}`` where the label goes.
             multi_label: whether several labels may be true: each is then judged by entailment
                 against contradiction. Otherwise the labels' scores sum to 1.
@@ -76,61 +123,82 @@ class ZeroShotClassificationPipeline(ClosurePipeline):
         Raises:
             InputError: a text or an argument cannot be used.
         """
-        options = self._merged(
-            {
-                "candidate_labels": candidate_labels,
-                "hypothesis_template": hypothesis_template,
-                "multi_label": multi_label,
-                **kwargs,
-            }
+        if labels:
+            if len(labels) > 1 or "candidate_labels" in kwargs:
+                raise InputError("give candidate_labels once, as a list or one string with commas")
+            kwargs["candidate_labels"] = labels[0]
+        options = self._call_options(kwargs)
+        if options.candidate_labels is None:
+            raise InputError("candidate_labels is None; give the labels to choose from")
+        return self._call(sequences, options)
+
+    if TYPE_CHECKING:  # the base has it; here are its types
+
+        def stream(  # noqa: D102
+            self,
+            inputs: Iterable[str],
+            candidate_labels: str | Sequence[str] = ...,
+            **kwargs: Unpack[Keywords],
+        ) -> Iterator[ZeroShotAnswer]: ...
+
+    def _completed(self, options: ZeroShotClassificationOptions) -> ZeroShotClassificationOptions:
+        if options.candidate_labels is None:
+            return options
+        template = options.hypothesis_template
+        hypotheses = [template.format(label) for label in options.candidate_labels]
+        self._check_room(hypotheses, options.max_length)
+        return replace(options, _hypotheses=hypotheses)
+
+    def preprocess(
+        self, inputs: Sequence[object], first: int, options: ZeroShotClassificationOptions
+    ) -> Prepared[str, Segments]:
+        """One row for each text and label: see :meth:`Pipeline.preprocess`."""
+        texts = [check_text(item, i) for i, item in enumerate(inputs, first)]
+        number = len(options._hypotheses)
+        segments = segment(
+            self.runner.tokenizer,
+            [(text, hypothesis) for text in texts for hypothesis in options._hypotheses],
+            strategy="only_first",
+            truncation=options.truncation,
+            max_length=options.max_length,
+            first_index=first * number,
         )
-        labels = _labels(options.get("candidate_labels"))
-        template = options.get("hypothesis_template", _TEMPLATE)
-        _check_template(template, labels[0])
-        return self._dispatch(
-            sequences,
-            partial(self._answers, labels=labels, template=template, options=options),
-        )
+        return Prepared(texts, segments, [number] * len(texts))
 
-    def _answers(
-        self, items: Iterable[object], labels: list[str], template: str, options: dict[str, Any]
-    ) -> Iterator[Any]:
-        hypotheses = [template.format(label) for label in labels]
-        self._check_room(hypotheses, options.get("max_length"))
-        independent = bool(options.get("multi_label")) or len(labels) == 1
+    def keep(
+        self,
+        outputs: ModelOutputs,
+        batch: Batch,
+        options: ZeroShotClassificationOptions,
+    ) -> list[Floats]:
+        """Each pair's logits."""
+        logits = outputs["logits"]
+        self.bundle.check_num_labels(logits.shape[-1])
+        return [row.copy() for row in logits]  # a view would keep the whole batch alive
 
-        def encode(texts: Sequence[str], first: int) -> tuple[Segments, list[int]]:
-            pairs = [(text, said) for text in texts for said in hypotheses]
-            segments = segment(
-                self.runner.tokenizer,
-                pairs,
-                strategy="only_first",
-                truncation=options.get("truncation"),
-                max_length=options.get("max_length"),
-                first_index=first * len(hypotheses),
-            )
-            return segments, [len(hypotheses)] * len(texts)
-
-        def answer(text: str, _: Segments, __: range, rows: Sequence[Floats]) -> dict[str, Any]:
-            logits = np.stack(rows)
-            if independent:
-                both = logits[:, [self._contradiction, self._entailment]]
-                scores = softmax(both)[:, 1]
-            else:
-                scores = softmax(logits[:, self._entailment])
-            order = scores.argsort()[::-1]
-            return {
-                "sequence": text,
-                "labels": [labels[i] for i in order],
-                "scores": [float(scores[i]) for i in order],
-            }
-
-        texts = (check_text(item, number) for number, item in enumerate(items))
-        return self._map_rows(texts, encode, self._logits, answer, options)
+    def postprocess(
+        self,
+        item: str,
+        encodings: Segments,
+        own: range,
+        kept: Sequence[Floats],
+        options: ZeroShotClassificationOptions,
+    ) -> ZeroShotAnswer:
+        """The labels, best first: see :meth:`Pipeline.postprocess`."""
+        labels, logits = options.candidate_labels or (), np.stack(kept)
+        if options.multi_label or len(labels) == 1:
+            scores = softmax(logits[:, [self._contradiction, self._entailment]])[:, 1]
+        else:
+            scores = softmax(logits[:, self._entailment])
+        order = scores.argsort()[::-1].tolist()
+        return {
+            "sequence": item,
+            "labels": [labels[i] for i in order],
+            "scores": [float(scores[i]) for i in order],
+        }
 
     def _check_room(self, hypotheses: Sequence[str], max_length: int | None) -> None:
         """Refuse hypotheses beside which no token of a text has room."""
-        check_count("max_length", max_length)
         tokenizer = self.runner.tokenizer
         length = min(max_length or tokenizer.max_length, tokenizer.max_length)
         room = length - tokenizer.added_tokens(pair=True)
@@ -157,16 +225,13 @@ def _entailment_id(bundle: Bundle) -> int:
     return -1
 
 
-def _labels(given: object) -> list[str]:
-    if isinstance(given, str):
-        given = [label.strip() for label in given.split(",") if label.strip()]
+def _check_labels(given: object) -> None:
     if not isinstance(given, (list, tuple)) or not all(isinstance(label, str) for label in given):
         raise InputError(
             f"candidate_labels is {given!r}; expected a list of strings, or one with commas"
         )
     if not given:
         raise InputError("candidate_labels is empty; give one label at least")
-    return list(given)
 
 
 def _check_template(template: object, label: str) -> None:

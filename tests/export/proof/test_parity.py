@@ -270,7 +270,7 @@ def test_pooled_vectors(workshop: Workshop, pooling: str, normalize: bool) -> No
             if normalize:
                 vector = torch.nn.functional.normalize(vector, dim=0)
             expected.append(vector.numpy())
-    ours = pipeline("feature-extraction", workshop.bundle("minilm-features"), truncation=True)
+    ours: Any = pipeline("feature-extraction", workshop.bundle("minilm-features"), truncation=True)
     found = ours(texts, pooling=pooling, normalize=normalize, return_tensors="np")
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, np.stack(expected), rtol=0, atol=ATOL)

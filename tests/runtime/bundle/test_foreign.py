@@ -156,7 +156,7 @@ def test_outputs_of_sentence_transformers(make_bundle: Callable[..., Path]) -> N
         helper.make_tensor_value_info("sentence_embedding", TensorProto.FLOAT, ["batch", 8])
     )
     onnx.save(model, str(plain / "model.onnx"))
-    embed = pipeline("feature-extraction", plain, threads=1)
+    embed: Any = pipeline("feature-extraction", plain, threads=1)
     hidden = reference(FEATURES, TEXT)
     np.testing.assert_allclose(embed(TEXT)[0], hidden, atol=1e-5)
     for pooling, wanted in {

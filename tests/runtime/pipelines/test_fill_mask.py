@@ -140,7 +140,10 @@ def test_a_target_that_the_vocabulary_lacks(fill: Any) -> None:
         ({"targets": ["a", 3]}, "targets is"),
         ({"targets": []}, "names no token"),
         ({"top_k": 0}, "top_k is 0"),
-        ({"tokenizer_kwargs": {"stride": 3}}, "tokenizer_kwargs is .* it may say truncation"),
+        (
+            {"tokenizer_kwargs": {"stride": 3}},
+            "tokenizer_kwargs is .* it may have the keys truncation",
+        ),
         ({"tokenizer_kwargs": {"truncation": True}, "truncation": True}, "truncation is given twi"),
     ],
 )

@@ -212,7 +212,7 @@ def test_a_question_that_leaves_no_room(families: Any) -> None:
         ({"topk": -1}, "top_k is -1"),
         ({"max_answer_len": 0}, "max_answer_len is 0"),
         ({"max_seq_len": 2.5}, "max_seq_len is 2.5"),
-        ({"doc_stride": 200}, "doc_stride is 200; it must be a whole number, at most max_seq_len"),
+        ({"doc_stride": 200}, "doc_stride is 200; it must be a whole number from 0 to max_seq_len"),
         ({"doc_stride": 127}, "stride is 127; windows of 128 tokens"),
         ({"doc_stride": 115}, "has 12 of 128 tokens, which leaves no room for windows that"),
         ({"max_seq_len": 3}, "max_length is 3"),

@@ -194,7 +194,7 @@ def test_arguments_that_are_unknown(
     with pytest.raises(InputError, match="threads is 0"):
         pipeline(model=tiny_features, threads=0)
     with pytest.raises(InputError, match="model must be a path or a Bundle, got int"):
-        pipeline("text-classification", 3)  # type: ignore[arg-type]
+        pipeline("text-classification", 3)  # type: ignore[call-overload]
 
 
 def test_arguments_that_change_nothing(classify: Any) -> None:

@@ -91,7 +91,7 @@ def test_a_query_and_its_documents(rank: Any) -> None:
 def test_the_config_names_the_function(
     make_bundle: Callable[..., Path], config: dict[str, Any], function: str
 ) -> None:
-    rank = pipeline("text-ranking", make_bundle(labels=("score",), config=config), threads=1)
+    rank: Any = pipeline("text-ranking", make_bundle(labels=("score",), config=config), threads=1)
     raw = logit(QUERY, "growth")
     wanted = {"none": raw, "sigmoid": sigmoid(raw), "softmax": 1.0}
     assert rank((QUERY, "growth")) == pytest.approx(wanted[function], abs=1e-5)

@@ -1,0 +1,173 @@
+"""The keyword arguments of each task's calls, as types; their meaning stands at ``__call__``.
+
+Only type checkers and editors read this module. What decides at run time are the options of each
+task, which are checked by :mod:`leanbert.pipelines.options`; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Literal, TypeAlias, TypedDict
+
+__all__ = [
+    "Aggregation",
+    "FeatureExtractionDefaults",
+    "FeatureExtractionKeywords",
+    "FillMaskDefaults",
+    "FillMaskKeywords",
+    "Function",
+    "OpeningKeywords",
+    "Pair",
+    "Pooling",
+    "QuestionAnsweringDefaults",
+    "QuestionAnsweringKeywords",
+    "RankingPair",
+    "RankingQuery",
+    "SharedKeywords",
+    "Tensors",
+    "TextClassificationDefaults",
+    "TextClassificationKeywords",
+    "TextPair",
+    "TextRankingDefaults",
+    "TextRankingKeywords",
+    "TokenClassificationDefaults",
+    "TokenClassificationKeywords",
+    "ZeroShotClassificationDefaults",
+    "ZeroShotClassificationKeywords",
+]
+
+TextPair: TypeAlias = Mapping[str, str]
+"""``{"text": …, "text_pair": …}``."""
+
+Function: TypeAlias = "Literal['sigmoid', 'softmax', 'none'] | Enum"
+Aggregation: TypeAlias = Literal["simple", "first", "average", "max"]
+"""The strategies that form entities."""
+Tensors: TypeAlias = Literal["np", True]
+Pooling: TypeAlias = Literal["mean", "cls", "max", "sentence_embedding"]
+
+
+class RankingQuery(TypedDict):
+    """``text-ranking``: a query and the documents to be ranked for it."""
+
+    query: str
+    documents: Sequence[str]
+
+
+class RankingPair(TypedDict):
+    """``text-ranking``: a query and one document."""
+
+    text: str
+    text_pair: str
+
+
+Pair: TypeAlias = "tuple[str, str] | list[str]"
+"""A query and one document."""
+
+
+class OpeningKeywords(TypedDict, total=False):
+    """How :func:`leanbert.pipeline` opens a model."""
+
+    mode: Literal["latency", "throughput"]
+    threads: int | None
+    engine: Literal["auto", "native", "onnxruntime"]
+
+
+class SharedKeywords(TypedDict, total=False):
+    """The arguments of every task's calls."""
+
+    truncation: bool | str | Enum | None
+    max_length: int | None
+    batch_size: int | None
+    padding: bool | str | Enum | None
+    num_workers: int | None
+
+
+class TextClassificationKeywords(SharedKeywords, total=False):
+    """Beside ``top_k``, on which the answer's form depends."""
+
+    function_to_apply: Function | None
+    window: int | None
+    stride: int | None
+    combine: Literal["mean", "max", "length"] | None
+
+
+class TokenClassificationKeywords(SharedKeywords, total=False):
+    """Beside ``aggregation_strategy``, on which the answer's form depends."""
+
+    ignore_labels: Sequence[str] | None
+    stride: int | None
+    is_split_into_words: bool
+    delimiter: str | None
+    grouped_entities: bool | None
+    ignore_subwords: bool | None
+
+
+class QuestionAnsweringKeywords(SharedKeywords, total=False):
+    """Beside ``top_k``, on which the answer's form depends."""
+
+    topk: int | None
+    doc_stride: int | None
+    max_answer_len: int | None
+    max_seq_len: int | None
+    max_question_len: int | None
+    handle_impossible_answer: bool | None
+    align_to_words: bool | None
+
+
+class FeatureExtractionKeywords(SharedKeywords, total=False):
+    """Beside ``pooling`` and ``return_tensors``, on which the answer's form depends."""
+
+    normalize: bool
+    tokenize_kwargs: Mapping[str, object] | None
+
+
+class FillMaskKeywords(SharedKeywords, total=False):
+    """All of the task's."""
+
+    targets: str | Sequence[str] | None
+    top_k: int | None
+    tokenizer_kwargs: Mapping[str, object] | None
+
+
+class ZeroShotClassificationKeywords(SharedKeywords, total=False):
+    """Beside ``candidate_labels``, which may be given by position."""
+
+    hypothesis_template: str
+    multi_label: bool
+
+
+class TextRankingKeywords(SharedKeywords, total=False):
+    """All of the task's."""
+
+    top_k: int | None
+    return_documents: bool
+    function_to_apply: Function | None
+
+
+class TextClassificationDefaults(OpeningKeywords, TextClassificationKeywords, total=False):
+    """What ``leanbert.pipeline`` takes for the task."""
+
+
+class TokenClassificationDefaults(OpeningKeywords, TokenClassificationKeywords, total=False):
+    """What ``leanbert.pipeline`` takes for the task."""
+
+
+class QuestionAnsweringDefaults(OpeningKeywords, QuestionAnsweringKeywords, total=False):
+    """What ``leanbert.pipeline`` takes for the task."""
+
+
+class FeatureExtractionDefaults(OpeningKeywords, FeatureExtractionKeywords, total=False):
+    """What ``leanbert.pipeline`` takes for the task."""
+
+
+class FillMaskDefaults(OpeningKeywords, FillMaskKeywords, total=False):
+    """What ``leanbert.pipeline`` takes for the task."""
+
+
+class ZeroShotClassificationDefaults(OpeningKeywords, ZeroShotClassificationKeywords, total=False):
+    """What ``leanbert.pipeline`` takes for the task."""
+
+
+class TextRankingDefaults(OpeningKeywords, TextRankingKeywords, total=False):
+    """What ``leanbert.pipeline`` takes for the task."""
