@@ -197,6 +197,7 @@ def test_the_runtime_imports_its_three_libraries_only() -> None:
     assert outside["onnxruntime"] == {
         "leanbert.engines.onnxruntime",
         "leanbert.engines.saturation",
+        "leanbert.engines.sessions",
     }
     assert outside["tokenizers"] == {"leanbert.tokenization.tokenizer"}
 

@@ -6,16 +6,23 @@ import stat
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from leanbert.bundle import foreign
 from leanbert.bundle.config import ModelConfig, parse_config
-from leanbert.bundle.manifest import MANIFEST, FileEntry, Manifest, parse_manifest
-from leanbert.bundle.members import check_content, check_presence, read_member
-from leanbert.bundle.reading import MOST_JSON_BYTES, parse_json, status
+from leanbert.bundle.manifest import MANIFEST, FileEntry, Manifest, is_plain, parse_manifest
+from leanbert.bundle.members import (
+    Stamp,
+    check_content,
+    check_presence,
+    check_unchanged,
+    read_member,
+)
+from leanbert.bundle.reading import MOST_GRAPH_BYTES, MOST_JSON_BYTES, parse_json, status
 from leanbert.bundle.tokenizer_file import MOST_TOKENIZER_BYTES, check_tokenizer
+from leanbert.bundle.values import shown
 from leanbert.errors import BundleCorruptError, BundleNotFoundError
 
 __all__ = ["Bundle"]
@@ -35,6 +42,8 @@ class Bundle:
     """Longest input in tokens, special tokens included."""
     manifest: Manifest | None
     """``None`` for a plain Optimum or transformers.js export: nothing was verified."""
+    stamps: Mapping[Path, Stamp] = field(default_factory=dict, repr=False, compare=False)
+    """What tells a change of each file that the manifest lists."""
 
     @classmethod
     def open(cls, path: str | Path) -> Bundle:
@@ -84,6 +93,7 @@ class Bundle:
             checking.join()
             if failures:
                 raise failures[0]
+            bundle.check_unchanged()  # what was loaded is what was hashed
 
     @property
     def task(self) -> str | None:
@@ -98,6 +108,32 @@ class Bundle:
             return own + sum(entry.size for entry in self.manifest.files.values())
         files = [*foreign.external_data(self.model_path), self.tokenizer_path]
         return sum(path.stat().st_size for path in files)
+
+    def graph_bytes(self) -> bytes:
+        """The content of the ONNX file, without the weights that lie in others.
+
+        Raises:
+            BundleCorruptError: it is not the manifest's, or cannot be read.
+        """
+        entry = self.manifest.files[self.model_path.name] if self.manifest else None
+        return read_member(self.model_path, entry, MOST_GRAPH_BYTES)
+
+    def weights_path(self, location: str) -> Path:
+        """Where the graph's weights lie.
+
+        Args:
+            location: the file as the graph names it, relative to the graph's folder.
+
+        Raises:
+            BundleCorruptError: the manifest does not list it, or it leaves the folder.
+        """
+        known = location in self.manifest.files if self.manifest else is_plain(location)
+        if not known:
+            raise BundleCorruptError(
+                f"{self.model_path}: its weights shall be in {shown(location)}, which is no file "
+                "of the bundle; export it again"
+            )
+        return self.model_path.parent / location
 
     def tokenizer_json(self) -> bytes:
         """The content of ``tokenizer.json``, checked before anything is built of it.
@@ -135,6 +171,16 @@ class Bundle:
             entry = None
         return parse_json(read_member(path, entry, MOST_JSON_BYTES), path)
 
+    def check_unchanged(self) -> None:
+        """Refuse a bundle whose files were changed since it was opened, once they are loaded.
+
+        Without a manifest nothing is known of the files, and nothing is checked.
+
+        Raises:
+            BundleCorruptError: a file was changed or replaced.
+        """
+        check_unchanged(self.stamps)
+
     def check_num_labels(self, num_logits: int) -> None:
         """Refuse a config whose labels cannot be those of the graph.
 
@@ -158,9 +204,10 @@ def _open(root: Path) -> tuple[Bundle, list[tuple[Path, FileEntry]]]:
             f"{root}: {what}; give a bundle directory (leanbert export MODEL -o DIR makes one)"
         )
     large: list[tuple[Path, FileEntry]] = []
+    stamps: dict[Path, Stamp] = {}
     manifest = parse_manifest(root / MANIFEST) if status(root / MANIFEST) else None
     if manifest:
-        check_presence(root, manifest.files)
+        stamps = check_presence(root, manifest.files)
         for name, entry in manifest.files.items():
             if entry.size > _LARGE:
                 large.append((root / name, entry))
@@ -177,4 +224,4 @@ def _open(root: Path) -> tuple[Bundle, list[tuple[Path, FileEntry]]]:
     content = read_member(config_path, entry_of_config, MOST_JSON_BYTES)
     config = parse_config(parse_json(content, config_path), config_path)
     max_length = manifest.max_length if manifest else foreign.max_length(root, config)
-    return Bundle(root, graph, tokenizer, config, max_length, manifest), large
+    return Bundle(root, graph, tokenizer, config, max_length, manifest, stamps), large

@@ -38,6 +38,7 @@ __all__ = [
     "FileEntry",
     "Golden",
     "Manifest",
+    "is_plain",
     "parse_manifest",
     "seal",
 ]
@@ -237,17 +238,22 @@ def _indices(name: str, values: object) -> list[int] | None:
     return [whole(name, value, 0, 1 << 31) for value in items(name, values)]
 
 
-def _check_name(name: str) -> None:
-    """Refuse a file name that leaves the bundle, or cannot be one, on any operating system."""
+def is_plain(name: str) -> bool:
+    """Whether a file name stays below its folder on every operating system."""
     posix, windows = PurePosixPath(name), PureWindowsPath(name)
-    if (
+    return not (
         not name
         or "\\" in name
         or "\0" in name
         or posix.is_absolute()
         or windows.drive
         or ".." in posix.parts
-    ):
+    )
+
+
+def _check_name(name: str) -> None:
+    """Refuse a file name that leaves the bundle, or cannot be one on some operating system."""
+    if not is_plain(name):
         raise WrongValueError(f"file name {shown(name)} leaves the bundle")
     if not name.isprintable() or len(name.encode(errors="surrogatepass")) > _MOST_NAME:
         raise WrongValueError(f"file name {shown(name)} cannot be one on every system")

@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 from leanbert.bundle.manifest import MANIFEST, FileEntry
-from leanbert.bundle.reading import MOST_JSON_BYTES, file_sha256, read_file, status
+from leanbert.bundle.reading import (
+    MOST_GRAPH_BYTES,
+    MOST_JSON_BYTES,
+    file_sha256,
+    read_file,
+    status,
+)
 from leanbert.bundle.tokenizer_file import MOST_TOKENIZER_BYTES
 from leanbert.errors import BundleCorruptError, BundleNotFoundError
 
-__all__ = ["check_content", "check_presence", "read_member"]
+__all__ = ["Stamp", "check_content", "check_presence", "check_unchanged", "read_member"]
+
+Stamp: TypeAlias = "tuple[int, int, int, int]"
+"""Device, inode, size in bytes and time of the last change in nanoseconds of a file."""
 
 _REQUIRED = ("model.onnx", "tokenizer.json", "config.json")
 # Hashing takes a time in proportion to the size. Weights may have any; a graph is one protobuf.
-_MOST_BYTES = {"model.onnx": 2 << 30, "tokenizer.json": MOST_TOKENIZER_BYTES}
+_MOST_BYTES = {"model.onnx": MOST_GRAPH_BYTES, "tokenizer.json": MOST_TOKENIZER_BYTES}
 
 
-def check_presence(root: Path, files: Mapping[str, FileEntry]) -> None:
+def check_presence(root: Path, files: Mapping[str, FileEntry]) -> dict[Path, Stamp]:
     """Check everything about a bundle's files but their content.
+
+    Returns:
+        The stamp of each file, by which :func:`check_unchanged` notices a change.
 
     Raises:
         BundleNotFoundError: a file is missing.
@@ -40,6 +54,7 @@ def check_presence(root: Path, files: Mapping[str, FileEntry]) -> None:
             )
     home = root.resolve()
     blobs = _blobs(home)
+    stamps = {}
     for name, entry in files.items():
         path = root / name
         found = status(path)
@@ -53,6 +68,24 @@ def check_presence(root: Path, files: Mapping[str, FileEntry]) -> None:
         if not stat.S_ISREG(found.st_mode):
             raise BundleCorruptError(f"{path}: is no regular file; copy or export the bundle again")
         _check_size(path, found.st_size, entry.size)
+        stamps[path] = _stamp(found)
+    return stamps
+
+
+def check_unchanged(stamps: Mapping[Path, Stamp]) -> None:
+    """Check that no file was changed or replaced since its stamp was taken.
+
+    Raises:
+        BundleCorruptError: a file was.
+    """
+    for path, stamp in stamps.items():
+        found = status(path)
+        if found is None or _stamp(found) != stamp:
+            raise BundleCorruptError(f"{path}: was changed while it was opened; open it again")
+
+
+def _stamp(found: os.stat_result) -> Stamp:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _check_size(path: Path, size: int, listed: int) -> None:

@@ -19,17 +19,22 @@ from typing import Any
 from leanbert.errors import BundleCorruptError, BundleError, BundleNotFoundError
 
 __all__ = [
+    "MOST_GRAPH_BYTES",
     "MOST_JSON_BYTES",
     "file_sha256",
     "open_regular",
     "parse_json",
     "read_file",
     "read_json",
+    "read_whole",
     "status",
 ]
 
 MOST_JSON_BYTES = 16 << 20
 """Largest size of a JSON file of a model directory; published ones have up to 5 MB."""
+
+MOST_GRAPH_BYTES = 2 << 30
+"""Largest size of an ONNX file: protobuf's own limit."""
 
 _BLOCK = 1 << 20  # bytes that are read and hashed at once: more gains nothing
 # Where the system has them: never wait for the writer of a pipe; Windows must not change bytes.
@@ -94,6 +99,23 @@ def read_file(path: Path, most: int = MOST_JSON_BYTES) -> bytes:
             "copy or export it again"
         )
     return b"".join(parts)
+
+
+def read_whole(path: Path) -> bytearray:
+    """The bytes of a regular file of any size, for weights.
+
+    Raises:
+        BundleNotFoundError: there is no such file.
+        BundleCorruptError: it is no regular file, cannot be read, or was cut short meanwhile.
+    """
+    with open_regular(path) as file:
+        content = bytearray(os.fstat(file.fileno()).st_size)
+        at, view = 0, memoryview(content)
+        while at < len(content) and (size := file.readinto(view[at:])):
+            at += size
+    if at < len(content):
+        raise BundleCorruptError(f"{path}: was cut short while it was read; copy it again")
+    return content
 
 
 def read_json(path: Path, most: int = MOST_JSON_BYTES) -> dict[str, Any]:

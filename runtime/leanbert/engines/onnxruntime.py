@@ -14,7 +14,8 @@ from leanbert.engines.batch import Batch
 from leanbert.engines.padding import pad, strip
 from leanbert.engines.report import EngineReport
 from leanbert.engines.saturation import Matmuls, choose_matmuls, use_uint8_weights
-from leanbert.errors import BundleCorruptError, EngineError
+from leanbert.engines.sessions import first_line, open_session
+from leanbert.errors import EngineError
 
 if TYPE_CHECKING:
     from leanbert.engines import ModelOutputs
@@ -61,18 +62,7 @@ class OnnxRuntimeEngine:
         self.report = EngineReport(self.name, matmuls.value, None, why_not_native)
         """See :class:`leanbert.engines.Engine`."""
         disabled = use_uint8_weights(options) if matmuls is Matmuls.UINT8 else []
-        try:
-            self._session = ort.InferenceSession(
-                str(bundle.model_path),
-                options,
-                providers=["CPUExecutionProvider"],
-                disabled_optimizers=disabled,
-            )
-        except Exception as error:  # ORT raises its own classes, all directly below Exception
-            raise BundleCorruptError(
-                f"{bundle.model_path}: ONNX Runtime cannot load it "
-                f"({_first_line(error)}); copy or export it again"
-            ) from error
+        self._session, self._held = open_session(bundle, options, disabled)
         self._path = bundle.model_path
         self._dtypes: dict[str, Any] = {
             node.name: _DTYPES.get(node.type, np.int64) for node in self._session.get_inputs()
@@ -137,16 +127,11 @@ class OnnxRuntimeEngine:
         }
         try:
             found = self._session.run(None, feed)
-        except Exception as error:  # as above
-            raise EngineError(f"{self._path}: failed to run ({_first_line(error)})") from error
+        except Exception as error:  # ORT raises its own classes, all directly below Exception
+            raise EngineError(f"{self._path}: failed to run ({first_line(error)})") from error
         outputs: ModelOutputs = {}
         for name, value in zip(self.output_names, found, strict=True):
             rows_of = np.asarray(value).astype(np.float32, copy=False)  # half precision exports
             per_token = rows_of.ndim == 3 or name in _SPAN
             outputs[name] = strip(rows_of, batch) if per_token else rows_of
         return outputs
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,187 @@
+"""Weights are copied into memory: who changes the file afterwards changes no answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime as ort
+import pytest
+
+from leanbert import Bundle, pipeline, verify
+from leanbert.bundle import MANIFEST
+from leanbert.engines import Batch
+from leanbert.engines.onnxruntime import OnnxRuntimeEngine
+from leanbert.errors import BundleCorruptError, BundleNotFoundError
+from tests.helpers.tiny_bundles import read_content, reseal
+
+TEXT = "Operating profit rose"
+DATA = "model.onnx.data"
+
+
+def save_outside(folder: Path, location: str = DATA) -> None:
+    """Move a graph's weights into another file."""
+    model = onnx.load(str(folder / "model.onnx"))
+    onnx.save(
+        model,
+        str(folder / "model.onnx"),
+        save_as_external_data=True,
+        location=location,
+        size_threshold=64,  # shapes must stay in the graph
+    )
+
+
+@pytest.fixture
+def outside(bundle_copy: Path) -> Path:
+    save_outside(bundle_copy)
+    reseal(bundle_copy, read_content(bundle_copy))
+    return bundle_copy
+
+
+def mapped(path: Path) -> bool:
+    return str(path) in Path("/proc/self/maps").read_text(encoding="utf-8")
+
+
+def test_answers_are_those_of_the_weights_inside(outside: Path, classify: Any) -> None:
+    assert pipeline(model=outside, threads=1)(TEXT, top_k=None) == classify(TEXT, top_k=None)
+    assert verify(outside).files == 4
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="what is mapped is not told")
+def test_no_weights_stay_mapped(outside: Path) -> None:
+    classify = pipeline(model=outside, threads=1)
+    assert classify(TEXT)
+    assert not mapped(outside / DATA)
+    assert not mapped(outside / "model.onnx")
+
+
+@pytest.mark.parametrize("how", ["cut", "overwritten", "removed"])
+def test_a_file_that_is_changed_under_an_open_bundle_changes_nothing(
+    outside: Path, how: str
+) -> None:
+    classify = pipeline(model=outside, threads=1)
+    wanted = classify(TEXT, top_k=None)
+    for name in (DATA, "model.onnx", "tokenizer.json", "config.json", MANIFEST):
+        path = outside / name
+        if how == "removed":
+            path.unlink()
+        else:
+            with path.open("r+b") as file:
+                size = path.stat().st_size
+                file.write(b"\x7f" * size) if how == "overwritten" else file.truncate(0)
+    assert classify(TEXT, top_k=None) == wanted
+    with pytest.raises((BundleCorruptError, BundleNotFoundError)):
+        Bundle.open(outside)
+
+
+def test_what_changes_between_opening_and_loading_is_noticed(outside: Path) -> None:
+    bundle = Bundle.open(outside)
+    path = outside / DATA
+    os.utime(path, ns=(0, 0))  # another file of the same size took its place
+    with pytest.raises(BundleCorruptError, match=r"model\.onnx\.data: was changed while it was"):
+        OnnxRuntimeEngine(bundle, 1)
+    opening = Bundle.checked_while_loading(outside)
+    with pytest.raises(BundleCorruptError, match="was changed"), opening:
+        os.utime(path, ns=(1, 1))
+
+
+def test_weights_that_the_manifest_does_not_list(outside: Path) -> None:
+    shutil.copy(outside / DATA, outside.parent / "stray.data")
+    save_outside(outside, "stray.data")
+    (outside / "stray.data").unlink()
+    content = read_content(outside)
+    reseal(outside, content)
+    with pytest.raises(BundleCorruptError, match=r"shall be in 'stray\.data', which is no file"):
+        pipeline(model=outside)
+
+
+@pytest.mark.filterwarnings("ignore:.*nothing of it is verified")
+@pytest.mark.parametrize("location", ["../stray.data", "/stray.data"])
+def test_weights_outside_the_folder_of_a_plain_export(
+    make_bundle: Callable[..., Path], location: str
+) -> None:
+    plain = make_bundle(manifest=False)
+    model = onnx.load(str(plain / "model.onnx"))
+    tensor = model.graph.initializer[0]
+    (plain.parent / "stray.data").write_bytes(tensor.raw_data)
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    entry = tensor.external_data.add()
+    entry.key, entry.value = "location", location
+    (plain / "model.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(BundleCorruptError, match="which is no file of the bundle"):
+        pipeline("text-classification", plain)
+
+
+@pytest.mark.filterwarnings("ignore:.*nothing of it is verified")
+def test_weights_of_a_plain_export(make_bundle: Callable[..., Path], classify: Any) -> None:
+    plain = make_bundle(manifest=False)
+    (plain / "onnx").mkdir()
+    save_outside(plain, "weights.bin")
+    for name in ("model.onnx", "weights.bin"):
+        (plain / name).rename(plain / "onnx" / name)
+    found = pipeline("text-classification", plain, threads=1)
+    assert found(TEXT) == classify(TEXT)
+
+
+def test_a_snapshot_in_the_hubs_cache(outside: Path, classify: Any) -> None:
+    """Its files are links to ``../../blobs/HASH``."""
+    home = outside.parent / "models--someone--tiny"
+    snapshot, blobs = home / "snapshots" / ("0" * 40), home / "blobs"
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    for i, path in enumerate(sorted(outside.iterdir())):
+        path.rename(blobs / str(i))
+        (snapshot / path.name).symlink_to(Path("..") / ".." / "blobs" / str(i))
+    assert pipeline(model=snapshot, threads=1)(TEXT) == classify(TEXT)
+    assert verify(snapshot, threads=1).files == 4
+    (snapshot / DATA).unlink()
+    (snapshot / DATA).symlink_to(shutil.copy(blobs / "2", outside.parent / "elsewhere"))
+    with pytest.raises(BundleCorruptError, match="a link out of the bundle"):
+        Bundle.open(snapshot)
+
+
+def test_weights_given_tensor_by_tensor_as_before_1_24(
+    outside: Path, monkeypatch: pytest.MonkeyPatch, classify: Any
+) -> None:
+    class OldOptions(ort.SessionOptions):  # type: ignore[misc]
+        """Without the function that takes whole files."""
+
+        @property
+        def add_external_initializers_from_files_in_memory(self) -> None:
+            raise AttributeError
+
+    monkeypatch.setattr(ort, "SessionOptions", OldOptions)
+    found = pipeline(model=outside, threads=1)
+    assert found(TEXT, top_k=None) == classify(TEXT, top_k=None)
+    graph = onnx.load(str(outside / "model.onnx"), load_external_data=False)
+    tensor = next(t for t in graph.graph.initializer if t.name == "words")
+    tensor.data_type = onnx.TensorProto.BFLOAT16
+    (outside / "model.onnx").write_bytes(graph.SerializeToString())
+    reseal(outside, read_content(outside))
+    with pytest.raises(BundleCorruptError, match=r"upgrade it to 1\.24"):
+        pipeline(model=outside)
+
+
+def test_a_graph_that_is_no_model(bundle_copy: Path) -> None:
+    (bundle_copy / "model.onnx").write_bytes(json.dumps({}).encode())
+    reseal(bundle_copy, read_content(bundle_copy))
+    with pytest.raises(BundleCorruptError, match=r"model\.onnx: it is no ONNX model"):
+        pipeline(model=bundle_copy)
+
+
+def test_large_graphs_are_read_by_the_runtime_itself(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leanbert.engines.sessions._LARGE", 0)
+    ids: npt.NDArray[np.int32] = np.array([2, 3], np.int32)
+    batch = Batch(ids, np.zeros(2, np.int32), np.array([2], np.int32))
+    engine = OnnxRuntimeEngine(Bundle.open(tiny_bundle), 1)
+    assert engine.run(batch)["logits"].shape == (1, 3)
