@@ -1,32 +1,37 @@
 """Run a bundle in emulated CPUs, and compare its answers with this machine's own.
 
 Needs Linux, qemu-user (apt install qemu-user: 7.2 works, 10 knows more CPUs) and, for the other
-architecture, apt-get and the network; root is not needed. Takes about a minute a CPU.
-Exits 1 if the bundle fails `leanbert verify` on a CPU, or does not run there.
+architecture, apt-get and the network; root is not needed. Takes about a minute per CPU.
+Exits with 1 if the bundle fails `leanbert verify` on a CPU, or does not run there.
 
 examples:
-  python benchmarks/emulated/check.py -o results.json
-  python benchmarks/emulated/check.py --cpu Haswell-noTSX --bundle finbert-int8 -o results.json
-  python benchmarks/emulated/check.py -o benchmarks/results/emulated-cpus.json --page docs/cpus.md
-  python benchmarks/emulated/check.py -o results.json --page docs/cpus.md --table-only
+  python -m studies.emulated.check -o benchmarks/results/emulated-cpus.json
+  python -m studies.emulated.check --cpu Haswell-noTSX --bundle finbert-int8 -o results.json
+  python -m studies.emulated.check --table benchmarks/results/emulated-cpus.json
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from agreement import END, START, compare, markdown, passed
-from answers import AS_STORED
-from guests import (
+from leanbert.errors import InputError
+from leanbert.pipelines import embedded_bundle
+from leanbert_bench.provenance import describe_bundle, describe_study
+from leanbert_bench.results.schema import read_json, write_json
+from leanbert_export.samples import sample_texts
+from studies.command_line import new_parser, one_line_errors
+from studies.emulated.agreement import compare, markdown, passed
+from studies.emulated.answers import AS_STORED
+from studies.emulated.guests import (
     ANSWERS,
     CPUS,
     ROOT,
@@ -38,31 +43,20 @@ from guests import (
     output_of,
     own_interpreter,
 )
-from leanbert.bundle import file_sha256
-from leanbert.cpu import cpu_name, isa_flags
-from leanbert.errors import InputError, LeanBertError
-from leanbert.files import whole_file
-from leanbert.pipelines import embedded_bundle
-from leanbert_bench.provenance import describe_bundle
-from leanbert_bench.sections import replace_section
 
-FORMAT_VERSION = 1
 CHOSEN = "chosen"
-TEXTS = ROOT / "export" / "leanbert_export" / "sample_texts.txt"
 MIRROR = "http://deb.debian.org/debian"
 
 Json = dict[str, Any]
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    made = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = made.add_argument
-    add("-o", "--output", type=Path, required=True, metavar="FILE", help="results, JSON")
+def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = new_parser(__doc__)
+    add = parser.add_argument
+    add("-o", "--output", type=Path, metavar="FILE", help="results, JSON")
     add("--bundle", type=Path, metavar="DIR", help="default: the embedded model")
-    add("--texts", type=Path, default=TEXTS, metavar="FILE", help="one a line (default: ours)")
+    add("--texts", type=Path, metavar="FILE", help="one per line (default: LeanBERT's sample)")
     add("--limit", type=int, default=60, metavar="N", help="the first N texts (default: 60)")
     add(
         "--cpu", nargs="+", metavar="NAME", choices=[cpu.name for cpu in CPUS],
@@ -75,42 +69,25 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     add("--mirror", default=MIRROR, metavar="URL", help=f"of Debian (default: {MIRROR})")
     add("--timeout", type=float, default=600, metavar="S", help="of one CPU (default: 600)")
-    add("--page", type=Path, metavar="FILE", help=f"put the table between {START} and {END}")
-    add("--table-only", action="store_true", help="run nothing: the table of what -o holds")
-    return made
+    add("--table", type=Path, metavar="FILE", help="run nothing: show earlier results")
+    args = parser.parse_args(words)
+    if (args.output is None) == (args.table is None):
+        parser.error("give -o FILE for new results, or --table FILE to show earlier ones")
+    return args
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run, write, show; returns the exit code."""
-    args = parser().parse_args(words)
-    try:
-        document = read_results(args.output) if args.table_only else check(args)
-        if not args.table_only:
-            with whole_file(args.output) as file:
-                file.write(json.dumps(document, indent=1) + "\n")
-        table = markdown(document)
-        if args.page:
-            replace_section(args.page, table, START, END)
-    except (LeanBertError, OSError) as error:
-        sys.stderr.write(f"check: {error}\n")
-        return 1
-    sys.stdout.write(table)
-    return 0 if passed(document) else 1
+    """Run, write and show; return the exit code."""
+    args = parse(words)
 
+    def run() -> int:
+        found = read_json(args.table) if args.table else check(args)
+        if args.output:
+            write_json(args.output, found)
+        sys.stdout.write(markdown(found))
+        return 0 if passed(found) else 1
 
-def read_results(path: Path) -> Json:
-    """What an earlier run wrote.
-
-    Raises:
-        InputError: the file is missing, or not of this kind and version.
-    """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
-    if not isinstance(document, dict) or document.get("format_version") != FORMAT_VERSION:
-        raise InputError(f"{path}: not a result of this version of the check")
-    return document
+    return one_line_errors("check", run)
 
 
 def check(args: argparse.Namespace) -> Json:
@@ -126,7 +103,7 @@ def check(args: argparse.Namespace) -> Json:
     qemus = {machine: Qemu.find(machine, args.qemu_dir) for machine in {c.machine for c in cpus}}
     bundle = (args.bundle or embedded_bundle()).resolve()
     versions = {name: metadata.version(name) for name in WHEELS}
-    lines = args.texts.read_text(encoding="utf-8").splitlines()
+    lines = args.texts.read_text(encoding="utf-8").splitlines() if args.texts else sample_texts()
     texts = [line for line in lines if line.strip()][: max(0, args.limit)]
     if not texts:
         raise InputError(f"{args.texts}: no text to answer (--limit {args.limit})")
@@ -151,19 +128,19 @@ def check(args: argparse.Namespace) -> Json:
             command = python.command([*words, way], qemu, cpu.name)
             rows.append(row | answer(command, native["logits"], args.timeout))
     logits = native.pop("logits")
+    digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()
+    name = args.texts.name if args.texts else "LeanBERT's sample texts"
     return {
-        "format_version": FORMAT_VERSION,
-        "date": datetime.now(timezone.utc).date().isoformat(),
+        **describe_study(),
         "bundle": describe_bundle(bundle),
-        "texts": {"name": args.texts.name, "sha256": file_sha256(args.texts), "rows": len(logits)},
-        "versions": versions,
-        "native": {"cpu": cpu_name(), "isa": list(isa_flags()), **native},
+        "texts": {"name": name, "sha256": digest, "rows": len(logits)},
+        "native": native,
         "rows": rows,
     }
 
 
 def runs(cpus: Sequence[Cpu]) -> list[tuple[Cpu, str]]:
-    """Each CPU as LeanBERT runs it, and one that saturates as if nothing had been done."""
+    """Return each CPU as LeanBERT runs it, and one that saturates as if nothing had been done."""
     found = [(cpu, CHOSEN) for cpu in cpus]
     saturating = next((i for i, cpu in enumerate(cpus) if "no VNNI" in cpu.has), None)
     if saturating is not None:
@@ -186,7 +163,7 @@ def answer(command: Sequence[str], native: Any, timeout: float) -> Json:
 
 
 def progress(step: str) -> None:
-    """One line on standard error."""
+    """Write one line to standard error."""
     sys.stderr.write(f"check: {step}\n")
 
 

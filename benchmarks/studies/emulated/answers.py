@@ -1,6 +1,6 @@
-"""What one CPU answers: LeanBERT's answers and its own verification, as one line of JSON.
+"""Print LeanBERT's answers and its own verification as one line of JSON.
 
-``check.py`` runs this in each emulated CPU; it needs only what LeanBERT needs at run time.
+``check.py`` runs this file in each emulated CPU; it needs only what LeanBERT needs at run time.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def main(words: list[str]) -> None:
 
 
 def verified(path: str) -> dict[str, Any]:
-    """What ``leanbert verify`` finds."""
+    """Return what ``leanbert verify`` finds."""
     try:
         found = verify(path, threads=1, engine="onnxruntime")
     except LeanBertError as error:
@@ -65,7 +65,7 @@ def verified(path: str) -> dict[str, Any]:
 
 
 def arm_features() -> list[str]:
-    """What the kernel, or the emulator for it, tells programs of this Arm CPU."""
+    """Return the features that the kernel, or the emulator for it, announces of an Arm CPU."""
     getauxval = ctypes.CDLL(None).getauxval
     getauxval.restype, getauxval.argtypes = ctypes.c_ulong, [ctypes.c_ulong]
     return [name for (kind, bit), name in _ARM.items() if getauxval(kind) >> bit & 1]

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from leanbert.errors import LeanBertError
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SOURCES = (ROOT / "runtime", ROOT / "models")
 ANSWERS = Path(__file__).with_name("answers.py")
 WHEELS = ("numpy", "onnxruntime", "tokenizers")
@@ -98,7 +98,7 @@ class Qemu:
         return cls(path, version.group(1) if version else "unknown", frozenset(names_of_cpus))
 
     def refuses(self, cpu: Cpu) -> str | None:
-        """Why this emulator cannot be trusted with a CPU; ``None`` if it can."""
+        """Say why this emulator cannot be trusted with a CPU; ``None`` if it can."""
         if cpu.name not in self.cpus:
             return f"qemu {self.version} does not know it"
         have = tuple(int(part) for part in re.findall(r"\d+", self.version)[:2])
@@ -122,7 +122,7 @@ class Interpreter:
     def command(
         self, words: Sequence[object], qemu: Qemu | None = None, cpu: str = ""
     ) -> list[str]:
-        """The command line that runs Python, in an emulated CPU if ``qemu`` is given."""
+        """Return the command that runs Python, in an emulated CPU if ``qemu`` is given."""
         found = [str(self.python), *map(str, words)]
         inside = {"PYTHONPATH": ":".join(map(str, self.import_path))}
         if qemu is None:
@@ -135,12 +135,12 @@ class Interpreter:
 
 
 def own_interpreter() -> Interpreter:
-    """The Python that runs this."""
+    """Return the Python that runs this."""
     return Interpreter(Path(sys.executable), SOURCES)
 
 
 def interpreter(machine: str, work: Path, versions: Mapping[str, str], mirror: str) -> Interpreter:
-    """A Python for an architecture; downloaded into ``work`` once where it is not this machine's.
+    """Return a Python for an architecture; another machine's is downloaded into ``work`` once.
 
     Args:
         machine: the architecture.
@@ -169,7 +169,7 @@ def interpreter(machine: str, work: Path, versions: Mapping[str, str], mirror: s
 
 
 def apt_options(machine: str, state: Path) -> list[str]:
-    """Options that let apt work in a folder of its own, for another architecture, without root."""
+    """Return options with which apt works in a folder of its own without root."""
     return [
         word
         for option in (
@@ -230,7 +230,7 @@ def _download_wheels(machine: str, site: Path, versions: Mapping[str, str]) -> N
 
 
 def output_of(command: Sequence[object], timeout: float = 600, fine: Sequence[int] = (0,)) -> str:
-    """What a command prints.
+    """Return what a command prints.
 
     Raises:
         EmulationError: its exit code is not a ``fine`` one, or it takes more than ``timeout``

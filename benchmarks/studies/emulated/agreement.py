@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from leanbert.errors import InputError
+from studies.emulated.guests import WHEELS
 
-START, END = "<!-- emulated:start -->", "<!-- emulated:end -->"
 _HEAD = (
     "CPU (emulated)", "has", "products", "same label", "largest diff. of a logit",
     "of a probability", "`leanbert verify`: largest, mean distance from PyTorch",
@@ -39,12 +39,12 @@ def compare(found: Logits, native: Logits) -> Json:
 
 
 def best(logits: Mapping[str, float]) -> str:
-    """The label with the largest logit."""
+    """Return the label with the largest logit."""
     return max(logits, key=lambda label: logits[label])
 
 
 def softmax(logits: Mapping[str, float]) -> dict[str, float]:
-    """Logits to probabilities."""
+    """Turn logits into probabilities."""
     top = max(logits.values())
     powers = {label: math.exp(value - top) for label, value in logits.items()}
     total = sum(powers.values())
@@ -54,45 +54,46 @@ def softmax(logits: Mapping[str, float]) -> dict[str, float]:
 def largest_difference(
     pairs: Sequence[tuple[Mapping[str, float], Mapping[str, float]]],
 ) -> float:
-    """The largest absolute difference over all texts and labels."""
+    """Return the largest absolute difference over all texts and labels."""
     return max((abs(a[label] - b[label]) for a, b in pairs for label in a), default=0.0)
 
 
-def passed(document: Json) -> bool:
-    """Whether each CPU that LeanBERT chose the products for ran and verified the bundle."""
-    rows = [document["native"], *(row for row in document["rows"] if row["way"] == "chosen")]
+def passed(results: Json) -> bool:
+    """Tell whether the bundle ran and was verified on each CPU for which LeanBERT chose."""
+    rows = [results["native"], *(row for row in results["rows"] if row["way"] == "chosen")]
     return all(row.get("verify", {}).get("passed") or row.get("skipped") for row in rows)
 
 
-def markdown(document: Json) -> str:
-    """The table, and a caption that says what was run.
+def markdown(results: Json) -> str:
+    """Return the table, and a caption that says what was run.
 
     Raises:
-        InputError: the document is malformed.
+        InputError: the results are malformed.
     """
     try:
-        return _markdown(document)
+        return _markdown(results)
     except (KeyError, TypeError) as error:
         raise InputError(f"malformed results ({error!r}); run the check again") from error
 
 
-def _markdown(document: Json) -> str:
-    native, texts, bundle = document["native"], document["texts"], document["bundle"]
-    rows = [row for row in document["rows"] if not row.get("skipped")]
+def _markdown(results: Json) -> str:
+    native, texts, bundle = results["native"], results["texts"], results["bundle"]
+    own = f"{results['machine']['cpu']}: {native['products']}; verify: {_verified(native)}"
+    rows = [row for row in results["rows"] if not row.get("skipped")]
     lines = [_line(_HEAD), _line(["---"] * len(_HEAD))]
     lines += [_line(_cells(row, texts["rows"])) for row in rows]
     notes = [
         f"Not run: {row['machine']} {row['cpu']} ({row['skipped']})."
-        for row in document["rows"]
+        for row in results["rows"]
         if row.get("skipped")
     ]
     qemu = ", ".join(sorted({row["qemu"] for row in rows}))
-    versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
+    versions = ", ".join(f"{name} {results['versions'][name]}" for name in WHEELS)
     caption = (
         f"qemu-user {qemu}; {versions}. Compared with the same run on the machine itself, not "
-        f"emulated ({native['cpu']}: {native['products']}; verify: {_verified(native)}). Texts: "
-        f"{texts['name']}, {texts['rows']}. Bundle: {bundle['name']} (manifest sha256 "
-        f"{str(bundle['manifest_sha256'])[:12]}). {document['date']}."
+        f"emulated ({own}). Texts: {texts['name']}, {texts['rows']}. "
+        f"Bundle: {bundle['name']} (manifest sha256 "
+        f"{str(bundle['manifest_sha256'])[:12]}). {results['created'][:10]}."
     )
     return "\n".join([*lines, "", caption, *notes, ""])
 

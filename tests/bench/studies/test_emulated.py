@@ -10,17 +10,13 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks" / "emulated"))
-
-import agreement
-import answers
-import check
-import guests
 from leanbert.engines import saturation
 from leanbert.errors import InputError
 from leanbert.pipelines import embedded_bundle
+from leanbert_bench.results.schema import read_json
+from studies.emulated import agreement, answers, check, guests
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 RESULTS = ROOT / "benchmarks" / "results" / "emulated-cpus.json"
 YES, NO = {"yes": 2.0, "no": 0.0}, {"yes": 0.0, "no": 1.0}
 QEMU = guests.Qemu(Path("/q/qemu-aarch64"), "7.2.22", frozenset({"max", "cortex-a72"}))
@@ -41,14 +37,14 @@ def row(**changes: object) -> dict[str, Any]:
     } | changes
 
 
-def document(*rows: dict[str, Any]) -> dict[str, Any]:
+def results(*rows: dict[str, Any]) -> dict[str, Any]:
     return {
-        "format_version": 1,
-        "date": "2026-01-02",
+        "machine": {"cpu": "My CPU"},
+        "created": "2026-01-02T03:04:05+00:00",
         "bundle": {"name": "small", "manifest_sha256": "ab" * 32},
         "texts": {"name": "texts.txt", "sha256": "cd" * 32, "rows": 2},
-        "versions": {"onnxruntime": "1.32.0"},
-        "native": {**row(), "cpu": "My CPU", "products": "int8 weights"},
+        "versions": {"numpy": "2.4.6", "onnxruntime": "1.32.0", "tokenizers": "0.22.2"},
+        "native": {**row(), "products": "int8 weights"},
         "rows": list(rows),
     }
 
@@ -74,7 +70,7 @@ def test_softmax_does_not_overflow() -> None:
 
 def test_table() -> None:
     text = agreement.markdown(
-        document(
+        results(
             row(),
             row(way="as-stored", verify={"passed": False, "error": "far"}),
             row(error="exit code 1 (a|b)"),
@@ -94,14 +90,16 @@ def test_table() -> None:
     assert lines[7] == "Not run: aarch64 max (too old)."
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"format_version": 9}'])
-def test_foreign_results_are_refused(tmp_path: Path, content: str) -> None:
+def test_foreign_results_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "r.json"
-    path.write_text(content)
-    with pytest.raises(InputError, match=r"r\.json"):
-        check.read_results(path)
-    with pytest.raises(InputError, match="malformed"):
-        agreement.markdown({})
+    for content, told in (
+        ("{", "not valid JSON"),
+        ("[]", "malformed"),
+        ('{"rows": 9}', "malformed"),
+    ):
+        path.write_text(content)
+        assert check.main(["--table", str(path)]) == 1
+        assert told in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -114,12 +112,12 @@ def test_foreign_results_are_refused(tmp_path: Path, content: str) -> None:
     ],
 )
 def test_the_golden_texts_decide(changes: dict[str, Any], fine: bool) -> None:
-    assert agreement.passed(document(row(), row(**changes))) is fine
+    assert agreement.passed(results(row(), row(**changes))) is fine
 
 
 def test_a_cpu_that_did_not_run_fails() -> None:
     failed = {"machine": "x86_64", "cpu": "x", "has": "", "way": "chosen", "error": "crash"}
-    assert not agreement.passed(document(failed))
+    assert not agreement.passed(results(failed))
 
 
 def test_the_saturating_cpu_also_runs_untouched() -> None:
@@ -230,17 +228,17 @@ def test_what_a_guest_says(
 
 
 def test_the_table_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    results, page = tmp_path / "r.json", tmp_path / "page.md"
-    results.write_text(json.dumps(document(row())))
-    page.write_text(f"# A\n{agreement.START}\n{agreement.END}\n")
-    words = ["--table-only", "-o", str(results), "--page", str(page)]
+    file = tmp_path / "r.json"
+    file.write_text(json.dumps(results(row())))
+    words = ["--table", str(file)]
     assert check.main(words) == 0
-    table = capsys.readouterr().out
-    assert table.strip() in page.read_text()
-    results.write_text(json.dumps(document(row(verify={"passed": False}))))
+    assert capsys.readouterr().out == agreement.markdown(results(row()))
+    file.write_text(json.dumps(results(row(verify={"passed": False}))))
     assert check.main(words) == 1
-    assert check.main(["--table-only", "-o", str(tmp_path / "none")]) == 1
+    assert check.main(["--table", str(tmp_path / "none")]) == 1
     assert capsys.readouterr().err.startswith("check: ")
+    with pytest.raises(SystemExit):
+        check.main([*words, "-o", str(file)])
 
 
 @pytest.mark.parametrize(
@@ -266,15 +264,9 @@ def test_what_cannot_work_is_said_first(
     assert not (tmp_path / "r.json").exists()
 
 
-def test_the_page_shows_the_committed_results() -> None:
-    page = (ROOT / "docs" / "cpus.md").read_text(encoding="utf-8")
-    section = page.partition(agreement.START)[2].partition(agreement.END)[0]
-    assert section.strip() == agreement.markdown(check.read_results(RESULTS)).strip()
-
-
 def test_the_committed_results_hold() -> None:
-    results = check.read_results(RESULTS)
-    assert agreement.passed(results)
-    assert {row["machine"] for row in results["rows"]} == {"x86_64", "aarch64"}
-    (untouched,) = (row for row in results["rows"] if row["way"] == "as-stored")
+    found = read_json(RESULTS)
+    assert agreement.passed(found)
+    assert {row["machine"] for row in found["rows"]} == {"x86_64", "aarch64"}
+    (untouched,) = (row for row in found["rows"] if row["way"] == "as-stored")
     assert untouched["int8_saturates"]

@@ -1,12 +1,13 @@
-r"""Show where a bundle's time goes: its operators at several shapes, by ONNX Runtime's profiler.
+"""Show where a bundle's time goes: its operators at several shapes, by ONNX Runtime's profiler.
 
-The session is LeanBERT's own, with the profiler turned on; matrix products are split by the shapes
-of their input and output. The profiler itself takes some time, most where a run is short: use
-speed.py for times.
+The session is LeanBERT's own, with the profiler turned on. Matrix multiplications are listed by the
+shapes of their input and output. The profiler takes time of its own, most where a run is short, so
+use leanbert bench run --measure forward for times.
 
 examples:
-  python benchmarks/graph/operators.py build/finbert -o operators.json
-  python benchmarks/graph/operators.py build/finbert --shapes 1x32 --threads 1 -o one.json
+  python -m studies.operators build/finbert -o operators.json
+  python -m studies.operators build/finbert --shapes 1x32 --threads 1
+  python -m studies.operators --table benchmarks/results/operators.json
 """
 
 from __future__ import annotations
@@ -24,20 +25,19 @@ from typing import Any
 import onnxruntime as ort
 
 from leanbert.bundle import Bundle
-from leanbert.cpu import cpu_name
 from leanbert.engines import Batch
 from leanbert.engines.onnxruntime import OnnxRuntimeEngine
-from leanbert.errors import InputError, LeanBertError
-from leanbert_bench.commands.arguments import shape_list
-from leanbert_bench.provenance import describe_bundle, describe_machine
-from leanbert_bench.results.schema import write_json
+from leanbert.errors import InputError
+from leanbert_bench.backends.base import random_inputs
+from leanbert_bench.commands.arguments import positive, shape_list
+from leanbert_bench.provenance import describe_bundle, describe_study
+from leanbert_bench.results.schema import read_json, write_json
 from leanbert_bench.statistics import median
-from tokens import random_inputs, read_config, vocabulary_size
+from studies.command_line import new_parser, one_line_errors
 
-FORMAT_VERSION = 1
 SHAPES = ((8, 128), (1, 512), (1, 8))
 WARM_UP = 3
-"""Runs that are left out."""
+"""Runs that are left out at the beginning."""
 
 Json = dict[str, Any]
 Event = Mapping[str, Any]
@@ -45,16 +45,16 @@ Event = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Row:
-    """An operator, or the products of one input's and output's shapes."""
+    """An operator, or the matrix multiplications of one shape."""
 
     operator: str
-    """Its type, for a product with the shapes of its input and output."""
+    """Its type; for a matrix multiplication also the shapes of its input and output."""
     count: float
-    """Calls of a run."""
+    """Calls per run."""
     total_ms: float
-    """Of a run."""
+    """Milliseconds per run."""
     share: float
-    """Of the time of all operators, 0 to 1."""
+    """The share of the time of all operators, 0 to 1."""
     per_call_ms: float
 
 
@@ -85,10 +85,10 @@ class ProfiledEngine(OnnxRuntimeEngine):
 
 
 def label(arguments: Mapping[str, Any]) -> str:
-    """What a kernel's event is counted under, by the ``args`` of the event.
+    """Return the name that a kernel's event is counted under, from the ``args`` of the event.
 
     ``input_type_shape`` and ``output_type_shape`` are lists of ``{type: shape}``. Weights that the
-    runtime has packed are missing there, so a product is told by its first input and its output.
+    runtime has packed are missing there, so the first input and the output name the shape.
     """
     operator = str(arguments["op_name"])
     if "MatMul" not in operator and operator != "Gemm":
@@ -103,14 +103,14 @@ def label(arguments: Mapping[str, Any]) -> str:
 
 
 def summarize(events: Iterable[Event], warm_up: int = WARM_UP) -> tuple[list[Row], float]:
-    """The operators of all runs but the first, the longest first, and a run's median in ms.
+    """Return the operators of all runs but the first, the longest first, and a run's median in ms.
 
     Args:
-        events: of ONNX Runtime's profile; ``ts`` and ``dur`` are microseconds.
+        events: the events of ONNX Runtime's profile; ``ts`` and ``dur`` are microseconds.
         warm_up: how many runs are left out; another must follow.
 
     Raises:
-        ValueError: there are not so many runs.
+        ValueError: the profile has no run beyond them.
     """
     events = list(events)
     runs = sorted((e["ts"], e["dur"]) for e in events if e["name"] == "model_run")
@@ -138,7 +138,9 @@ def profile(bundle: Bundle, shape: tuple[int, int], threads: int, runs: int) -> 
     Raises:
         LeanBertError: the bundle cannot be run.
     """
-    vocabulary = vocabulary_size(bundle.config)
+    vocabulary = bundle.config.raw.get("vocab_size")
+    if not isinstance(vocabulary, int):
+        raise InputError("config.json has no vocab_size; export the checkpoint again")
     with tempfile.TemporaryDirectory(prefix="leanbert-profile-") as folder:
         engine = ProfiledEngine(bundle, threads, Path(folder))
         batch = Batch.of(random_inputs(*shape, vocabulary)["input_ids"].tolist())
@@ -175,55 +177,67 @@ def markdown(found: Json, smallest: float) -> str:
     return "\n".join(lines) + "\n"
 
 
+def table(found: Json, smallest: float) -> str:
+    """Return what was measured, and a Markdown table per shape."""
+    machine, settings = found["machine"], found["settings"]
+    runtime = found["versions"]["onnxruntime"]
+    head = f"{machine['cpu']}, {settings['threads']} threads, onnxruntime {runtime}, "
+    head += f"{found['created'][:10]}.\n\n"
+    return head + "\n".join(markdown(each, smallest) for each in found["shapes"])
+
+
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
-    """The arguments of the command."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """Read the command line."""
+    parser = new_parser(__doc__)
     add = parser.add_argument
-    add("bundle", type=Path, metavar="DIR", help="the bundle to profile")
+    add("bundle", type=Path, nargs="?", metavar="DIR", help="the bundle to profile")
     add(
         "--shapes", type=shape_list, default=SHAPES, metavar="BxT,...",
         help="batch x tokens (8x128,1x512,1x8)",
     )  # fmt: skip
-    add("--threads", type=int, default=2, metavar="N", help="of a run (2)")
-    add("--runs", type=int, default=20, metavar="N", help="of each shape (20)")
+    add("--threads", type=positive, default=2, metavar="N", help="of a run (2)")
+    add("--runs", type=positive, default=20, metavar="N", help="of each shape (20)")
     add(
         "--smallest", type=float, default=0.01, metavar="SHARE",
-        help="what the table does not sum up as others (0.01)",
+        help="smaller shares of the time are summed up as others (0.01)",
     )  # fmt: skip
     add("-o", "--output", type=Path, metavar="FILE", help="all numbers, JSON")
+    add("--table", type=Path, metavar="FILE", help="show earlier results only")
     args = parser.parse_args(words)
-    if min(args.threads, args.runs) < 1:
-        parser.error("--threads and --runs must be at least 1")
+    if (args.bundle is None) == (args.table is None):
+        parser.error("give a bundle to profile, or --table FILE")
     return args
 
 
-def main() -> int:
-    """Profile, print the tables and write the numbers."""
-    args = parse()
-    try:
+def measure(args: argparse.Namespace) -> Json:
+    """Profile every shape.
+
+    Raises:
+        LeanBertError: the bundle cannot be run.
+    """
+    bundle = Bundle.open(args.bundle)
+    return {
+        **describe_study(),
+        "settings": {"threads": args.threads, "runs": args.runs, "warm_up": WARM_UP},
+        "bundle": describe_bundle(args.bundle),
+        "shapes": [profile(bundle, shape, args.threads, args.runs) for shape in args.shapes],
+    }
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Profile and print the tables, or print those of earlier results."""
+    args = parse(words)
+
+    def run() -> int:
         if args.output and not args.output.absolute().parent.is_dir():
             raise InputError(f"{args.output.parent}: is not a directory")
-        read_config(args.bundle)
-        machine = describe_machine()
-        bundle = Bundle.open(args.bundle)
-        found = [profile(bundle, shape, args.threads, args.runs) for shape in args.shapes]
-        document = {
-            "format_version": FORMAT_VERSION,
-            "machine": machine,
-            "settings": {"threads": args.threads, "runs": args.runs, "warm_up": WARM_UP},
-            "bundle": describe_bundle(args.bundle),
-            "shapes": found,
-        }
+        found = read_json(args.table) if args.table else measure(args)
         if args.output:
-            write_json(args.output, document)
-    except (LeanBertError, OSError) as error:
-        print(f"operators: {error}", file=sys.stderr)
-        return 1
-    print(f"{cpu_name()}, threads: {args.threads}, onnxruntime {ort.__version__}\n")
-    print("\n".join(markdown(each, args.smallest) for each in found), end="")
-    return 0
+            write_json(args.output, found)
+        print(table(found, args.smallest), end="")
+        return 0
+
+    return one_line_errors("operators", run)
 
 
 if __name__ == "__main__":

@@ -1,36 +1,34 @@
-"""Measure how the resident memory of a pipeline grows with texts of mixed length.
+"""Measure how the resident memory of a pipeline grows with texts of mixed lengths.
 
 Each measurement has a process of its own: it streams the first texts, reads its resident set size
-(RSS), streams on up to the last text, and reads it again. The texts are made of words drawn from
-LeanBERT's own sample texts, 3 to 400 words long, log-uniformly, so that short and long ones meet in
-every window. Linux only, as it reads /proc.
+(RSS), streams on up to the last text, and reads it again. The texts are those of leanbert bench
+run: 3 to 400 words long, log-uniformly, so that short and long ones meet. Linux only.
 
 examples:
-  python benchmarks/memory_growth.py models/leanbert_models/financial_sentiment
-  python benchmarks/memory_growth.py my-bundle --mode throughput --engine onnxruntime --json
-  python benchmarks/memory_growth.py my-bundle --first 200 --last 2000
+  python -m studies.memory_growth models/leanbert_models/financial_sentiment
+  python -m studies.memory_growth my-bundle --mode throughput --engine onnxruntime --json
+  python -m studies.memory_growth my-bundle --first 200 --last 2000
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import random
 import subprocess
 import sys
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypedDict
 
 from leanbert import pipeline
-from leanbert.batching import MODES
+from leanbert.batching.runner import MODES
 from leanbert.cpu import cpu_name
 from leanbert.engines import ENGINES
+from leanbert_bench.run.resident import peak_memory, resident_memory
+from leanbert_bench.run.workload import mixed_texts
+from studies.command_line import new_parser
 
-_WORDS = Path(__file__).parents[1] / "export" / "leanbert_export" / "sample_texts.txt"
-_SHORTEST, _LONGEST = 3, 400  # words
-_SEED = 20
+_CHUNK = 500  # texts that are made at once
 
 
 class Growth(TypedDict):
@@ -46,22 +44,10 @@ class Growth(TypedDict):
     """``rss_last / rss_first``."""
 
 
-def texts() -> Iterator[str]:
-    """Texts without end, the same ones each time."""
-    words = _WORDS.read_text(encoding="utf-8").split()
-    chance = random.Random(_SEED)  # noqa: S311 - seeded texts, not secrets
-    while True:
-        length = round(_SHORTEST * (_LONGEST / _SHORTEST) ** chance.random())
-        yield " ".join(chance.choices(words, k=length))
-
-
-def resident(key: str) -> float:
-    """``VmRSS`` or ``VmHWM`` of this process in MiB."""
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        name, _, value = line.partition(":")
-        if name == key:
-            return int(value.split()[0]) / 1024
-    raise OSError(f"/proc/self/status: has no {key}")
+def texts(first: int, last: int) -> Iterator[str]:
+    """Yield the texts from number ``first`` to ``last`` of the series, a few at a time."""
+    for start in range(first, last, _CHUNK):
+        yield from mixed_texts(start, min(_CHUNK, last - start))
 
 
 def measure(
@@ -69,36 +55,30 @@ def measure(
 ) -> Growth:
     """Answer ``last`` texts in this process and measure it twice."""
     answerer = pipeline(model=bundle, mode=mode, engine=engine, threads=threads)
-    source = texts()
     sizes = []
-    for count in (first, last - first):
-        for _ in answerer.stream(islice(source, count), truncation=True):
+    for begin, end in ((0, first), (first, last)):
+        for _ in answerer.stream(texts(begin, end), truncation=True):
             pass
-        sizes.append(resident("VmRSS"))
+        sizes.append(resident_memory() or 0.0)
     return Growth(
         mode=mode,
         rss_first=sizes[0],
         rss_last=sizes[1],
-        peak=resident("VmHWM"),
+        peak=peak_memory() or 0.0,
         ratio=sizes[1] / sizes[0],
     )
 
 
-def parse(words: list[str] | None = None) -> argparse.Namespace:
-    """The arguments of the command."""
-    head, _, examples = str(__doc__).partition("examples:")
-    parser = argparse.ArgumentParser(
-        description=head,
-        epilog="examples:" + examples,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = new_parser(__doc__)
     parser.add_argument("bundle", type=Path, metavar="DIR", help="the bundle to measure")
     parser.add_argument("--mode", choices=MODES, help="default: both, one after the other")
     parser.add_argument("--engine", choices=ENGINES, default="auto", help="default: auto")
     parser.add_argument("--threads", type=int, metavar="N", help="default: all allowed cores")
     parser.add_argument("--first", type=int, default=1_000, metavar="N", help="texts (1000)")
     parser.add_argument("--last", type=int, default=10_000, metavar="N", help="texts (10000)")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--json", action="store_true", help="one JSON object per line")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)  # in this process
     args = parser.parse_args(words)
     if not 0 < args.first < args.last:
@@ -106,9 +86,9 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Measure each mode in a process of its own and print the growth."""
-    args = parse()
+    args = parse(words)
     if args.here:
         growth = measure(args.bundle, args.mode, args.engine, args.threads, args.first, args.last)
         print(json.dumps(growth))
@@ -116,8 +96,8 @@ def main() -> int:
     if not args.json:
         print(f"{args.bundle}: RSS in MiB after {args.first} and {args.last} texts; {cpu_name()}")
     for mode in [args.mode] if args.mode else MODES:
-        command = [sys.executable, __file__, str(args.bundle), "--here", "--mode", mode]
-        command += ["--engine", args.engine]
+        command = [sys.executable, "-m", "studies.memory_growth", str(args.bundle), "--here"]
+        command += ["--mode", mode, "--engine", args.engine]
         command += ["--first", str(args.first), "--last", str(args.last)]
         command += ["--threads", str(args.threads)] if args.threads else []
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)

@@ -1,0 +1,1 @@
+"""Bundles in emulated CPUs, compared with the machine's own run."""

@@ -1,0 +1,1 @@
+"""What int8 costs the heads beside classification, with weights that mean something."""
