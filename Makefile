@@ -16,7 +16,7 @@ MYPY_REST := benchmarks/studies benchmarks/graph tests
 ISSUE_FORMS = $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*))
 PYTEST = LEANBERT_NATIVE_LIBRARY=$(wildcard $(NATIVE_LIBRARY)) $(DEV)/bin/python -m pytest
 
-.PHONY: demo test quick lint mypy sanitize fuzz clean
+.PHONY: demo test quick lint types sanitize fuzz clean
 
 demo: $(DEMO)/.installed
 	@$(DEMO)/bin/python demo.py
@@ -35,8 +35,7 @@ test: $(DEV)/.native build/native/.built lint
 quick: $(DEV)/.native build/native/.built lint
 	$(PYTEST) -m "not slow"
 
-lint: $(DEV)/.installed mypy
-	$(DEV)/bin/basedpyright --pythonpath $(DEV)/bin/python
+lint: $(DEV)/.installed types
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/clang-format --dry-run --Werror $(CPP)
@@ -44,9 +43,10 @@ lint: $(DEV)/.installed mypy
 	$(DEV)/bin/check-jsonschema --builtin-schema vendor.github-issue-forms $(ISSUE_FORMS)
 	$(DEV)/bin/zizmor --offline --pedantic --no-progress --quiet .github
 
-mypy: $(DEV)/.installed
+types: $(DEV)/.installed
 	$(DEV)/bin/mypy
 	$(DEV)/bin/mypy $(MYPY_REST)
+	$(DEV)/bin/basedpyright --pythonpath $(DEV)/bin/python
 
 # The native engine under ASan with UBSan (its C++ and its Python tests) and under TSan; needs cmake.
 sanitize: $(DEV)/.installed

@@ -88,8 +88,8 @@ def test_the_hooks_are_the_tools_of_make_lint() -> None:
     (local,) = read(ROOT / ".pre-commit-config.yaml")["repos"]
     assert local["repo"] == "local"  # no second list of versions
     entries = [hook["entry"] for hook in local["hooks"]]
-    assert "make mypy" in entries
-    assert tools(recipe("mypy")) == ["mypy"]
+    assert "make types" in entries
+    assert tools(recipe("types")) == ["basedpyright", "mypy"]
     assert tools(entries) == tools(recipe("lint"))
     flags = {entry.split()[0]: entry.split()[1:] for entry in entries if "zizmor" in entry}
     (lint,) = [command.split()[1:] for command in recipe("lint") if "zizmor" in command]
@@ -99,7 +99,7 @@ def test_the_hooks_are_the_tools_of_make_lint() -> None:
 def test_every_tool_of_make_lint_has_one_pinned_version() -> None:
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pins = [line.partition("==")[0] for line in lines if "==" in line]
-    for tool in tools([*recipe("lint"), *recipe("mypy")]):
+    for tool in tools([*recipe("lint"), *recipe("types")]):
         assert pins.count(tool.split()[0]) == 1, tool
 
 
