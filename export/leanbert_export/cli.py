@@ -1,14 +1,13 @@
-"""Turn a Hugging Face checkpoint into a verified, quantized bundle.
+r"""Turn a Hugging Face checkpoint into a verified, quantized bundle.
 
-MODEL is a local directory or a hub id. The graph is compared with PyTorch before anything is
-written, and the bundle appears whole or not at all.
+The graph is compared with PyTorch before anything is written, and the bundle appears whole or not
+at all.
 
 examples:
   leanbert export ProsusAI/finbert -o finbert-int8
   leanbert export ProsusAI/finbert --revision main --recipe fp32 -o finbert-fp32
-  leanbert export ./my-checkpoint -o my-bundle --force
-  leanbert export ProsusAI/finbert -o finbert-int8 --calibration news.csv \
-      --label-column sentiment --max-drop 0.5
+  leanbert export ProsusAI/finbert -o finbert-int8 --force \
+      --calibration news.csv --label-column sentiment --max-drop 0.5
 """
 
 from __future__ import annotations
@@ -34,45 +33,29 @@ _NEEDS = ("torch", "transformers", "optimum", "onnx", "onnx_ir", "safetensors")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``leanbert export``."""
-    parser.add_argument("model", metavar="MODEL", help="checkpoint directory or hub id")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
-    parser.add_argument(
-        "--recipe",
-        choices=("int8", "int8-per-tensor", "fp32"),
-        default="int8",
-        help="int8-per-tensor is for comparison only: a text's scores depend on its neighbours",
-    )
-    parser.add_argument("--revision", metavar="REV", help="branch, tag or commit on the hub")
-    parser.add_argument(
-        "--task",
-        choices=TASK_NAMES,
-        metavar="TASK",
-        help="default: what the checkpoint's head is for; one of " + ", ".join(TASK_NAMES),
-    )
-    parser.add_argument(
-        "--reduce-range", action="store_true", help="7-bit weights, for x86 CPUs without VNNI"
-    )
-    parser.add_argument(
-        "--calibration",
-        type=Path,
-        metavar="FILE",
-        help="two thirds of its texts calibrate, one third judges (default: a built-in sample)",
-    )
-    add_reading_flags(parser, labels=True)
-    parser.add_argument(
-        "--max-drop",
-        type=float,
-        metavar="POINTS",
-        help="percentage points of accuracy (without labels: of agreement with PyTorch fp32) that "
-        "int8 may lose; the most sensitive matmuls go back to fp32 until it holds (default: 1 "
-        "with --calibration, else only measured)",
-    )
-    parser.add_argument(
-        "--force",
-        action="store_true",
-        help="replace an existing bundle; write one that fails --max-drop",
-    )
-    parser.add_argument("--json", action="store_true", help="the card as one JSON object")
+    parser.add_argument("model", metavar="CHECKPOINT", help="a directory, or an id of the hub")
+    add = parser.add_argument
+    add("-o", "--output", type=Path, required=True, metavar="DIR", help="the bundle to write")
+    add("--force", action="store_true", help="replace a bundle; write one that fails its gate")
+    add("--json", action="store_true", help="show the card as one JSON object")
+    add = parser.add_argument_group("model").add_argument
+    add("--revision", metavar="REV", help="branch, tag or commit on the hub")
+    add("--task", choices=TASK_NAMES, metavar="TASK", help="default: what the head is for")
+    add(
+        "--recipe", choices=("int8", "int8-per-tensor", "fp32"), default="int8", metavar="NAME",
+        help="int8 (default), fp32, or int8-per-tensor",
+    )  # fmt: skip
+    add("--reduce-range", action="store_true", help="7-bit weights, for x86 CPUs without VNNI")
+    group = parser.add_argument_group("calibration")
+    group.add_argument(
+        "--calibration", type=Path, metavar="FILE",
+        help="texts: two thirds calibrate, one third judges",
+    )  # fmt: skip
+    group.add_argument(
+        "--max-drop", type=float, metavar="POINTS",
+        help="of accuracy, without labels of agreement (1)",
+    )  # fmt: skip
+    add_reading_flags(group, labels=True)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -42,3 +43,24 @@ def python(
 def leanbert(*arguments: object, cwd: Path, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
     return python(["-m", "leanbert", *arguments], cwd, **options)
+
+
+def begin(*arguments: object, cwd: Path) -> subprocess.Popen[bytes]:
+    """Start Python with pipes for its streams, and with the default action of Ctrl-C.
+
+    A shell starts what is to run in the background with SIGINT ignored, and children inherit that.
+    """
+
+    def restore() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+            signal.signal(number, signal.SIG_DFL)
+
+    return subprocess.Popen(
+        [sys.executable, *map(str, arguments)],
+        cwd=cwd,
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=restore if os.name == "posix" else None,
+    )

@@ -3,7 +3,7 @@
 Every table stays what it was. A file that leanbert bench run did not write is laid out anew only:
 one line per row, six significant digits per number.
 
-Examples:
+examples:
   leanbert bench compact results/results.json
   leanbert bench compact results -o benchmarks/results/finbert.json
   leanbert bench compact benchmarks/results/*.json

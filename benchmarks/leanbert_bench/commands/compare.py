@@ -3,22 +3,22 @@
 Changes are paired by back end, scenario and shape, with a 95% interval over the turns; where the
 interval of a ratio contains 1 there is no significant difference.
 
-Examples:
+examples:
   leanbert bench compare old/results.json new/results.json
-  leanbert bench compare old new --backend leanbert-int8-native --fail-if "latency > 1.10x"
-  leanbert bench compare old new --relative --fail-if "throughput < 0.9x" --fail-if "flips > 3"
+  leanbert bench compare old new --fail-if "latency > 1.1x" --fail-if "rss > 2x"
 
-Conditions (METRIC OPERATOR AMOUNT, about the change from OLD to NEW):
-  latency, throughput, cold_start, rss   a ratio, new over old: "latency > 1.10x", "rss > 1.2x"
-  accuracy, agreement                    new less old, in points: "accuracy < -0.5"
-  flips                                  new less old, in texts: "flips > 3"
-  Operators: < <= > >=. latency is about the forward pass, SingleStream and MultiStream; throughput
-  about Offline and Server; rss about the peak and after 10,000 texts: one of them suffices.
-  A ratio must be significant, unless no change at all would meet the condition. A back end or a
-  figure that the old run has and the new one lacks meets every condition on it.
+Conditions (METRIC OPERATOR AMOUNT) are about the change from OLD to NEW:
+  latency, throughput, cold_start, rss   new over old: "latency > 1.10x"
+  accuracy, agreement                    new less old, points: "accuracy < -0.5"
+  flips                                  new less old, texts: "flips > 3"
+Operators are < <= > >=. latency means the forward pass, SingleStream and
+MultiStream; throughput means Offline and Server; rss means the peak and the
+memory after 10,000 texts. One of them suffices. A ratio must be significant,
+unless no change at all would meet the condition. A back end or a figure that
+only the old run has meets every condition on it.
 
-Exit codes: 0 no condition holds, 1 one holds, 2 it cannot be judged: a bad condition, nothing that
-it is about, or runs that differ in texts, task or threads.
+Exit codes: 0 no condition holds; 1 one holds; 2 it cannot be judged: a bad
+condition, nothing that it is about, or runs that differ in texts or threads.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("new", type=Path, metavar="NEW", help="the same of the run after the change")
     add(
         "--fail-if", action="append", default=[], metavar="CONDITION",
-        help="exit with 1 if it holds, as shown above; may be given several times",
+        help="exit with 1 if it holds; may be given several times",
     )  # fmt: skip
     add(
         "--backend", action="append", default=[], metavar="ID",
-        help="compare this back end only; may be given several times (default: all of OLD)",
+        help="only this back end; may be given several times",
     )  # fmt: skip
     add(
         "--relative", action="store_true",
-        help="divide by the reference of each run first, so that the machine's speed cancels out",
+        help="divide by each run's reference, to cancel the machine out",
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Write report.md and report.html of a run anew, from its results.json.
 
-Examples:
+examples:
   leanbert bench report results
   leanbert bench report benchmarks/results/finbert.json -o build/report
 """

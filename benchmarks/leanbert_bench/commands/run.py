@@ -1,15 +1,12 @@
-"""Measure every back end that is installed on one model: speed, memory, size and fidelity.
+"""Measure the back ends that are installed, in turns: speed, memory, size and fidelity.
 
-The back ends take turns, each in a process of its own, with the same thread budget. What is not
-installed is left out with a line that says how to have it. An interrupted run (Ctrl-C) goes on with
-the same command.
+After an interruption (Ctrl-C) the same command goes on.
 
 examples:
   leanbert bench run --random-weights bert-base --quick
-  leanbert bench run --checkpoint finbert -o results
-  leanbert bench run --checkpoint finbert --input news.csv --label-column sentiment -o results
-  leanbert bench run --checkpoint finbert --measure forward --backends openvino-int8,optimum-int8
-  leanbert bench run --bundle my-bundle -o results
+  leanbert bench run --checkpoint finbert --bundle finbert-int8 -o results
+  leanbert bench run --checkpoint finbert --measure forward
+  leanbert bench run --checkpoint finbert -i news.csv --label-column sentiment
 """
 
 from __future__ import annotations
@@ -42,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
         InputError: a file or an argument cannot be used.
         LeanBertError: the checkpoint or a bundle cannot be used.
     """
+    if args.checkpoint is not None and args.random_weights is not None:
+        raise InputError("--random-weights takes the place of --checkpoint; give one of them")
     if args.list_backends:
         return _list_backends()
     from leanbert.cpu import allowed_cores

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leanbert.cli.flags import add_reading_flags
+from leanbert.cli.flags import add_alias, add_reading_flags
 from leanbert_bench.commands.arguments import (
     engine_names,
     measure_names,
@@ -30,68 +30,51 @@ _TASKS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``run``."""
-    add = parser.add_argument
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        "--checkpoint", "--model", type=Path, metavar="DIR",
-        help="Hugging Face checkpoint that everything is made from",
-    )  # fmt: skip
-    which.add_argument(
-        "--random-weights", metavar="SHAPE",
-        help="no checkpoint at hand: bert-base makes one of FinBERT's size, minilm a smaller one; "
-        "speed only",
-    )  # fmt: skip
+    group = parser.add_argument_group("model")
+    add = group.add_argument
+    add("--checkpoint", type=Path, metavar="DIR", help="Hugging Face checkpoint to measure")
+    add_alias(group, "--model", dest="checkpoint", type=Path)
+    add("--random-weights", metavar="SHAPE", help="bert-base or minilm: speed only")
     add(
         "--bundle", type=Path, nargs="+", action="extend", default=[], metavar="DIR",
-        help="LeanBERT bundle of that checkpoint, to be measured as well; several may be given",
+        help="LeanBERT bundles of that checkpoint",
     )  # fmt: skip
-    add("--task", choices=_TASKS, help="default: what the checkpoint's head is for")
-    add(
-        "--backends", metavar="ID,...",
-        help="only these (default: all); --list-backends shows them",
-    )  # fmt: skip
+    add("--task", choices=_TASKS, metavar="TASK", help="default: what the head is for")
+    add("--backends", metavar="ID,...", help="only these (default: all)")
     add("--list-backends", action="store_true", help="show the back ends, and end")
-    add(
-        "--engines", type=engine_names, metavar="NAME,...",
-        help="run each --bundle on these engines: native, onnxruntime (default: LeanBERT chooses)",
-    )  # fmt: skip
+    add("--engines", type=engine_names, metavar="NAME,...", help="of each --bundle")
+    group = parser.add_argument_group("texts")
+    add = group.add_argument
+    add("-i", "--input", type=Path, metavar="FILE", help="default: LeanBERT's own headlines")
+    add_alias(group, "--texts", dest="input", type=Path)
+    add_reading_flags(group, labels=True)
+    add("--limit", type=positive, metavar="N", help="a seeded sample of N rows")
+    add("--no-texts", action="store_true", help="keep the texts out of what is written")
+    group = parser.add_argument_group("measurement")
+    add = group.add_argument
+    add("--quick", action="store_true", help="less of everything: two minutes")
     add(
         "--measure", type=measure_names, default=tuple(MEASURES), metavar="WHAT,...",
-        help=f"only these of {', '.join(MEASURES)} (default: all)",
+        help=f"only some of {', '.join(MEASURES)}",
     )  # fmt: skip
-    add(
-        "--input", "--texts", type=Path, metavar="FILE",
-        help="texts; CoNLL for token-classification, SQuAD's JSON for question-answering "
-        "(default: LeanBERT's own labelled headlines)",
-    )  # fmt: skip
-    add_reading_flags(parser, labels=True)
-    add("--limit", type=positive, metavar="N", help="a seeded sample of so many rows")
-    add(
-        "--no-texts", action="store_true",
-        help="keep the texts of --input out of what is written (flipped labels are listed without "
-        "them): for texts that may not be passed on",
-    )  # fmt: skip
-    add("--quick", action="store_true", help="less of everything: two minutes on two cores")
     add("--threads", type=positive, metavar="N", help="of each engine (default: all allowed)")
-    add("--turns", type=positive, metavar="N", help="of each back end (default: 5; --quick: 2)")
-    add("--grid", type=shape_list, metavar="BxT,...", help="batch x tokens (default: 1x8 to 1x512)")
+    add("--turns", type=positive, metavar="N", help="of each back end (default: 5; quick: 2)")
+    add("--grid", type=shape_list, metavar="BxT,...", help="batch x tokens, such as 1x8,8x32")
     add(
         "--scenarios", type=scenario_names, metavar="NAME,...",
-        help="of SingleStream, MultiStream, Offline, Server (default: all)",
+        help="only some of MLPerf's (default: all)",
     )  # fmt: skip
-    add("--sample", type=positive, metavar="N", help="queries of SingleStream a turn (100)")
-    add(
-        "--memory-texts", type=positive, metavar="N",
-        help="texts after which resident memory is read a second time (10000)",
-    )  # fmt: skip
+    add("--sample", type=positive, metavar="N", help="queries of SingleStream per turn (100)")
+    add("--memory-texts", type=positive, metavar="N", help="texts before memory is read (10000)")
     add("--cold-starts", type=positive, metavar="N", help="of each back end (5)")
-    add("--time-limit", type=positive, metavar="S", help="seconds of one step of a back end (900)")
-    add("--cache-dir", type=Path, metavar="DIR", help="keep what is made for the back ends here")
+    add("--time-limit", type=positive, metavar="S", help="seconds per step of a back end (900)")
+    group = parser.add_argument_group("output")
+    add = group.add_argument
     add(
         "-o", "--output", type=Path, default=Path("leanbert-bench"), metavar="DIR",
-        help="results.json, report.md, report.html (default: leanbert-bench); a name that ends "
-        "in .json is that file alone",
+        help="a directory or .json file (leanbert-bench)",
     )  # fmt: skip
+    add("--cache-dir", type=Path, metavar="DIR", help="keep what is made for the back ends here")
 
 
 def plan_of(args: argparse.Namespace) -> Plan:

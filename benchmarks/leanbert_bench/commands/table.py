@@ -1,6 +1,6 @@
 """Show the table of a run, or put it between the markers of a page.
 
-Examples:
+examples:
   leanbert bench table results
   leanbert bench table benchmarks/results/finbert.json --readme README.md --page docs/results.md
 """

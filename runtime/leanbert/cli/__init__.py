@@ -1,19 +1,25 @@
-"""The ``leanbert`` command: one module a subcommand, loaded only when it is called.
+"""The ``leanbert`` command: one module per subcommand, loaded only when it is called.
 
-Exit codes: 0 done, 1 the work failed or a check did not hold, 2 wrong use, 130 Ctrl-C.
+Exit codes: 0 the work is done, 1 it failed or a check did not hold, 2 the command was used
+wrongly, 129, 130 and 143 it was ended by SIGHUP, Ctrl-C and SIGTERM.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from signal import SIGINT
 
 from leanbert import __version__
+from leanbert.cli.parser import CommandParser
+from leanbert.cli.signals import Stopped, stopping_on_signals
+from leanbert.cli.streams import complain, forget_stdout, standard_streams
+from leanbert.cli.wording import in_flags
 from leanbert.errors import InputError, LeanBertError, LeanBertWarning, MissingExtraError, TaskError
+from leanbert.files import name_full_disk
 
 __all__ = ["main"]
 
@@ -26,53 +32,56 @@ _COMMANDS = {
     "bench": ("leanbert_bench.cli", "compare speed, memory and fidelity with PyTorch"),
 }
 
-_EXAMPLES = """examples:
+_DESCRIPTION = """BERT encoders on ordinary CPUs, without torch.
+
+examples:
   leanbert predict "Operating profit rose to EUR 13.1 mn."
   leanbert predict --input headlines.txt --json > answers.jsonl
   leanbert export ProsusAI/finbert -o finbert-int8
   leanbert verify finbert-int8
 
-leanbert COMMAND --help tells more of each.
+leanbert COMMAND --help explains a command and its flags.
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand and return its exit code; no traceback for anything expected."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    _show_warnings_plainly()
-    try:
-        return _run(arguments)
-    except (InputError, TaskError, MissingExtraError) as error:
-        return _fail(error, 2)
-    except LeanBertError as error:
-        return _fail(error, 1)
-    except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
-    except KeyboardInterrupt:
-        return 130
-    except OSError as error:  # a full disk, a file without permission
-        where = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{where}{error.strerror or error}", 1)
+    with standard_streams(), _plain_warnings(), stopping_on_signals():
+        try:
+            return _run(arguments)
+        except (InputError, TaskError, MissingExtraError) as error:
+            return _fail(error, 2)
+        except LeanBertError as error:
+            return _fail(error, 1)
+        except BrokenPipeError:  # the reader of the output has seen enough
+            forget_stdout()
+            return 0
+        except Stopped as stop:
+            return 128 + stop.number
+        except KeyboardInterrupt:
+            return 128 + SIGINT
+        except ImportError as error:
+            return _missing(error)
+        except MemoryError:
+            return _fail("there is not enough memory", 1)
+        except OSError as error:  # a full disk, a file without permission
+            where = f"{error.filename}: " if error.filename else ""
+            return _fail(f"{where}{error.strerror or error}", 1)
 
 
 def _run(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="leanbert",
-        description="BERT encoders on ordinary CPUs, without torch.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = CommandParser(prog="leanbert", description=_DESCRIPTION)
     parser.add_argument("--version", action="version", version=f"leanbert {__version__}")
-    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
+    commands = parser.add_subparsers(
+        title="commands", dest="command", metavar="COMMAND", prog="leanbert"
+    )
     chosen = next((word for word in arguments if not word.startswith("-")), None)
     for name, (module_name, summary) in _COMMANDS.items():
-        command = commands.add_parser(
-            name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
+        command = commands.add_parser(name, help=summary)
         if name == chosen:
             module = import_module(module_name)
-            command.description = (module.__doc__ or summary).strip()
+            command.description = module.__doc__ or summary
             module.add_arguments(command)
             command.set_defaults(run=module.run)
     args = parser.parse_args(arguments)
@@ -80,21 +89,35 @@ def _run(arguments: list[str]) -> int:
         parser.print_help(sys.stderr)
         return 2
     code: int = args.run(args)
-    sys.stdout.flush()  # so that a closed pipe is noticed here and not at exit
+    with name_full_disk("stdout"):
+        sys.stdout.flush()  # so that a closed pipe is noticed here and not at exit
     return code
 
 
 def _fail(error: object, code: int) -> int:
-    line = " ".join(str(error).split())
-    sys.stderr.write(f"leanbert: {line}\n")
+    complain(in_flags(str(error)))
     return code
 
 
-def _show_warnings_plainly() -> None:
-    """LeanBERT's own warnings as one line; those of libraries stay out of the way."""
+def _missing(error: ImportError) -> int:
+    """Name the package that is not installed; an error of LeanBERT's own modules is a fault."""
+    package = (error.name or "").partition(".")[0]
+    if not package or package.startswith("leanbert"):
+        raise error
+    return _fail(f"this needs {package}, which cannot be imported ({error})", 2)
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Show LeanBERT's own warnings as one line each; those of libraries stay out of the way."""
 
     def show(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
         if issubclass(category, LeanBertWarning):
-            sys.stderr.write(f"leanbert: warning: {message}\n")
+            complain(f"warning: {in_flags(str(message))}")
 
+    before = warnings.showwarning
     warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before

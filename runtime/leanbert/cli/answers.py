@@ -1,18 +1,20 @@
-"""How ``leanbert predict`` shows answers: one small class a task, four ways to write each.
+"""How ``leanbert predict`` shows answers: one small class per task, which every writer asks.
 
-JSON lines keep an answer whole. Tab-separated lines and CSV have rows, as many for a text as the
-task finds; tables are for people.
+JSON lines keep an answer whole. Tab-separated lines, CSV and Parquet have rows, as many for a text
+as the task finds; tables are for people.
 """
 
 from __future__ import annotations
 
-import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from leanbert.cli.cells import plain_cell
 from leanbert.cli.inputs import Record
+from leanbert.cli.shown import one_line, shown
 
-__all__ = ["Answers", "answers_of", "one_line"]
+__all__ = ["Answers", "answers_of"]
 
 _COLOURS = {"positive": "32", "negative": "31"}
 _WIDEST = 28
@@ -23,82 +25,96 @@ class Answers:
     """Answers that are a dictionary or a list of them: a row for each, by its own keys."""
 
     columns: tuple[str, ...] = ()
-    """Of CSV and tab-separated lines, before the text."""
+    """What a row of an answer has, in the order of :meth:`rows`."""
+    label_columns: tuple[str, ...] = ()
+    """Further columns, one for each label, which may be called as others are."""
     name = "answers"
-    """What a list of several is called in JSON."""
+    """The key in JSON of an answer that is a list."""
     with_text = True
-    """Whether a row shows the text that it answers."""
+    """Whether a tab-separated line ends with the text that it answers."""
 
     def __init__(self, labels: Sequence[str] = (), *, colour: bool = False) -> None:
         self._labels = labels
         self._colour = colour
 
     def fields(self, answer: Any) -> dict[str, Any]:
-        """The keys that JSON adds to the text's own."""
+        """The keys that JSON adds to the input's own."""
         return dict(answer) if isinstance(answer, Mapping) else {self.name: answer}
 
-    def rows(self, answer: Any) -> list[dict[str, Any]]:
-        """What CSV writes, by column."""
-        return [dict(row) for row in ([answer] if isinstance(answer, Mapping) else answer)]
+    def rows(self, answer: Any) -> list[list[Any]]:
+        """Rows of values for :attr:`columns` and :attr:`label_columns`."""
+        found = [answer] if isinstance(answer, Mapping) else answer
+        return [[row.get(column) for column in self.columns] for row in found]
 
     def cells(self, record: Record, answer: Any) -> Iterable[list[str]]:
-        """Tab-separated lines."""
+        """The cells of tab-separated lines."""
         for row in self.rows(answer):
-            cells = [_plain(row.get(column, "")) for column in self.columns]
+            cells = [plain_cell(value) for value in row]
             yield [*cells, one_line(record.text)] if self.with_text else cells
 
-    def shown(self, record: Record, answer: Any) -> str:
-        """Lines of a table."""
+    def table(self, record: Record, answer: Any) -> str:
+        """Lines of a table for people."""
         return "".join("  ".join(cells) + "\n" for cells in self.cells(record, answer))
 
     def bar(self, label: str, score: float, width: int) -> str:
         """A label in its colour, its score, and the score as a bar."""
-        padded = f"{label:<{min(width, _WIDEST)}}"
+        padded = f"{shown(label):<{min(width, _WIDEST)}}"
         code = _COLOURS.get(label.lower())
         if code and self._colour:
             padded = f"\x1b[{code}m{padded}\x1b[0m"
         filled = round(8 * min(1.0, max(0.0, score)))
         return f"{padded}  {score:5.3f} {'▰' * filled}{'▱' * (8 - filled)}"
 
+    def _width(self) -> int:
+        return max((len(shown(label)) for label in self._labels), default=0)
+
 
 class _Labels(Answers):
-    """``text-classification``: labels and scores on the text's own line."""
+    """``text-classification``: the labels and their scores on one line with the text."""
 
-    columns: tuple[str, ...] = ("label", "score")
+    columns = ("label", "score")
 
     def scored(self, answer: Any) -> list[tuple[str, float]]:
-        """Labels and scores, best first."""
+        """Labels with their scores, the best one first."""
         listed = answer if isinstance(answer, list) else [answer]
         return [(item["label"], item["score"]) for item in listed]
 
     def fields(self, answer: Any) -> dict[str, Any]:
-        return dict(answer) if isinstance(answer, dict) else {"scores": dict(self.scored(answer))}
+        if isinstance(answer, dict):
+            return dict(answer)
+        scores = dict(self.scored(answer))
+        return {"scores": scores if len(scores) == len(answer) else answer}
 
-    def rows(self, answer: Any) -> list[dict[str, Any]]:
+    def rows(self, answer: Any) -> list[list[Any]]:
         scored = self.scored(answer)
-        best = {"label": scored[0][0], "score": scored[0][1]}
-        return [best if isinstance(answer, dict) else {**best, **dict(scored)}]
+        by_label = defaultdict(list)
+        for label, score in scored:
+            by_label[label].append(score)
+        others = [
+            by_label[label].pop(0) if by_label[label] else None for label in self.label_columns
+        ]
+        return [[*scored[0], *others]]
 
     def cells(self, record: Record, answer: Any) -> Iterable[list[str]]:
         scored = self.scored(answer)
-        yield [*(_plain(part) for pair in scored for part in pair), one_line(record.text)]
+        yield [*(plain_cell(part) for pair in scored for part in pair), one_line(record.text)]
 
-    def shown(self, record: Record, answer: Any) -> str:
-        width = max(map(len, self._labels), default=0)
+    def table(self, record: Record, answer: Any) -> str:
+        width = self._width()
         cells = [self.bar(label, score, width) for label, score in self.scored(answer)]
-        return "  ".join([*cells, record.text.replace("\n", " ")]) + "\n"
+        return "  ".join([*cells, shown(record.text.replace("\n", " "))]) + "\n"
 
 
 class _RankedLabels(_Labels):
-    """``text-classification`` with ``--top-k``: in CSV a column for each label, too."""
+    """``text-classification`` with ``--top-k``: rows have a column for each label, too."""
 
     def __init__(self, labels: Sequence[str] = (), *, colour: bool = False) -> None:
         super().__init__(labels, colour=colour)
-        self.columns = ("label", "score", *dict.fromkeys(labels))
+        self.label_columns = tuple(labels)
 
 
 class _ZeroShot(_RankedLabels):
-    """``zero-shot-classification``: as labels that were chosen at the call."""
+    """``zero-shot-classification``: the labels were chosen at the call."""
 
     def scored(self, answer: Any) -> list[tuple[str, float]]:
         return list(zip(answer["labels"], answer["scores"], strict=True))
@@ -106,30 +122,26 @@ class _ZeroShot(_RankedLabels):
     def fields(self, answer: Any) -> dict[str, Any]:
         return {"labels": answer["labels"], "scores": answer["scores"]}
 
-    def rows(self, answer: Any) -> list[dict[str, Any]]:
-        scored = self.scored(answer)
-        return [{"label": scored[0][0], "score": scored[0][1], **dict(scored)}]
-
 
 class _Entities(Answers):
-    """``token-classification``: a row an entity; tables show them within the text."""
+    """``token-classification``: a row for each entity; tables show them within the text."""
 
     columns = ("label", "score", "start", "end", "word")
     name = "entities"
 
-    def rows(self, answer: Any) -> list[dict[str, Any]]:
-        return [{**row, "label": row.get("entity_group", row.get("entity"))} for row in answer]
+    def rows(self, answer: Any) -> list[list[Any]]:
+        return super().rows(
+            [{**row, "label": row.get("entity_group", row.get("entity"))} for row in answer]
+        )
 
-    def shown(self, record: Record, answer: Any) -> str:
+    def table(self, record: Record, answer: Any) -> str:
         text, done, parts = record.text, 0, []
-        for row in self.rows(answer):
-            start, end = row["start"], row["end"]
+        for label, score, start, end, _ in self.rows(answer):
             if start is None or start < done:
                 continue
-            told = f"{text[start:end]} {row['label']} {row['score']:.2f}"
-            parts += [text[done:start], f"[{told}]"]
+            parts += [text[done:start], f"[{text[start:end]} {label} {score:.2f}]"]
             done = end
-        return " ".join("".join([*parts, text[done:]]).splitlines()) + "\n"
+        return shown(" ".join("".join([*parts, text[done:]]).splitlines())) + "\n"
 
 
 class _Extracted(Answers):
@@ -140,68 +152,64 @@ class _Extracted(Answers):
 
 
 class _Filled(Answers):
-    """``fill-mask``: a row for each token and mask."""
+    """``fill-mask``: a row for each token of each mask."""
 
     columns = ("token_str", "score", "token", "sequence")
     with_text = False
 
-    def rows(self, answer: Any) -> list[dict[str, Any]]:
+    def rows(self, answer: Any) -> list[list[Any]]:
         nested = bool(answer) and isinstance(answer[0], list)
-        return [dict(row) for mask in (answer if nested else [answer]) for row in mask]
+        masks = answer if nested else [answer]
+        return super().rows([row for mask in masks for row in mask])
 
-    def shown(self, _: Record, answer: Any) -> str:
+    def table(self, _: Record, answer: Any) -> str:
         rows = self.rows(answer)
-        width = max((len(row["token_str"]) for row in rows), default=0)
+        width = max((len(shown(token)) for token, *_ in rows), default=0)
         return "".join(
-            f"{self.bar(row['token_str'], row['score'], width)}  {one_line(row['sequence'])}\n"
-            for row in rows
+            f"{self.bar(token, score, width)}  {one_line(sequence)}\n"
+            for token, score, _, sequence in rows
         )
 
 
 class _Ranked(Answers):
-    """``text-ranking``: documents of a query best first, or the score of a pair."""
+    """``text-ranking``: the documents of a query, the best one first."""
 
-    columns: tuple[str, ...] = ("score", "corpus_id", "text")
-    name = "documents"
+    columns = ("score", "corpus_id", "text")
     with_text = False
 
-    def rows(self, answer: Any) -> list[dict[str, Any]]:
-        return answer if isinstance(answer, list) else [{"score": answer}]
-
     def fields(self, answer: Any) -> dict[str, Any]:
-        return {"documents": answer} if isinstance(answer, list) else {"score": answer}
+        return {"documents": answer}
 
 
-class _Pairs(_Ranked):
-    """``text-ranking`` of pairs that came with their own query."""
+class _Pairs(Answers):
+    """``text-ranking`` of pairs that came with their own query: a score for each."""
 
     columns = ("score",)
-    with_text = True
 
     def fields(self, answer: Any) -> dict[str, Any]:
         return {"scores": answer} if isinstance(answer, list) else {"score": answer}
 
-    def rows(self, answer: Any) -> list[dict[str, Any]]:
-        return [{"score": answer}]
+    def rows(self, answer: Any) -> list[list[Any]]:
+        return [[answer]]
 
 
 class _Vectors(Answers):
-    """``feature-extraction``: numbers, which only JSON is for."""
+    """``feature-extraction``: numbers, for programs."""
 
     columns = ("embedding",)
 
     def fields(self, answer: Any) -> dict[str, Any]:
         return {"embedding": answer}
 
-    def rows(self, answer: Any) -> list[dict[str, Any]]:
-        return [{"embedding": answer}]
+    def rows(self, answer: Any) -> list[list[Any]]:
+        return [[answer]]
 
 
 class _Documents(Answers):
-    """``--split``: a row a sentence, in CSV the columns that ProsusAI/finBERT's predict.py writes.
+    """``--split``: a row for each part, with the columns that ProsusAI/finBERT's predict.py writes.
 
-    That is ``sentence,logit,prediction,sentiment_score``, where ``logit`` holds the probabilities
-    in the order of the model's labels, as numpy prints them.
+    These are ``sentence,logit,prediction,sentiment_score``, where ``logit`` holds the
+    probabilities in the order of the model's labels, as numpy prints them.
     """
 
     with_text = False
@@ -214,38 +222,38 @@ class _Documents(Answers):
     def fields(self, answer: Any) -> dict[str, Any]:
         return dict(answer)
 
-    def rows(self, answer: Any) -> list[dict[str, Any]]:
+    def rows(self, answer: Any) -> list[list[Any]]:
         import numpy as np  # late, so that --help does not wait for it
 
-        def printed(value: float | None) -> str:
-            return "" if value is None else str(np.float32(value))
+        def printed(value: float | None) -> str | None:
+            return None if value is None else str(np.float32(value))
 
         return [
-            {
-                self.columns[0]: part["text"],
-                "logit": str(np.array(list(part["scores"].values()), dtype=np.float32)),
-                "prediction": part["label"],
-                "sentiment_score": printed(part["sentiment_score"]),
-            }
+            [
+                part["text"],
+                str(np.array(list(part["scores"].values()), dtype=np.float32)),
+                part["label"],
+                printed(part["sentiment_score"]),
+            ]
             for part in answer[self._split]
         ]
 
     def cells(self, _: Record, answer: Any) -> Iterable[list[str]]:
         for part in answer[self._split]:
             sentiment = part["sentiment_score"]
-            told = [] if sentiment is None else [f"{sentiment:.4f}"]
-            yield [part["label"], f"{part['score']:.4f}", *told, one_line(part["text"])]
+            scores = [part["score"], *([] if sentiment is None else [sentiment])]
+            yield [plain_cell(part["label"]), *map(plain_cell, scores), one_line(part["text"])]
 
-    def shown(self, _: Record, answer: Any) -> str:
-        width = max(map(len, self._labels), default=0)
-        lines = [self._line(part, width, part["text"]) for part in answer[self._split]]
-        told = f"= the document: {self.columns[0]}s {len(lines)}"
-        return "".join([*lines, self._line(answer, width, told)])
+    def table(self, _: Record, answer: Any) -> str:
+        lines = [self._line(part, part["text"]) for part in answer[self._split]]
+        total = f"= the document: {self.columns[0]}s {len(lines)}"
+        return "".join([*lines, self._line(answer, total)])
 
-    def _line(self, found: Mapping[str, Any], width: int, text: str) -> str:
+    def _line(self, found: Mapping[str, Any], text: str) -> str:
         sentiment = found["sentiment_score"]
-        told = "" if sentiment is None else f"  {sentiment:+.3f}"
-        return f"{self.bar(found['label'], found['score'], width)}{told}  {one_line(text)}\n"
+        signed = "" if sentiment is None else f"  {sentiment:+.3f}"
+        bar = self.bar(found["label"], found["score"], self._width())
+        return f"{bar}{signed}  {one_line(text)}\n"
 
 
 _KINDS: dict[str, type[Answers]] = {
@@ -271,9 +279,9 @@ def answers_of(
     """What shows a task's answers.
 
     Args:
-        task: the pipeline's.
-        labels: the model's, in order.
-        options: of the pipeline's call.
+        task: the pipeline's task.
+        labels: the model's labels in the order of its logits.
+        options: the arguments of the pipeline's call.
         split: what documents are split into, if at all.
         query: whether documents are ranked for one query.
         colour: whether tables are for a terminal with colours.
@@ -288,16 +296,3 @@ def answers_of(
     elif task == "text-ranking" and not query:
         kind = _Pairs
     return kind(labels, colour=colour)
-
-
-def one_line(text: str) -> str:
-    """``text`` without what would end a line or a cell."""
-    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\r", "\\r").replace("\n", "\\n")
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.4f}"
-    if isinstance(value, (list, dict)):
-        return json.dumps(value, ensure_ascii=False)
-    return one_line("" if value is None else str(value))

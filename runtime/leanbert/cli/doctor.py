@@ -7,13 +7,15 @@ example:
 from __future__ import annotations
 
 import argparse
-import json
 import platform
 import sys
 from importlib import metadata
 from importlib.util import find_spec
 
 from leanbert import __version__
+from leanbert.cli.cells import json_line
+from leanbert.cli.shown import shown
+from leanbert.cli.streams import require_stdout
 from leanbert.cpu import allowed_cores, cgroup_quota, cpu_name, isa_flags
 from leanbert.errors import LeanBertError
 
@@ -25,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the findings."""
+    require_stdout("doctor has nothing else to say it to")
     quota = cgroup_quota()
     findings = {
         "leanbert": __version__,
@@ -41,10 +44,12 @@ def run(args: argparse.Namespace) -> int:
         "export": _extra("export", ("torch", "transformers", "optimum", "onnx", "onnx_ir")),
     }
     if args.json:
-        sys.stdout.write(json.dumps(findings, ensure_ascii=False, indent=1) + "\n")
+        sys.stdout.write(json_line(findings, indent=1))
     else:
         width = max(map(len, findings))
-        sys.stdout.writelines(f"{name:<{width}}  {value}\n" for name, value in findings.items())
+        sys.stdout.writelines(
+            f"{name:<{width}}  {shown(value)}\n" for name, value in findings.items()
+        )
     return 0
 
 

@@ -8,32 +8,38 @@ examples:
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from pathlib import Path
+import textwrap
 from typing import Any
 
-from leanbert.bundle import Bundle
+from leanbert.bundle import Bundle, ModelConfig
+from leanbert.cli.cells import json_line
+from leanbert.cli.flags import add_bundle_argument, bundle_of
+from leanbert.cli.parser import WIDTH
+from leanbert.cli.shown import shown
+from leanbert.cli.streams import require_stdout
 from leanbert.engines import report_engine
 from leanbert.pipelines import embedded_bundle
+
+_MOST_LABELS = 20
+_WITHOUT_LABELS = {"feature-extraction", "fill-mask", "question-answering", "text-ranking"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``leanbert info``."""
-    parser.add_argument(
-        "bundle", nargs="?", type=Path, metavar="DIR", help="default: the embedded model"
-    )
+    add_bundle_argument(parser)
     parser.add_argument("--json", action="store_true", help="everything, as one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the card."""
-    bundle = Bundle.open(args.bundle or embedded_bundle())
+    require_stdout("info has nowhere to print the card")
+    bundle = Bundle.open(bundle_of(args) or embedded_bundle())
     card = _card(bundle)
     if args.json:
-        sys.stdout.write(json.dumps(card, ensure_ascii=False, indent=1) + "\n")
+        sys.stdout.write(json_line(card, indent=1))
     else:
-        sys.stdout.write("\n".join(_lines(card)) + "\n")
+        sys.stdout.writelines(f"{shown(line)}\n" for line in _lines(card))
     return 0
 
 
@@ -43,8 +49,10 @@ def _card(bundle: Bundle) -> dict[str, Any]:
     card: dict[str, Any] = {
         "path": str(bundle.path),
         "task": bundle.task,
+        "head_task": config.head_task,
         "model_type": config.model_type,
         "labels": {str(i): label for i, label in config.id2label.items()},
+        "labels_named": _named(config),
         "problem_type": config.problem_type,
         "max_length": bundle.max_length,
         "size_mb": round(bundle.size / 1e6, 2),
@@ -74,10 +82,13 @@ def _lines(card: dict[str, Any]) -> list[str]:
     def row(name: str, value: object) -> None:
         lines.append(f"  {name:<13} {value}")
 
-    row("task", card["task"] or "not said")
+    task = card["task"] or card["head_task"]
+    by_head = "" if card["task"] or not task else " (by the checkpoint's head)"
+    row("task", f"{task or 'not said by the files'}{by_head}")
     row("model", f"{card['model_type']}, up to {card['max_length']} tokens")
-    if card["task"] != "feature-extraction":
-        row("labels", _labels(card["labels"]))
+    if task not in _WITHOUT_LABELS:
+        for i, line in enumerate(_labels(card)):
+            row("" if i else "labels", line)
     row("size", f"{card['size_mb']} MB")
     reason = card["no_native_engine"]
     row("engine here", card["engine"] + (f" (not native: {reason})" if reason else ""))
@@ -102,16 +113,27 @@ def _lines(card: dict[str, Any]) -> list[str]:
         lines += ["", f"  measured on {item.get('dataset')} ({item.get('rows')} texts)"]
         for name, value in item.items():
             if name not in {"dataset", "rows"}:
-                row(f"  {name}", _plain(value))
+                row(f"  {name}", _plain(_not_negative(name, value)))
     lines += ["", "  made with " + ", ".join(f"{n} {v}" for n, v in card["versions"].items())]
     return lines
 
 
-def _labels(labels: dict[str, str]) -> str:
-    """In the order of the model's logits; told where they have no names."""
-    told = ", ".join(f"{i} {label}" for i, label in labels.items())
-    named = len(labels) < 2 or any(label != f"LABEL_{i}" for i, label in labels.items())
-    return told if named else f"{told} (no names in the checkpoint's config)"
+def _named(config: ModelConfig) -> bool:
+    """Whether the checkpoint names its labels; transformers' numbered ones are no names."""
+    numbered = {f"LABEL_{i}" for i in range(config.num_labels)}
+    return config.raw.get("id2label") is not None and set(config.id2label.values()) != numbered
+
+
+def _labels(card: dict[str, Any]) -> list[str]:
+    """Lines of labels in the order of the model's logits, a few if there are many."""
+    labels = card["labels"]
+    if not card["labels_named"]:
+        return [f"{len(labels)}, without names in the checkpoint's config"]
+    listed = [f"{i} {label}" for i, label in labels.items()]
+    lines = textwrap.wrap(", ".join(listed[:_MOST_LABELS]), WIDTH - 16)
+    if len(listed) > _MOST_LABELS:
+        lines.append(f"... {len(listed)} in all; --json lists them")
+    return lines
 
 
 def _recipe(recipe: dict[str, Any]) -> list[str]:
@@ -120,7 +142,7 @@ def _recipe(recipe: dict[str, Any]) -> list[str]:
     for name, value in recipe.items():
         if name == "products" and isinstance(value, dict):
             lines.append(f"products: {_products(value)}")
-        elif name not in {"name", "gate"}:  # the card tells of the gate
+        elif name not in {"name", "gate"}:  # the card has a line for the gate
             lines.append(f"{name}: {value}")
     return lines
 
@@ -128,8 +150,15 @@ def _recipe(recipe: dict[str, Any]) -> list[str]:
 def _products(products: dict[str, object]) -> str:
     """How many are in int8; those that are not, by name."""
     kept = [name for name, plan in products.items() if plan == "fp32"]
-    told = f"{len(products) - len(kept)} in int8"
-    return f"{told}, in fp32 {', '.join(kept)}" if kept else told
+    counted = f"{len(products) - len(kept)} in int8"
+    return f"{counted}, in fp32 {', '.join(kept)}" if kept else counted
+
+
+def _not_negative(name: str, value: object) -> object:
+    """A difference without the rounding that puts a cosine beyond 1."""
+    if name.endswith("difference") and isinstance(value, float):
+        return max(0.0, value)
+    return value
 
 
 def _plain(value: object) -> str:

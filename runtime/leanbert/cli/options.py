@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from leanbert.cli.inputs import Record
+from leanbert.cli.parser import WIDTH, CommandParser, flag_lines
 from leanbert.errors import InputError
 from leanbert.records import Row
+from leanbert.records.model import listed
 
-__all__ = ["add_task_arguments", "call_options", "model_inputs"]
+__all__ = ["add_task_flags", "call_options", "model_inputs"]
 
 _CLASSIFY, _ZERO_SHOT = "text-classification", "zero-shot-classification"
 _NER, _QA = "token-classification", "question-answering"
 _FILL, _RANK, _EMBED = "fill-mask", "text-ranking", "feature-extraction"
+_TASKS = (_CLASSIFY, _NER, _QA, _FILL, _ZERO_SHOT, _RANK, _EMBED)
+_ALIASES = {"sentiment-analysis": _CLASSIFY, "ner": _NER}
 
 
 def _list(given: str) -> list[str]:
@@ -47,6 +52,7 @@ class _Flag:
 
     @property
     def dest(self) -> str:
+        """Its attribute of the parsed command line."""
         return self.name.lstrip("-").replace("-", "_")
 
 
@@ -59,7 +65,7 @@ def _words(metavar: str) -> dict[str, Any]:
 
 
 def _one_of(*choices: str) -> dict[str, Any]:
-    return {"choices": choices}
+    return {"choices": choices, "metavar": "HOW"}
 
 
 _ON = {"action": "store_true", "default": None}
@@ -73,96 +79,125 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 
 _FLAGS = (
     _Flag(
-        "--top-k",
-        (_CLASSIFY, _FILL, _QA, _RANK),
-        "answers a text, or 'all'",
-        _words("N"),
-        _count,
+        "--top-k", (_CLASSIFY, _FILL, _QA, _RANK), "answers for each text, or all",
+        _words("N"), _count,
     ),
     _Flag(
-        "--function-to-apply",
-        (_CLASSIFY, _RANK),
-        "from logits to scores (default: the model's own)",
-        _one_of("softmax", "sigmoid", "none"),
+        "--function-to-apply", (_CLASSIFY, _RANK),
+        "softmax, sigmoid or none (default: the model's)", _one_of("softmax", "sigmoid", "none"),
     ),
     _Flag(
-        "--split",
-        (_CLASSIFY,),
-        "score the parts of documents; a .txt file or stdin is one document",
-        _one_of("sentences", "windows"),
-        argument=False,
+        "--split", (_CLASSIFY,), "score the sentences or windows of documents",
+        _one_of("sentences", "windows"), argument=False,
     ),
     _Flag("--window", (_CLASSIFY,), "score long texts by windows of N tokens", _number()),
+    _Flag("--stride", (_CLASSIFY, _NER), "tokens that neighbouring windows share", _number()),
     _Flag(
-        "--stride", (_CLASSIFY, _NER), "tokens that a window shares with the one before", _number()
-    ),
-    _Flag(
-        "--combine",
-        (_CLASSIFY,),
-        "how the parts' scores become the text's (default: mean)",
+        "--combine", (_CLASSIFY,), "mean, max or length of the parts (default: mean)",
         _one_of("mean", "max", "length"),
     ),
     _Flag(
-        "--aggregation-strategy",
-        (_NER,),
-        "from tokens to entities (default: simple)",
+        "--aggregation-strategy", (_NER,), "none, simple, first, average or max (default: simple)",
         _one_of("none", "simple", "first", "average", "max"),
     ),
     _Flag(
-        "--ignore-labels", (_NER,), "labels that are no entities (default: O)", _words("A,B"), _list
+        "--ignore-labels", (_NER,), "labels that are no entities (default: O)",
+        _words("A,B"), _list,
     ),
-    _Flag("--question", (_QA,), "asked of each text", _words("TEXT"), argument=False),
-    _Flag("--context", (_QA,), "what may hold the answer", _words("TEXT"), argument=False),
+    _Flag("--question", (_QA,), "the question, asked of each text", _words("TEXT"), argument=False),
+    _Flag("--context", (_QA,), "a text that may hold the answer", _words("TEXT"), argument=False),
     _Flag(
-        "--question-column",
-        (_QA,),
-        "key of each row's own question",
-        _words("NAME"),
-        argument=False,
+        "--question-column", (_QA,), "the column of each row's own question",
+        _words("NAME"), argument=False,
     ),
     _Flag("--doc-stride", (_QA,), "tokens that windows of a context share", _number()),
-    _Flag("--max-answer-len", (_QA,), "longest answer in tokens", _number()),
-    _Flag("--handle-impossible-answer", (_QA,), "an empty answer may win", _ON),
+    _Flag("--max-answer-len", (_QA,), "tokens of the longest answer", _number()),
+    _Flag("--handle-impossible-answer", (_QA,), "let an empty answer win", _ON),
     _Flag("--targets", (_FILL,), "the only words to score", _words("A,B"), _list),
     _Flag("--candidate-labels", (_ZERO_SHOT,), "the labels to choose from", _words("A,B"), _list),
     _Flag(
-        "--hypothesis-template",
-        (_ZERO_SHOT,),
-        "what is said of a text, {} for the label",
+        "--hypothesis-template", (_ZERO_SHOT,), "a sentence with {} in the place of the label",
         _words("TEXT"),
     ),
-    _Flag("--multi-label", (_ZERO_SHOT,), "several labels may be true", _ON),
+    _Flag("--multi-label", (_ZERO_SHOT,), "score each label by itself", _ON),
     _Flag("--query", (_RANK,), "rank all texts for this query", _words("TEXT"), argument=False),
     _Flag(
-        "--document",
-        (_RANK,),
-        "a text to rank, once for each",
-        {"action": "append", "metavar": "TEXT"},
-        argument=False,
+        "--document", (_RANK,), "a text to rank; may be given several times",
+        {"action": "append", "metavar": "TEXT"}, argument=False,
     ),
     _Flag(
-        "--query-column",
-        (_RANK,),
-        "key of each row's own query: pairs are scored",
-        _words("NAME"),
-        argument=False,
+        "--query-column", (_RANK,), "the column of each row's own query: pairs are scored",
+        _words("NAME"), argument=False,
     ),
     _Flag(
-        "--pooling",
-        (_EMBED,),
-        "default: mean",
-        _one_of("mean", "cls", "max", "sentence_embedding", "none"),
-        _pooling,
+        "--pooling", (_EMBED,), "mean, cls, max, sentence_embedding or none (default: mean)",
+        _one_of("mean", "cls", "max", "sentence_embedding", "none"), _pooling,
     ),
-    _Flag("--normalize", (_EMBED,), "embeddings of length 1", _ON),
-)
+    _Flag("--normalize", (_EMBED,), "give embeddings the length 1", _ON),
+)  # fmt: skip
 
 
-def add_task_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags of single tasks, and name their tasks in the help."""
-    group = parser.add_argument_group("for some tasks")
-    for flag in _FLAGS:
-        group.add_argument(flag.name, help=f"{', '.join(flag.tasks)}: {flag.help}", **flag.reads)
+_EXAMPLES = {
+    _NER: ['  leanbert predict -m ner "Nokia cut jobs in Espoo."'],
+    _QA: ['  leanbert predict -m answers --question "Who cut jobs?" "Nokia cut jobs."'],
+    _FILL: ['  leanbert predict -m bert "Sales [MASK] in May." --targets rose,fell'],
+    _ZERO_SHOT: [
+        "  leanbert predict -m nli --task zero-shot-classification \\",
+        '      --candidate-labels bonds,oil "OPEC met."',
+    ],
+    _RANK: [
+        "  leanbert predict -m reranker --task text-ranking \\",
+        '      --query "rate cut" --input documents.txt',
+    ],
+    _EMBED: ['  leanbert predict -m minilm --pooling mean "a text"'],
+}
+"""Lines of the help that show a task's flags at work."""
+
+
+def add_task_flags(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags of single tasks.
+
+    The help shows those of the task that ``--task`` names, by default text-classification.
+    """
+    actions = {
+        flag.name: parser.add_argument(flag.name, help=argparse.SUPPRESS, **flag.reads)
+        for flag in _FLAGS
+    }
+
+    def section(words: Sequence[str]) -> Iterator[str]:
+        chosen = _task_in(words) or _CLASSIFY
+        yield f"{chosen}:"
+        for flag in _FLAGS:
+            if chosen in flag.tasks:
+                action = actions[flag.name]
+                yield from flag_lines(
+                    [
+                        argparse.Action(
+                            action.option_strings, action.dest, action.nargs,
+                            choices=action.choices, metavar=action.metavar, help=flag.help,
+                        )
+                    ]
+                )  # fmt: skip
+        yield from _EXAMPLES.get(chosen, ())
+        others = [task for task in _TASKS if task != chosen]
+        yield from textwrap.wrap(
+            f"other tasks: --task TASK --help shows the flags of {listed(others)}",
+            WIDTH, subsequent_indent="  ", break_on_hyphens=False,
+        )  # fmt: skip
+
+    if isinstance(parser, CommandParser):
+        parser.sections.append(section)
+
+
+def _task_in(words: Sequence[str]) -> str | None:
+    """The task that a command line names, if it is one of ours."""
+    for i, word in enumerate(words):
+        name, found, value = word.partition("=")
+        if name == "--task":
+            value = value if found else "".join(words[i + 1 : i + 2])
+            value = _ALIASES.get(value, value)
+            return value if value in _TASKS else None
+    return None
 
 
 def call_options(args: argparse.Namespace, task: str) -> dict[str, Any]:
@@ -197,9 +232,9 @@ def _check_needs(args: argparse.Namespace, task: str) -> None:
             "--query for the texts, or --query-column or --text-pair-column of the input",
         ),
     }
-    names, told = needs.get(task, ([], ""))
+    names, what = needs.get(task, ([], ""))
     if names and not any(getattr(args, name) for name in names):
-        raise InputError(f"{task} needs {told}")
+        raise InputError(f"{task} needs {what}")
 
 
 def model_inputs(

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from types import TracebackType
-from typing import TextIO
+from typing import Any, TextIO
+
+from leanbert.cli.shown import shown
+
+__all__ = ["Progress"]
 
 _WIDTH = 24
 _EVERY = 0.1  # seconds between drawings
+_SOON = 2.0  # seconds of answers before anything is said of the time left
 
 
 class Progress:
     """Counts towards ``total``, or without end if it is ``None``; a context manager.
+
+    Answers come in bursts, and the first one comes late, after the model was loaded. So the rate
+    is counted from the first answer on, and it is shown when it means something.
 
     Args:
         total: how many there will be.
@@ -21,14 +30,13 @@ class Progress:
             bar would stand between them.
     """
 
-    def __init__(self, total: int | None, unit: str, beside: TextIO | None = None) -> None:
+    def __init__(self, total: int | None, unit: str, beside: Any = None) -> None:
         self.total, self._unit = total, unit
-        self._done = 0
+        self._done = self._first = 0
         self._label = ""
-        self._start = time.monotonic()
+        self._start = 0.0
         self._drawn = 0.0
-        watched = sys.stderr is not None and sys.stderr.isatty()
-        self.shown = watched and not (beside is not None and beside.isatty())
+        self.shown = _watched(sys.stderr) and not _watched(beside)
 
     def __enter__(self) -> Progress:
         return self
@@ -39,9 +47,13 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self.shown:
-            sys.stderr.write("\r\x1b[K")  # the bar goes, results stay
-            sys.stderr.flush()
+        if not self.shown:
+            return
+        if kind is None and self._done and not self._label:
+            self._draw()
+            self._put("\n")  # the whole bar stays
+        else:
+            self._put("\r\x1b[K")
 
     def step(self, label: str) -> None:
         """Name the work that begins now."""
@@ -51,22 +63,42 @@ class Progress:
     def advance(self, count: int = 1) -> None:
         """Count ``count`` more as done."""
         self._done += count
-        if time.monotonic() - self._drawn >= _EVERY:
+        now = time.monotonic()
+        if not self._start:
+            self._start, self._first = now, self._done
+        if now - self._drawn >= _EVERY:
             self._draw()
 
     def _draw(self) -> None:
         if not self.shown:
             return
         self._drawn = time.monotonic()
-        seconds = self._drawn - self._start
-        rate = self._done / seconds if seconds > 0 else 0.0
+        parts = [f"{self._done:,} {self._unit}"]
         if self.total:
-            full = round(_WIDTH * self._done / self.total)
+            full = min(_WIDTH, _WIDTH * self._done // self.total)
             bar = "█" * full + "░" * (_WIDTH - full)
-            left = (self.total - self._done) / rate if rate else 0.0
-            text = f"{bar} {self._done}/{self.total} {self._unit}"
-            text += f"  {self._label}" if self._label else f"  {rate:,.0f}/s  {left:,.0f} s left"
+            parts = [f"{bar} {self._done:,}/{self.total:,} {self._unit}"]
+        if self._label:
+            parts.append(shown(self._label))
         else:
-            text = f"{self._done} {self._unit}  {rate:,.0f}/s"
-        sys.stderr.write(f"\r\x1b[K{text}")
-        sys.stderr.flush()
+            parts += self._speed()
+        self._put("\r\x1b[K" + "  ".join(parts))
+
+    def _speed(self) -> list[str]:
+        seconds = self._drawn - self._start
+        if not self._start or seconds < _SOON:
+            return []
+        rate = (self._done - self._first) / seconds
+        parts = [f"{rate:,.0f}/s"]
+        if self.total and rate and self._done < self.total:
+            parts.append(f"{(self.total - self._done) / rate:,.0f} s left")
+        return parts
+
+    def _put(self, text: str) -> None:
+        with suppress(OSError, ValueError):  # who watches may have gone
+            sys.stderr.write(text)
+            sys.stderr.flush()
+
+
+def _watched(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()

@@ -104,6 +104,8 @@ class Table:
     """Lazily, once."""
     columns: tuple[str, ...] | None = None
     """The columns that the file declares; ``None`` where each row names its own (``jsonl``)."""
+    schema: Any = None
+    """The Arrow schema of a Parquet file."""
 
     @property
     def lines(self) -> bool:

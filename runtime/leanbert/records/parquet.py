@@ -20,7 +20,8 @@ def parquet_table(file: BinaryIO, name: str) -> Table:
         InputError: it is not a Parquet file.
     """
     opened = _opened(file, name)
-    return Table(name, "parquet", _rows(opened, name), tuple(opened.schema_arrow.names))
+    schema = opened.schema_arrow
+    return Table(name, "parquet", _rows(opened, name), tuple(schema.names), schema)
 
 
 def count_parquet(file: BinaryIO, name: str) -> int:

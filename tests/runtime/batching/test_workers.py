@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -179,6 +180,15 @@ def test_leaving_half_way_ends_the_threads(how: str) -> None:
     assert len(ran) <= 8
 
 
+@pytest.fixture
+def interrupts_raise() -> Iterator[None]:
+    """Python's own action on Ctrl-C, which a process in the background starts without."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interrupts_raise")
 def test_an_interrupt_while_waiting_ends_the_threads() -> None:
     import _thread
 

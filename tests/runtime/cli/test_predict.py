@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
-import shlex
-import signal
 import stat
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,62 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from leanbert import __version__
-from leanbert.cli import main
 from leanbert.cli.answers import Answers, answers_of
 from leanbert.cli.inputs import Record
-from leanbert.cli.progress import Progress
-from leanbert.engines.saturation import Matmuls
-from tests.helpers.processes import environment, leanbert, python
+from tests.helpers.command import Command
+from tests.helpers.processes import leanbert
 from tests.helpers.tiny_bundles import LABELS, WIDTH, Tiny, probabilities, reference
-
-NLI = ("contradiction", "neutral", "entailment")
-MODELS: dict[str, dict[str, Any]] = {
-    "ner": {"task": "token-classification", "labels": ("O", "B-ORG", "I-ORG")},
-    "answers": {"task": "question-answering", "labels": ("start", "end")},
-    "bert": {"task": "fill-mask"},
-    "nli": {"labels": NLI},
-    "reranker": {"labels": ("score",)},
-}
-COMMANDS = ["predict", "info", "verify", "doctor", "export", "bench"]
-
-
-class Command:
-    """``leanbert`` in this process."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-
-    def __call__(self, *words: object) -> tuple[int, str, str]:
-        self._capsys.readouterr()
-        code = main(list(map(str, words)))
-        return code, *self._capsys.readouterr()
-
-    def wrong(self, *words: object, code: int = 2) -> str:
-        """Run what must fail with one line on stderr, and give that line."""
-        found, out, err = self(*words)
-        assert found == code
-        assert out == ""
-        assert re.fullmatch(r"leanbert: [^\n]+\n", err), err
-        return err
-
-
-@pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]) -> Command:
-    return Command(capsys)
-
-
-@pytest.fixture
-def predict(tiny_bundle: Path) -> list[object]:
-    return ["predict", "-m", tiny_bundle, "--threads", 1]
-
-
-@pytest.fixture
-def stdin(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], None]:
-    def give(data: bytes) -> None:
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
-
-    return give
 
 
 def score(text: str, pair: str | None = None) -> tuple[str, float]:
@@ -344,8 +289,8 @@ def test_no_texts_at_a_terminal(
         (["a", "-i", "b.txt"], "not both"),
         (["a", "--top-k", "0"], "--top-k is '0'"),
         (["a", "--top-k", "some"], "--top-k is 'some'"),
-        (["a", "--max-length", "2"], "max_length is 2"),
-        (["a", "--threads", "0"], "threads is 0"),
+        (["a", "--max-length", "2"], "--max-length is 2"),
+        (["a", "--threads", "0"], "--threads is 0"),
         (["a", "--task", "poem"], "unknown task 'poem'"),
         (["a", "--task", "feature-extraction"], "needs the output last_hidden_state"),
     ],
@@ -367,162 +312,6 @@ def test_a_long_text_is_cut_with_one_line(predict: list[object], tmp_path: Path)
     assert re.fullmatch(r"leanbert: warning: text 0: cut to 32 tokens[^\n]*\n", done.stderr)
 
 
-def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert all(name in err for name in COMMANDS)
-
-
-@pytest.mark.parametrize("words", [["--no-such"], ["fly"], ["predict", "--fly"], ["export"]])
-def test_argparse_refuses(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(words)
-    assert caught.value.code == 2
-    assert "usage: leanbert" in capsys.readouterr().err
-
-
-def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(["--version"])
-    assert caught.value.code == 0
-    assert capsys.readouterr().out == f"leanbert {__version__}\n"
-
-
-@pytest.mark.parametrize("name", ["", *COMMANDS])
-def test_help_has_examples(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main([*name.split(), "--help"])
-    assert caught.value.code == 0
-    out = capsys.readouterr().out
-    _, _, examples = out.lower().partition("example")
-    shown = [line for line in examples.splitlines() if "leanbert" in line]
-    assert shown
-    if name:
-        assert all(f"leanbert {name}" in line for line in shown)
-
-
-def test_examples_of_predict_parse(
-    tiny_bundle: Path,
-    tiny_features: Path,
-    make_bundle: Callable[..., Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    command: Command,
-) -> None:
-    """What the help shows runs, with the tiny bundles in the place of the models."""
-    from leanbert.cli import predict as module
-    from leanbert.pipelines import TASKS
-
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "minilm").symlink_to(tiny_features)
-    for name, options in MODELS.items():
-        (tmp_path / name).symlink_to(make_bundle(**options))
-    (tmp_path / "news.csv").write_text("headline\nprofit rose\n")
-    (tmp_path / "report.txt").write_text("Profit rose.\nSales fell. ")
-    (tmp_path / "documents.txt").write_text("profit\nloss\n")
-    monkeypatch.setattr("leanbert.pipelines.embedded_bundle", lambda _: tiny_bundle)
-    lines = [line.strip() for line in str(module.__doc__).splitlines()]
-    examples = [line for line in lines if line.startswith("leanbert ")]
-    assert len(examples) >= 9
-    for line in examples:
-        words = shlex.split(line)[1:]
-        task = MODELS.get(words[2], {}).get("task", "text-classification")
-        if task not in TASKS:
-            continue
-        code, out, err = command(*words)
-        assert (code, err) == (0, "")
-        assert out or "-o" in words
-
-
-def test_info(command: Command, tiny_bundle: Path, tiny_features: Path) -> None:
-    code, out, err = command("info", tiny_bundle)
-    assert (code, err) == (0, "")
-    assert out.splitlines()[0] == str(tiny_bundle)
-    for part in (
-        "text-classification",
-        "bert, up to 32 tokens",
-        "0 positive, 1 negative, 2 neutral",
-        "fp32",
-        "opset: 17",
-        "measured on words (5 texts)",
-        "Apache-2.0",
-        "5; allowed distance from PyTorch fp32: largest 1e-05, mean 1e-05",
-    ):
-        assert part in out
-    assert "labels" not in command("info", tiny_features)[1]
-
-
-def test_info_as_json(
-    command: Command, tiny_bundle: Path, make_bundle: Callable[..., Path]
-) -> None:
-    card = json.loads(command("info", tiny_bundle, "--json")[1])
-    assert card["path"] == str(tiny_bundle)
-    assert card["labels"] == {"0": "positive", "1": "negative", "2": "neutral"}
-    assert card["verified"] is True
-    assert card["golden_texts"] == 5
-    plain = make_bundle(manifest=False)
-    card = json.loads(command("info", plain, "--json")[1])
-    assert card["verified"] is False
-    assert card["task"] is None
-    assert "verified      no" in command("info", plain)[1]
-
-
-def test_verify(command: Command, tiny_bundle: Path) -> None:
-    code, out, err = command("verify", tiny_bundle, "--threads", 1)
-    assert (code, err) == (0, "")
-    assert out.startswith(f"{tiny_bundle}: 3 files intact; 5 golden texts within ")
-    found = json.loads(command("verify", tiny_bundle, "--json")[1])
-    assert found["files"] == 3
-    assert f"({found['products']}; not native: {found['why_not_native']})" in out
-    assert found["max_difference"] <= found["atol"]
-
-
-def test_doctor(command: Command) -> None:
-    code, out, err = command("doctor", "--json")
-    assert (code, err) == (0, "")
-    found = json.loads(out)
-    assert found["leanbert"] == __version__
-    assert re.fullmatch(r"[1-9][0-9]* usable \(.*\)", found["cores"])
-    native = found["native engine"].startswith("yes, ")
-    assert found["engine"] == ("native" if native else "onnxruntime")
-    assert found["products"] in {Matmuls.INT8.value, Matmuls.UINT8.value}
-    assert all(found[name][0].isdigit() for name in ("numpy", "onnxruntime", "tokenizers"))
-    shown = command("doctor")[1]
-    for line, name in zip(shown.splitlines(), found, strict=True):
-        assert line.startswith(f"{name} ")
-
-
-HIDING = """
-import importlib.util, sys
-hidden = set({names!r})
-find = importlib.util.find_spec
-importlib.util.find_spec = lambda name, *rest: None if name in hidden else find(name, *rest)
-from leanbert.cli import main
-sys.exit(main(sys.argv[1:]))
-"""
-
-
-def test_export_without_its_extra(tmp_path: Path) -> None:
-    script = HIDING.format(names=["torch", "optimum"])
-    done = python(["-c", script, "export", "model", "-o", "out"], tmp_path)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("leanbert: leanbert export needs torch, ")
-    assert " optimum" in done.stderr
-    assert "pip install 'leanbert[export]'" in done.stderr
-    assert list(tmp_path.iterdir()) == []
-    found = json.loads(python(["-c", script, "doctor", "--json"], tmp_path).stdout)
-    assert found["export"] == "not installed; pip install 'leanbert[export]'"
-
-
-def test_doctor_without_the_engine(tmp_path: Path) -> None:
-    script = HIDING.format(names=["onnxruntime"])
-    found = json.loads(python(["-c", script, "doctor", "--json"], tmp_path).stdout)
-    assert found["products"] == "unknown without onnxruntime"
-
-
 def test_an_error_of_the_system_is_one_line(
     command: Command, predict: list[object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -534,68 +323,14 @@ def test_an_error_of_the_system_is_one_line(
     assert line == f"leanbert: {tmp_path / 'x'}: No space left on device\n"
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_full_disk_under_stdout(predict: list[object], tmp_path: Path) -> None:
-    command = shlex.join([sys.executable, "-m", "leanbert", *map(str, predict), "profit"])
-    done = subprocess.run(
-        ["sh", "-c", f"{command} > /dev/full"],
-        env=environment(), cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    assert done.stderr.startswith("leanbert: ")
-    assert done.stderr.count("\n") == 1
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="asks bash, and pipes are POSIX's")
-def test_a_reader_that_has_seen_enough(predict: list[object], tmp_path: Path) -> None:
-    texts = tmp_path / "texts.txt"
-    texts.write_text("profit rose in the quarter\n" * 20_000)
-    command = shlex.join([sys.executable, "-m", "leanbert", *map(str, predict), "-i", str(texts)])
-    done = subprocess.run(
-        ["bash", "-c", f"set -o pipefail; {command} | head -1"],
-        env=environment(), cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
-    check_row(done.stdout.rstrip("\n"), "profit rose in the quarter")
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be sent SIGINT alone")
-def test_ctrl_c(predict: list[object], tmp_path: Path) -> None:
-    """Interrupted between texts: 130, no traceback, no half-written file."""
-    output = tmp_path / "answers.tsv"
-    for extra in ([], ["-o", str(output)]):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "leanbert", *map(str, predict), *extra],
-            env=environment(), cwd=tmp_path,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        try:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            # Into a file it reads on: once more than a pipe holds is written, it is at work.
-            # Into a pipe its first answer says so; more lines would stop both of us.
-            process.stdin.write(b"profit rose in the quarter\n" * (6000 if extra else 2100))
-            process.stdin.flush()
-            if not extra:
-                assert process.stdout.readline().startswith(b"positive\t")
-            process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=60)
-        finally:
-            process.kill()
-        assert process.returncode == 130
-        assert b"Traceback" not in err
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_the_table_for_people() -> None:
     def table(colour: bool) -> Answers:
         return answers_of("text-classification", LABELS, {}, colour=colour)
 
-    row = table(True).shown(Record("profit\nrose"), {"label": "positive", "score": 0.75})
+    row = table(True).table(Record("profit\nrose"), {"label": "positive", "score": 0.75})
     assert row == "\x1b[32mpositive\x1b[0m  0.750 ▰▰▰▰▰▰▱▱  profit rose\n"
     scores = [{"label": "neutral", "score": 3.5}, {"label": "negative", "score": -1.0}]
-    row = table(False).shown(Record("a"), scores)
+    row = table(False).table(Record("a"), scores)
     assert row == "neutral   3.500 ▰▰▰▰▰▰▰▰  negative  -1.000 ▱▱▱▱▱▱▱▱  a\n"
 
 
@@ -612,22 +347,3 @@ def test_an_encoding_that_is_none(
     path = tmp_path / "texts.txt"
     path.write_bytes(b"profit\n")
     assert encoding in command.wrong(*predict, "-i", path, "--encoding", encoding)
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.mark.parametrize(
-    ("beside", "drawn"), [(None, True), (io.StringIO(), True), (Terminal(), False)]
-)
-def test_no_bar_between_results_on_one_terminal(
-    monkeypatch: pytest.MonkeyPatch, beside: io.StringIO | None, drawn: bool
-) -> None:
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
-    with Progress(3, "texts", beside=beside) as progress:
-        progress.step("one")
-        seen = terminal.getvalue()
-    assert ("0/3 texts" in seen) is drawn

@@ -1,0 +1,40 @@
+"""Messages of the library in the words of the command: flags in place of Python's arguments."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["in_flags"]
+
+_VALUES = {
+    "truncation=True": "--truncation longest_first",
+    "truncation=False": "--truncation do_not_truncate",
+    "model=DIR": "--bundle DIR",
+    "top_k=None": "--top-k all",
+}
+_ARGUMENTS = (
+    "aggregation_strategy", "batch_size", "candidate_labels", "combine", "doc_stride", "engine",
+    "function_to_apply", "handle_impossible_answer", "hypothesis_template", "ignore_labels",
+    "max_answer_len", "max_drop", "max_length", "mode", "model", "multi_label", "pooling",
+    "split", "stride", "targets", "threads", "top_k", "truncation", "window",
+)  # fmt: skip
+_GIVEN = re.compile(rf"\b({'|'.join(_ARGUMENTS)})=(\"([^\"]*)\"|'([^']*)'|[\w.]+)")
+_FOUND = re.compile(rf"^({'|'.join(_ARGUMENTS)}) is ")
+
+
+def in_flags(message: str) -> str:
+    """``message`` with ``truncation=True``, ``engine="native"`` and ``top_k is 0`` as flags."""
+    message = _FOUND.sub(lambda found: f"{_flag(found[1])} is ", message)
+    return _GIVEN.sub(_as_flag, message)
+
+
+def _as_flag(found: re.Match[str]) -> str:
+    known = _VALUES.get(found[0])
+    if known is not None:
+        return known
+    value = found[3] or found[4] or found[2]
+    return _flag(found[1]) if value == "True" else f"{_flag(found[1])} {value}"
+
+
+def _flag(name: str) -> str:
+    return "--" + ("bundle" if name == "model" else name.replace("_", "-"))

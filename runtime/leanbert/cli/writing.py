@@ -1,0 +1,199 @@
+"""Writers of ``leanbert predict``: a table, tab-separated lines, JSON lines and CSV."""
+
+from __future__ import annotations
+
+import csv
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from itertools import count
+from types import TracebackType
+from typing import Any, TextIO
+
+from leanbert.cli.answers import Answers
+from leanbert.cli.cells import check_finite, distinct_names, exact_cell, json_line
+from leanbert.cli.inputs import Record
+from leanbert.cli.shown import shown
+from leanbert.errors import InputError
+
+__all__ = ["Columns", "CsvWriter", "JsonWriter", "LinesWriter", "TableWriter", "Writer"]
+
+
+class Writer(ABC):
+    """Writes each input with its answer; a context manager.
+
+    Args:
+        show: what the task's answers look like.
+    """
+
+    def __init__(self, show: Answers) -> None:
+        self.show = show
+
+    @abstractmethod
+    def write(self, record: Record, answer: Any) -> None:
+        """Write one answer.
+
+        Raises:
+            InputError: the input has columns that the output cannot take any more.
+            LeanBertError: a number of the answer is not finite.
+        """
+
+    def rows(self, record: Record, answer: Any) -> list[list[Any]]:
+        """The rows of an answer; all their numbers are finite."""
+        rows = self.show.rows(answer)
+        check_finite(rows, record.row.where)
+        return rows
+
+    def finish(self) -> None:  # noqa: B027 - most writers have nothing left to do
+        """Write what is left, after the last answer."""
+
+    def abandon(self) -> None:  # noqa: B027 - most writers hold nothing
+        """Let go of the output, after an error."""
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.finish()
+        else:
+            self.abandon()
+
+
+class TableWriter(Writer):
+    """A table for people."""
+
+    def __init__(self, show: Answers, out: TextIO) -> None:
+        super().__init__(show)
+        self._out = out
+
+    def write(self, record: Record, answer: Any) -> None:
+        """See :class:`Writer`."""
+        self.rows(record, answer)
+        self._out.write(self.show.table(record, answer))
+
+
+class LinesWriter(TableWriter):
+    """Tab-separated lines without a header."""
+
+    def write(self, record: Record, answer: Any) -> None:
+        """See :class:`Writer`."""
+        self.rows(record, answer)
+        self._out.writelines("\t".join(cells) + "\n" for cells in self.show.cells(record, answer))
+
+
+class JsonWriter(Writer):
+    """A JSON object per line: the input's own keys, then the answer's.
+
+    Args:
+        show: what the task's answers look like.
+        out: where to write.
+        known: the keys of all inputs, if they are known beforehand. An answer's key that an input
+            has is written as ``predicted_label``, so that the input's stays what it is.
+    """
+
+    def __init__(self, show: Answers, out: TextIO, known: Iterable[str] = ()) -> None:
+        super().__init__(show)
+        self._out, self._known = out, set(known)
+
+    def write(self, record: Record, answer: Any) -> None:
+        """See :class:`Writer`."""
+        own, fields = record.row.values, self.show.fields(answer)
+        names = distinct_names(fields, self._known.union(own))
+        values = {**own, **dict(zip(names, fields.values(), strict=True))}
+        self._out.write(json_line(values, fields, record.row.where))
+
+
+class Columns:
+    """The columns of a table that has the same ones in each row.
+
+    Args:
+        show: what the task's answers look like.
+        known: the columns of all inputs; ``None`` takes those of the first one.
+        numbered: whether the first column is the number of the input.
+        alone: whether the input's own columns are left out.
+    """
+
+    def __init__(
+        self,
+        show: Answers,
+        known: Sequence[str] | None = None,
+        *,
+        numbered: bool = False,
+        alone: bool = False,
+    ) -> None:
+        self._show = show
+        self._first = ["document"] if numbered else []
+        self._alone = alone
+        self._numbers = count()
+        self.own: list[str] = []
+        """The input's columns."""
+        self.names: list[str] = []
+        """Of all columns, in order; empty until they are known."""
+        if known is not None or alone:
+            self._settle(known or ())
+
+    def _settle(self, known: Iterable[str]) -> None:
+        self.own = [] if self._alone else list(known)
+        taken = [*self._first, *self.own]
+        answers = distinct_names(self._show.columns, taken)
+        labels = distinct_names(self._show.label_columns, [*taken, *answers], "label_")
+        self.names = [*taken, *answers, *labels]
+
+    def of(self, record: Record) -> list[Any]:
+        """The values of an input's own columns, and its number.
+
+        Raises:
+            InputError: it has a column that the first input lacks.
+        """
+        values = record.row.values
+        if not self.names:
+            self._settle(values)
+        if not self._alone and not values.keys() <= set(self.own):
+            extra = next(name for name in values if name not in self.own)
+            raise InputError(
+                f"{record.row.where}: has {extra!r}, which the first row lacks; a table needs all "
+                "columns beforehand: write JSON lines (--json), or read a file and not a pipe"
+            )
+        number = [next(self._numbers)] if self._first else []
+        return [*number, *(values.get(name) for name in self.own)]
+
+
+class CsvWriter(Writer):
+    """CSV with a header: the input's own columns, then the answer's.
+
+    Args:
+        show: what the task's answers look like.
+        out: where to write. On a terminal control characters are shown as escapes.
+        columns: the columns; if they are known already, the header is written without any row.
+    """
+
+    def __init__(self, show: Answers, out: TextIO, columns: Columns) -> None:
+        super().__init__(show)
+        self._columns, self._csv = columns, csv.writer(out, lineterminator="\n")
+        self._watched = out.isatty()
+        self._begun = False
+        if columns.names:
+            self._begin()
+
+    def write(self, record: Record, answer: Any) -> None:
+        """See :class:`Writer`."""
+        before = self._columns.of(record)
+        if not self._begun:
+            self._begin()
+        for row in self.rows(record, answer):
+            self._line([*before, *row])
+
+    def _begin(self) -> None:
+        self._begun = True
+        self._line(self._columns.names)
+
+    def _line(self, row: Sequence[Any]) -> None:
+        cells = [exact_cell(value) for value in row]
+        if self._watched:
+            cells = [shown(cell) if isinstance(cell, str) else cell for cell in cells]
+        self._csv.writerow(cells)
