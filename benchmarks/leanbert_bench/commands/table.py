@@ -2,7 +2,7 @@
 
 examples:
   leanbert bench table results
-  leanbert bench table benchmarks/results/finbert.json --readme README.md --page docs/results.md
+  leanbert bench table results --readme README.md --page docs/results.md
 """
 
 from __future__ import annotations

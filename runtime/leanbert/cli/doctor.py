@@ -87,7 +87,7 @@ def _embedded() -> str:
 
     try:
         return str(report_engine(Bundle.open(embedded_bundle())))
-    except LeanBertError as error:
+    except (LeanBertError, ImportError) as error:
         return f"cannot run ({error})"
 
 

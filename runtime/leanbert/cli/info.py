@@ -18,7 +18,8 @@ from leanbert.cli.flags import add_bundle_argument, bundle_of
 from leanbert.cli.parser import WIDTH
 from leanbert.cli.shown import shown
 from leanbert.cli.streams import require_stdout
-from leanbert.engines import report_engine
+from leanbert.engines import EngineReport, report_engine
+from leanbert.errors import EngineError
 from leanbert.pipelines import embedded_bundle
 
 _MOST_LABELS = 20
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _card(bundle: Bundle) -> dict[str, Any]:
     config, manifest = bundle.config, bundle.manifest
-    report = report_engine(bundle)
+    report = _engine(bundle)
     card: dict[str, Any] = {
         "path": str(bundle.path),
         "task": bundle.task,
@@ -74,6 +75,14 @@ def _card(bundle: Bundle) -> dict[str, Any]:
             "versions": dict(manifest.versions),
         }
     return card
+
+
+def _engine(bundle: Bundle) -> EngineReport:
+    """What computes the bundle here; nothing does without ONNX Runtime and the native engine."""
+    try:
+        return report_engine(bundle)
+    except (ImportError, EngineError) as error:
+        return EngineReport("none", f"unknown ({error})", None, None)
 
 
 def _lines(card: dict[str, Any]) -> list[str]:
