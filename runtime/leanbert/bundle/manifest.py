@@ -223,10 +223,12 @@ def _files(entries: Mapping[str, Any]) -> dict[str, FileEntry]:
 
 def _golden(name: str, item: Mapping[str, Any]) -> Golden:
     pair = item.get("text_pair")
+    if not items(f"{name}.reference", item["reference"]):
+        raise WrongValueError(f"{name}.reference is empty")
     return Golden(
         text(f"{name}.text", item["text"]),
         None if pair is None else text(f"{name}.text_pair", pair),
-        [number(f"{name}.reference", value) for value in items(name, item["reference"])],
+        [number(f"{name}.reference", value) for value in item["reference"]],
         _indices(f"{name}.positions", item.get("positions")),
         _indices(f"{name}.columns", item.get("columns")),
     )

@@ -1,4 +1,6 @@
-"""Check every byte of a bundle, and its answers to the golden texts on this CPU.
+"""Check every byte of a bundle, what its manifest says, and its answers on this CPU.
+
+Every engine that can run here answers the golden texts; --engine narrows it to one.
 
 The exit code is 0 if all is as the export left it, else 1 with a line that says what differs.
 
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 
 from leanbert.cli.cells import json_line
@@ -33,16 +36,24 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         sys.stdout.write(json_line({**asdict(found), "path": str(found.path)}))
     else:
-        line = (
-            f"{found.path}: {found.files} files intact; "
-            f"{found.golden_texts} golden texts within {found.max_difference:.4g} of PyTorch "
-            f"(allowed {found.atol:.4g}), "
-            f"{found.mean_difference:.4g} on average (allowed {found.mean_atol:.4g}), "
-            f"on {found.cpu} with {found.engine} ({found.products}{_why(found)})"
-        )
-        sys.stdout.write(f"{shown(line)}\n")
+        sys.stdout.writelines(f"{shown(line)}\n" for line in _lines(found))
     return 0
 
 
-def _why(found: Verification) -> str:
-    return f"; not native: {found.why_not_native}" if found.why_not_native else ""
+def _lines(found: Verification) -> Iterator[str]:
+    yield (
+        f"{found.path}: {found.files} files intact; {found.golden_texts} golden texts within "
+        f"{found.max_difference:.4g} of PyTorch (allowed {found.atol:.4g}), "
+        f"{found.mean_difference:.4g} on average (allowed {found.mean_atol:.4g}), on {found.cpu}"
+    )
+    for proof in found.proofs:
+        yield (
+            f"  {proof.engine}: within {proof.max_difference:.4g}, {proof.mean_difference:.4g} on "
+            f"average ({proof.matmuls})"
+        )
+    for engine, reason in found.not_run.items():
+        yield f"  {engine}: not run ({reason})"
+    yield f"  as the manifest says: {', '.join(found.checked)}"
+    for reason in dict.fromkeys(found.unchecked.values()):
+        names = (name for name, why in found.unchecked.items() if why == reason)
+        yield f"  not checked: {', '.join(names)} ({reason})"
