@@ -21,6 +21,7 @@ from leanbert.bundle.members import (
     read_member,
 )
 from leanbert.bundle.reading import MOST_GRAPH_BYTES, MOST_JSON_BYTES, parse_json, status
+from leanbert.bundle.sentence_transformers import check_modules
 from leanbert.bundle.tokenizer_file import MOST_TOKENIZER_BYTES, check_tokenizer
 from leanbert.bundle.values import shown
 from leanbert.errors import BundleCorruptError, BundleNotFoundError
@@ -203,25 +204,40 @@ def _open(root: Path) -> tuple[Bundle, list[tuple[Path, FileEntry]]]:
         raise BundleNotFoundError(
             f"{root}: {what}; give a bundle directory (leanbert export MODEL -o DIR makes one)"
         )
+    if status(root / MANIFEST) is None:
+        return _open_foreign(root), []
+    return _open_sealed(root)
+
+
+def _open_sealed(root: Path) -> tuple[Bundle, list[tuple[Path, FileEntry]]]:
+    """A bundle with a manifest."""
+    manifest = parse_manifest(root / MANIFEST)
+    stamps = check_presence(root, manifest.files)
     large: list[tuple[Path, FileEntry]] = []
-    stamps: dict[Path, Stamp] = {}
-    manifest = parse_manifest(root / MANIFEST) if status(root / MANIFEST) else None
-    if manifest:
-        stamps = check_presence(root, manifest.files)
-        for name, entry in manifest.files.items():
-            if entry.size > _LARGE:
-                large.append((root / name, entry))
-            else:
-                check_content(root / name, entry)
-    graph = root / "model.onnx" if manifest else foreign.find_graph(root)
-    tokenizer, config_path = root / "tokenizer.json", root / "config.json"
-    for part in (tokenizer, config_path):
+    for name, entry in manifest.files.items():
+        if entry.size > _LARGE:
+            large.append((root / name, entry))
+        else:
+            check_content(root / name, entry)
+    config = _read_config(root, manifest.files["config.json"])
+    graph, tokenizer = root / "model.onnx", root / "tokenizer.json"
+    return Bundle(root, graph, tokenizer, config, manifest.max_length, manifest, stamps), large
+
+
+def _open_foreign(root: Path) -> Bundle:
+    """A plain export."""
+    sentence_length = check_modules(root)
+    graph = foreign.find_graph(root)
+    for part in (root / "tokenizer.json", root / "config.json"):
         if status(part) is None:
             raise BundleNotFoundError(
                 f"{part}: missing; a bundle needs model.onnx, tokenizer.json and config.json"
             )
-    entry_of_config = manifest.files["config.json"] if manifest else None
-    content = read_member(config_path, entry_of_config, MOST_JSON_BYTES)
-    config = parse_config(parse_json(content, config_path), config_path)
-    max_length = manifest.max_length if manifest else foreign.max_length(root, config)
-    return Bundle(root, graph, tokenizer, config, max_length, manifest, stamps), large
+    config = _read_config(root, None)
+    longest = foreign.max_length(root, config, sentence_length)
+    return Bundle(root, graph, root / "tokenizer.json", config, longest, None)
+
+
+def _read_config(root: Path, entry: FileEntry | None) -> ModelConfig:
+    path = root / "config.json"
+    return parse_config(parse_json(read_member(path, entry, MOST_JSON_BYTES), path), path)

@@ -56,13 +56,15 @@ def external_data(graph: Path) -> list[Path]:
     return sorted({path for path in graph.parent.glob(graph.name + "*") if path.is_file()})
 
 
-def max_length(root: Path, config: ModelConfig) -> int:
-    """The smaller of the tokenizer's and the model's bound in tokens, as transformers truncates.
+def max_length(root: Path, config: ModelConfig, sentence_length: int | None) -> int:
+    """The smallest bound in tokens of the tokenizer, the model and sentence-transformers.
+
+    transformers and sentence-transformers truncate so.
 
     Raises:
         BundleCorruptError: ``tokenizer_config.json`` cannot be read.
     """
-    bounds = [config.max_tokens] if config.max_tokens else []
+    bounds = [bound for bound in (config.max_tokens, sentence_length) if bound]
     path = root / "tokenizer_config.json"
     if status(path) is not None:
         bound = read_json(path).get("model_max_length")

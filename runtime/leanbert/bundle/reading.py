@@ -26,6 +26,7 @@ __all__ = [
     "parse_json",
     "read_file",
     "read_json",
+    "read_json_value",
     "read_whole",
     "status",
 ]
@@ -134,13 +135,22 @@ def parse_json(data: bytes, path: Path) -> dict[str, Any]:
     Raises:
         BundleCorruptError: it is not a JSON object in UTF-8.
     """
-    try:
-        content = json.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or nested too deeply
-        raise BundleCorruptError(f"{path}: not valid JSON ({error}); export it again") from error
+    content = _parse(data, path)
     if not isinstance(content, dict):
         raise BundleCorruptError(f"{path}: not a JSON object; export it again")
     return content
+
+
+def read_json_value(path: Path) -> object:
+    """As :func:`read_json`, of any JSON value."""
+    return _parse(read_file(path), path)
+
+
+def _parse(data: bytes, path: Path) -> object:
+    try:
+        return json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or nested too deeply
+        raise BundleCorruptError(f"{path}: not valid JSON ({error}); export it again") from error
 
 
 def file_sha256(path: Path) -> str:
