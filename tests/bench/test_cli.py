@@ -26,9 +26,7 @@ def test_the_help_names_every_action(capsys: pytest.CaptureFixture[str]) -> None
     with pytest.raises(SystemExit):
         main(["bench", "--help"])
     told = capsys.readouterr().out
-    assert all(
-        f"\n    {name} " in told for name in ("run", "compare", "compact", "report", "table")
-    )
+    assert all(f"\n  {name} " in told for name in ("run", "compare", "compact", "report", "table"))
 
 
 def test_an_unknown_action_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-__all__ = ["engine_names", "measure_names", "positive", "scenario_names", "shape_list"]
+__all__ = [
+    "engine_names",
+    "measure_names",
+    "name_list",
+    "positive",
+    "scenario_names",
+    "shape_list",
+]
 
 
 def shape_list(text: str) -> tuple[tuple[int, int], ...]:
@@ -54,8 +61,13 @@ def engine_names(text: str) -> tuple[str, ...]:
     return _names(text, ("native", "onnxruntime"))
 
 
+def name_list(text: str) -> tuple[str, ...]:
+    """Parse any names, separated by commas."""
+    return tuple(name.strip() for name in text.split(","))
+
+
 def _names(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(","))
+    names = name_list(text)
     for name in names:
         if name not in known:
             raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(known)}")

@@ -1,7 +1,7 @@
 """Make results small enough to be committed: a summary in place of each turn's samples.
 
 Every table stays what it was. A file that leanbert bench run did not write is laid out anew only:
-one line per row, six significant digits per number.
+one line per row, seven significant digits per number.
 
 examples:
   leanbert bench compact results/results.json

@@ -34,7 +34,7 @@ NAME = "results.json"
 """What a run calls its results within its output directory."""
 
 _READABLE = (1, SCHEMA_VERSION)
-_DIGITS = 6
+_DIGITS = 7
 """Significant digits of a number that is written; more would be noise."""
 
 _REQUIRED = {
@@ -123,7 +123,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 def to_json(value: Mapping[str, Any]) -> str:
     """Lay an object out with one key per line, and one line per item of a list of objects.
 
-    So each back end of ``results.json`` has one line. Numbers keep six significant digits.
+    So each back end of ``results.json`` has one line. Numbers keep seven significant digits.
     """
     lines = []
     for key, content in _rounded(value).items():

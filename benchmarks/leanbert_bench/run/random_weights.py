@@ -70,12 +70,15 @@ def random_checkpoint(shape: str, cache: Path, threads: int) -> Path:
         raise InputError(f"--random-weights {shape}: {error}") from error
 
 
-def save_random_checkpoint(folder: Path, model_type: str = "bert", **config: Any) -> None:
+def save_random_checkpoint(
+    folder: Path, model_type: str = "bert", *, lower_case: bool = True, **config: Any
+) -> None:
     """Save a three-label classifier with seeded weights and the embedded model's vocabulary.
 
     Args:
         folder: where its files go.
         model_type: transformers' name of the family.
+        lower_case: whether a BERT's tokenizer makes texts lower case.
         config: what differs from the family's defaults, for example ``hidden_size``.
     """
     import torch
@@ -97,7 +100,9 @@ def save_random_checkpoint(folder: Path, model_type: str = "bert", **config: Any
     )
     file = str(default_model() / "tokenizer.json")
     if model_type == "bert":
-        tokenizer = BertTokenizerFast(tokenizer_file=file, model_max_length=512)
+        tokenizer = BertTokenizerFast(
+            tokenizer_file=file, model_max_length=512, do_lower_case=lower_case
+        )
     else:
         inputs = ["input_ids", "attention_mask"]
         tokenizer = PreTrainedTokenizerFast(

@@ -51,7 +51,7 @@ def test_the_command_rewrites_in_place_or_elsewhere(
     study = tmp_path / "study.json"
     study.write_text(json.dumps({"rows": [{"a": 1 / 3}]}, indent=4))
     assert main(["bench", "compact", str(study)]) == 0
-    assert study.read_text() == '{\n"rows": [\n{"a": 0.333333}\n]\n}\n'
+    assert study.read_text() == '{\n"rows": [\n{"a": 0.3333333}\n]\n}\n'
 
 
 def test_what_cannot_be_compacted_is_named(

@@ -24,10 +24,10 @@ def test_what_was_written_is_read_from_file_or_directory(tmp_path: Path) -> None
     assert text == to_json(found)  # what was rounded once stays
 
 
-def test_numbers_keep_six_digits_and_each_back_end_has_a_line() -> None:
-    value = {"a": 123.456789, "b": [1, 0.1 + 0.2], "backends": [{"x": 1e-7 / 3}, {"y": None}]}
+def test_numbers_keep_seven_digits_and_each_back_end_has_a_line() -> None:
+    value = {"a": 123.4567891, "b": [1, 0.1 + 0.2], "list": [{"x": 1e-7 / 3}, {"y": None}]}
     assert to_json(value) == (
-        '{\n"a": 123.457,\n"b": [1, 0.3],\n"backends": [\n{"x": 3.33333e-08},\n{"y": null}\n]\n}\n'
+        '{\n"a": 123.4568,\n"b": [1, 0.3],\n"list": [\n{"x": 3.333333e-08},\n{"y": null}\n]\n}\n'
     )
     with pytest.raises(ValueError, match="JSON"):
         to_json({"a": float("nan")})
