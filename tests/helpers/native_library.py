@@ -68,6 +68,14 @@ def load_library() -> ctypes.CDLL:
     return library
 
 
+def load_probe() -> ctypes.CDLL:
+    """The probe library, which CMake builds beside the shipped one; skips where it is not built."""
+    path = library_path().with_name("libleanbert_native_probe.so")
+    if not path.is_file():
+        pytest.skip(f"the probe library is not built: no {path}")
+    return ctypes.CDLL(str(path))
+
+
 @dataclass
 class Matmul:
     """y = x W + b; int8 `weight` [K, N] with `scale` [N], or f32 without.

@@ -20,17 +20,15 @@ from tests.helpers.native_library import (
     activate,
     isa_or_skip,
     isas_here,
-    library_path,
+    load_probe,
 )
 
 PLAIN, RESIDUAL, ACTIVATED = range(3)
 
 
 def probe(name: str, isa: str, *arguments: Any) -> None:
-    """Calls a function of the probe library, which CMake builds beside the shipped one."""
-    path = library_path().with_name("libleanbert_native_probe.so")
-    if not path.is_file():
-        pytest.skip(f"the probe library is not built: no {path}")
+    """Calls a function of the probe library."""
+    library = load_probe()
     converted: list[Any] = [isa.encode()]
     for argument in arguments:
         if isinstance(argument, np.ndarray):
@@ -42,7 +40,7 @@ def probe(name: str, isa: str, *arguments: Any) -> None:
             converted.append(None)
         else:
             converted.append(ctypes.c_size_t(argument))
-    assert ctypes.CDLL(str(path))[name](*converted) == 0
+    assert library[name](*converted) == 0
 
 
 @pytest.fixture(params=ISAS)
@@ -197,12 +195,9 @@ def test_activations_have_the_stated_error(isa: str, activation: str, error: flo
 def attend(isa: str, rows: F32, width: int, queries: int, *, int16: bool) -> F32:
     """Attention of one head; each row starts with its Q | K | V."""
     out = np.full((queries, width), np.nan, np.float32)
-    path = library_path().with_name("libleanbert_native_probe.so")
-    if not path.is_file():
-        pytest.skip(f"the probe library is not built: no {path}")
     sizes = [ctypes.c_size_t(v) for v in (len(rows), queries, width, rows.shape[1])]
     parts = [ctypes.c_void_p(rows.ctypes.data + 4 * width * i) for i in range(3)]
-    status = ctypes.CDLL(str(path)).probe_attention(
+    status = load_probe().probe_attention(
         isa.encode(), *sizes, *parts, ctypes.c_void_p(out.ctypes.data), ctypes.c_size_t(int16)
     )
     assert status == 0

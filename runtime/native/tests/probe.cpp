@@ -1,11 +1,12 @@
 // Single kernels of a path for tests/native/test_kernels.py. A library of its own: the shipped one has no tests
-// in it. Every function takes the path's name and returns 0, or 1 when this CPU has no such path.
+// in it. A function that takes a path's name returns 0, or 1 when this CPU has no such path.
 #include <cstdlib>
 #include <cstring>
 #include <vector>
 
 #include "kernels/kernels.h"
 #include "model/packing.h"
+#include "platform/platform.h"
 
 using namespace leanbert;
 
@@ -47,6 +48,9 @@ struct Rows {
 };
 
 }  // namespace
+
+// Whether the library chooses the cores of its threads: not on every system (platform.h).
+LB_PROBE probe_places_threads() { return platform::current_core() >= 0; }
 
 // q [rows, k] u8; weight [k, n] int8; out [rows, n]; ranges [rows, 32]; columns [first, last) in panels of 32
 LB_PROBE probe_matmul(const char* isa, size_t rows, size_t k, size_t n, const uint8_t* q, const float* row_scale,

@@ -1,22 +1,24 @@
 #!/bin/sh
 # Builds the native engine under sanitizers and runs its C++ and Python tests with them (gcc or clang, from anywhere):
-#   sanitize.sh BUILD_FOLDER [address|thread]...        both by default; PYTHON names the interpreter
+#   sanitize.sh BUILD_FOLDER [address|thread|posix]...  all by default; PYTHON names the interpreter
 # address is ASan and UBSan over the stress test and tests/native; thread is TSan over the stress test, because an
-# interpreter that TSan does not know gives findings of its own.
+# interpreter that TSan does not know gives findings of its own; posix is the same over condition variables.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
 mkdir -p "$1"
 build=$(cd "$1" && pwd)
 shift
-[ $# -gt 0 ] || set -- address thread
+[ $# -gt 0 ] || set -- address thread posix
 for kind in "$@"; do
   case $kind in
-    address) flags=address,undefined ;;
-    thread) flags=thread ;;
+    address) flags=address,undefined platform= ;;
+    thread) flags=thread platform= ;;
+    posix) flags=thread platform=posix ;;
     *) echo "sanitize.sh: no sanitizer named $kind" >&2; exit 2 ;;
   esac
-  cmake -S "$here/.." -B "$build/$kind" -DLEANBERT_NATIVE_SANITIZE=$flags >/dev/null
+  cmake -S "$here/.." -B "$build/$kind" -DLEANBERT_NATIVE_SANITIZE=$flags \
+    -DLEANBERT_NATIVE_PLATFORM=$platform >/dev/null
   cmake --build "$build/$kind" -j2 >/dev/null
   (cd "$build/$kind" && ctest --output-on-failure --timeout 600)
   if [ "$kind" = address ]; then

@@ -9,7 +9,7 @@
 #include <climits>
 #include <cstring>
 
-#include "platform/platform.h"
+#include "platform/posix.h"
 
 namespace leanbert::platform {
 
@@ -25,6 +25,8 @@ void wake_all(std::atomic<uint32_t>* word) {
   syscall(SYS_futex, reinterpret_cast<uint32_t*>(word), FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
 }
 
+void reset_waits() {}
+
 int current_core() { return sched_getcpu(); }
 
 static_assert(sizeof(cpu_set_t) == Cores::most / 8, "Cores keeps a cpu_set_t");
@@ -32,16 +34,6 @@ static_assert(sizeof(cpu_set_t) == Cores::most / 8, "Cores keeps a cpu_set_t");
 void Cores::read_allowed() {
   std::memset(bits_, 0, sizeof bits_);
   sched_getaffinity(0, sizeof bits_, reinterpret_cast<cpu_set_t*>(bits_));
-}
-
-void Cores::remove(int core) {
-  if (core >= 0 && core < most) bits_[core / 64] &= ~(uint64_t{1} << core % 64);
-}
-
-bool Cores::empty() const {
-  for (const uint64_t word : bits_)
-    if (word) return false;
-  return true;
 }
 
 void Cores::apply() const { sched_setaffinity(0, sizeof bits_, reinterpret_cast<const cpu_set_t*>(bits_)); }

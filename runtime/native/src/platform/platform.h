@@ -1,5 +1,5 @@
-// Everything that the engine asks of an operating system. posix.cpp has what Linux, macOS and the BSDs share, linux.cpp
-// what only Linux has.
+// Everything that the engine asks of an operating system: windows.cpp, or posix.cpp with either linux.cpp (futexes, huge
+// pages, placement of threads) or plain.cpp (condition variables alone: macOS, and any POSIX system).
 #pragma once
 
 #include <atomic>
@@ -15,8 +15,10 @@ double seconds_now();
 
 // One pause in a spinning loop.
 inline void relax() {
-#if defined(__x86_64__) || defined(_M_X64)
+#if defined(__x86_64__)
   __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("isb");  // `yield` does nothing on most cores; this waits some ten cycles
 #endif
 }
 
@@ -77,10 +79,10 @@ class Thread {
 
  private:
   friend class Cores;
+  friend struct ThreadEntry;
   void (*run_)(void*);
   void* argument_;
-  uint64_t handle_ = 0;
-  static void* main(void* self);
+  uint64_t handle_ = 0;  // the system's
 };
 
 // Lets another thread that is ready run.
@@ -95,14 +97,20 @@ void wake_all(std::atomic<uint32_t>* word);
 // The core that the calling thread is on, or -1 where the system does not tell.
 int current_core();
 
-// A set of cores. Where the system lets nobody choose, it is always empty and is applied to nobody.
+// A set of cores. Where the system lets nobody choose, it stays empty, and nobody applies an empty one.
 class Cores {
  public:
   static constexpr int most = 1024;
 
   void read_allowed();  // those that the calling thread may run on
-  void remove(int core);
-  bool empty() const;
+  void remove(int core) {
+    if (core >= 0 && core < most) bits_[core / 64] &= ~(uint64_t{1} << core % 64);
+  }
+  bool empty() const {
+    for (const uint64_t word : bits_)
+      if (word) return false;
+    return true;
+  }
   void apply() const;  // the calling thread runs on these alone
   void apply(const Thread& thread) const;
 

@@ -1,5 +1,5 @@
 // What POSIX offers: clock, mappings, threads, forks.
-#include "platform/platform.h"
+#include "platform/posix.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -68,6 +68,14 @@ void MappedFile::forget(const void* first, const void* last) const {
 
 static_assert(sizeof(pthread_t) <= sizeof(uint64_t), "Thread keeps a pthread_t in 64 bits");
 
+struct ThreadEntry {
+  static void* main(void* self) {
+    const Thread& thread = *static_cast<Thread*>(self);
+    thread.run_(thread.argument_);
+    return nullptr;
+  }
+};
+
 bool Thread::start(void (*run)(void*), void* argument) {
   run_ = run;
   argument_ = argument;
@@ -75,16 +83,10 @@ bool Thread::start(void (*run)(void*), void* argument) {
   sigfillset(&every);
   pthread_sigmask(SIG_SETMASK, &every, &before);
   pthread_t thread;
-  const bool started = pthread_create(&thread, nullptr, main, this) == 0;
+  const bool started = pthread_create(&thread, nullptr, ThreadEntry::main, this) == 0;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (started) std::memcpy(&handle_, &thread, sizeof thread);
   return started;
-}
-
-void* Thread::main(void* self) {
-  const Thread& thread = *static_cast<Thread*>(self);
-  thread.run_(thread.argument_);
-  return nullptr;
 }
 
 void Thread::join() {
@@ -101,7 +103,10 @@ std::atomic<uint64_t> forks{0};
 std::atomic<bool> forks_watched{false};
 pthread_once_t watch_once = PTHREAD_ONCE_INIT;
 
-void count_fork() { forks.fetch_add(1, std::memory_order_relaxed); }
+void count_fork() {
+  forks.fetch_add(1, std::memory_order_relaxed);
+  reset_waits();
+}
 
 }  // namespace
 
