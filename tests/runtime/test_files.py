@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -90,3 +91,15 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
     with pytest.raises(BrokenPipeError) as broken, name_full_disk("stdout"):
         raise BrokenPipeError(errno.EPIPE, "gone")
     assert broken.value.filename is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no named pipes")
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(path.read_text)
+        with whole_file(path) as file:
+            file.write("all of it")
+        assert read.result(timeout=30) == "all of it"
+    assert path.is_fifo()

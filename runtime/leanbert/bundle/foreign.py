@@ -35,6 +35,7 @@ def find_graph(root: Path) -> Path:
         path.relative_to(root).as_posix()
         for folder in (root, root / "onnx")
         for path in folder.glob("*.onnx")
+        if path.is_file()
     )
     if len(others) == 1:
         return root / others[0]

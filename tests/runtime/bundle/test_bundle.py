@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
@@ -22,6 +21,7 @@ from leanbert.errors import (
     BundleNotFoundError,
     BundleVersionError,
     EngineError,
+    LeanBertWarning,
     TaskError,
 )
 from leanbert.pipelines import embedded_bundle
@@ -400,11 +400,31 @@ def test_weights_hashed_while_they_load_are_refused(
         raise ValueError("of the block")
 
 
-def test_hash_of_an_empty_file_and_of_several_windows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("leanbert.bundle.reading._BLOCK", 1 << 16)
-    for size in (0, 1, 1 << 16, 3 * (1 << 16) + 5):
-        path = tmp_path / str(size)
-        path.write_bytes(bytes(i % 251 for i in range(size)))
-        assert file_sha256(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+def test_a_task_of_another_time(bundle_copy: Path) -> None:
+    reseal(bundle_copy, {**read_content(bundle_copy), "task": "ner"})
+    with pytest.raises(TaskError, match="is for ner"):
+        pipeline(model=bundle_copy)
+
+
+def test_a_graph_file_that_the_manifest_does_not_list(bundle_copy: Path) -> None:
+    (bundle_copy / "model.onnx.data").write_bytes(b"weights of somebody else")
+    with pytest.raises(BundleCorruptError, match=r"model\.onnx\.data: not listed"):
+        Bundle.open(bundle_copy)
+
+
+def test_a_manifest_that_went_missing_is_noticed(bundle_copy: Path) -> None:
+    (bundle_copy / "leanbert.json").unlink()
+    with pytest.warns(LeanBertWarning, match="nothing of it is verified"):
+        pipeline("text-classification", bundle_copy)
+    (bundle_copy / "leanbert.json").mkdir()
+    with pytest.raises(BundleCorruptError, match=r"leanbert\.json"):
+        Bundle.open(bundle_copy)
+
+
+@pytest.mark.parametrize("name", ["leanbert.json", "config.json"])
+def test_json_too_deep_to_read(bundle_copy: Path, name: str) -> None:
+    (bundle_copy / name).write_text("[" * 200_000)
+    if name != "leanbert.json":
+        reseal(bundle_copy, read_content(bundle_copy))
+    with pytest.raises(BundleCorruptError, match=name):
+        Bundle.open(bundle_copy)
