@@ -82,7 +82,7 @@ def test_manifest(workshop: Workshop, recipe: str) -> None:
     if recipe == "fp32":
         assert evidence == {"dataset": "sample texts of the export", **asdict(report.final)}
         assert evidence["rows"] == 200
-        no = "no, it computes the recipe int8 only, this is fp32"
+        no = "no, it computes the recipe int8 only, and this bundle has fp32"
         assert manifest["card"] == {
             "labels": "0 positive, 1 negative, 2 neutral",
             "fused": "2 of 2 MultiHeadAttention, 5 of 5 LayerNormalization, 2 of 2 Gelu",
