@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="int8 (default), fp32, or int8-per-tensor",
     )  # fmt: skip
     add("--reduce-range", action="store_true", help="7-bit weights, for x86 CPUs without VNNI")
+    add("--allow-pickle", action="store_true", help="read pytorch_model.bin if there is no other")
     group = parser.add_argument_group("calibration")
     group.add_argument(
         "--calibration", type=Path, metavar="FILE",
@@ -54,6 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--max-drop", type=float, metavar="POINTS",
         help="of accuracy, without labels of agreement (1)",
+    )  # fmt: skip
+    group.add_argument(
+        "--tie-margin", type=float, metavar="P", default=0.0,
+        help="probability within which ties do not count",
     )  # fmt: skip
     add_reading_flags(group, labels=True)
 
@@ -98,7 +103,9 @@ def run(args: argparse.Namespace) -> int:
             label_column=args.label_column,
             pair_column=args.text_pair_column,
             reading=read_options(args),
+            allow_pickle=args.allow_pickle,
             max_drop=max_drop,
+            tie_margin=args.tie_margin,
             on_step=on_step,
         )
     sys.stdout.write(_json(report) if args.json else _card(report))
@@ -126,6 +133,7 @@ def _card(report: Report) -> str:
         + ("" if final.agreement is None else f", same {agrees} {final.agreement:.2%}")
         + f" ({final.rows} texts{' held back' if report.gate else ''})",
         *_gate_lines(report),
+        *(f"  {title:<11} {line}" for title, line in report.notes.items()),
         f"  native      {report.native}",
         f"  try it      {_try_it(report)}",
     ]
@@ -145,9 +153,7 @@ def _gate_lines(report: Report) -> list[str]:
     gate = report.gate
     if gate is None:
         return []
-    from leanbert_export.exporting import gate_line
-
-    return [f"  calibration {report.calibration}", f"  gate        {gate_line(gate)}"]
+    return [f"  calibration {report.calibration}", f"  gate        {gate.line}"]
 
 
 def _json(report: Report) -> str:
@@ -167,6 +173,7 @@ def _json(report: Report) -> str:
         "calibration": report.calibration,
         "gate": report.gate.as_dict() if report.gate else None,
         "fused": report.fused,
+        "notes": dict(report.notes),
         "native": report.native,
     }
     return json.dumps(card) + "\n"

@@ -3,47 +3,46 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from leanbert.bundle import Bundle
-from leanbert.errors import InputError
+from leanbert.errors import BundleError, EngineError, InputError
 from leanbert.records import ReadOptions
-from leanbert.tokenization import TextInput, Tokenizer
+from leanbert.tokenization import TextInput
 from leanbert_export import writing
 from leanbert_export.checkpoint.finding import Checkpoint, find_checkpoint
-from leanbert_export.checkpoint.heads import HEADS, TASK_NAMES, canonical_task
+from leanbert_export.checkpoint.heads import TASK_NAMES, canonical_task
 from leanbert_export.checkpoint.labels import check_labels, labels_in_order
+from leanbert_export.checkpoint.loading import LoadedCheckpoint, load_checkpoint
+from leanbert_export.errors import ProofError
 from leanbert_export.graph.fusion import count_operators, fuse
 from leanbert_export.graph.operators import FINAL_OPSET
 from leanbert_export.graph.rewriting import rewrite
-from leanbert_export.graph.saving import save_with_weights
+from leanbert_export.graph.saving import replace_graph
 from leanbert_export.graph.tracing import export_fp32
-from leanbert_export.int8.calibration import record_inputs
-from leanbert_export.int8.matmuls import find_matmuls
-from leanbert_export.int8.quantization import (
-    check_matmuls,
-    is_classifier,
-    quantize_graph,
-)
-from leanbert_export.int8.weights import QuantizedMatmul, quantize_matmuls
 from leanbert_export.layout.sealing import seal_with_layout
-from leanbert_export.proof.comparison import Agreement, check_values, compare, make_golden
+from leanbert_export.proof.comparison import Agreement, check_values, compare
 from leanbert_export.proof.examples import Examples, read_examples
-from leanbert_export.proof.gate import Gate, GateReport, pass_gate, rank_matmuls
-from leanbert_export.proof.predictions import Answers
+from leanbert_export.proof.gate import GateReport
+from leanbert_export.proof.golden import make_golden
+from leanbert_export.proof.independence import check_independence
 from leanbert_export.proof.reference import TorchReference
+from leanbert_export.proof.tokenization import check_tokenization
+from leanbert_export.quantizing import Judgement, quantize_bundle
 from leanbert_export.recipe import RECIPES, Int8Settings
 from leanbert_export.samples import sample_texts
 
 STEPS = (
     "finding the checkpoint",
+    "loading it in PyTorch",
     "exporting to ONNX",
     "fusing operators",
     "comparing fp32 with PyTorch",
-    "watching the calibration texts",
+    "recording calibration texts",
     "quantizing",
     "judging int8 on held-back texts",
     "writing the bundle",
@@ -66,40 +65,14 @@ class Report:
     operators: dict[str, int]
     fused: str
     """How many of each layer's operators were fused."""
+    notes: Mapping[str, str]
+    """Further lines of the card, by their titles."""
     calibration: str
     """Where the calibration texts came from; empty for fp32."""
     gate: GateReport | None
     """``None`` for fp32."""
     native: str
     """Whether the native engine can run the bundle, or why it cannot."""
-
-
-@dataclass(frozen=True)
-class _Graphs:
-    """Writes one checkpoint's graph in any state of quantization."""
-
-    fused: Path
-    folder: Path
-    plans: dict[str, QuantizedMatmul]
-    settings: Int8Settings
-
-    def write(self, names: frozenset[str] | set[str]) -> Bundle:
-        """The bundle with the named matmuls in int8 and every other in fp32."""
-        model = rewrite(self.fused)
-        if names:
-            quantize_graph(model, {name: self.plans[name] for name in names}, self.settings)
-        _replace_graph(self.folder, model)
-        return Bundle.open(self.folder)
-
-    def without(self, names: frozenset[str]) -> Bundle:
-        """The bundle with the named matmuls in fp32 and every other in int8."""
-        return self.write(set(self.plans) - names)
-
-
-def _replace_graph(folder: Path, model: Any) -> None:
-    for path in folder.glob("model.onnx*"):
-        path.unlink()
-    save_with_weights(model, folder / "model.onnx")
 
 
 def export(
@@ -111,6 +84,7 @@ def export(
     task: str | None = None,
     reduce_range: bool = False,
     force: bool = False,
+    allow_pickle: bool = False,
     texts: Sequence[TextInput] | None = None,
     calibration: str | Path | Sequence[TextInput] | None = None,
     text_column: str = "text",
@@ -118,6 +92,7 @@ def export(
     pair_column: str | None = None,
     reading: ReadOptions | None = None,
     max_drop: float | None = None,
+    tie_margin: float = 0.0,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Turn a checkpoint into a verified bundle.
@@ -127,54 +102,58 @@ def export(
         output: the bundle's directory; it appears when everything has passed.
         recipe: ``"int8"``, ``"int8-per-tensor"`` (for comparison) or ``"fp32"``.
         revision: branch, tag or commit of a hub id.
-        task: one of :data:`leanbert_export.checkpoint.heads.TASK_NAMES`; by default the head's own.
+        task: one of :data:`leanbert_export.checkpoint.heads.TASK_NAMES`; by default that of the
+            checkpoint's own head.
         reduce_range: int8 weights in 7 bits, for x86 CPUs without VNNI.
         force: replace a bundle that is there; write one that fails its gate.
+        allow_pickle: read pickled weights, if there are no others, by torch's restricted unpickler.
         texts: texts or pairs to compare the fp32 graph on, and for the golden answers; by default
-            LeanBERT's own sample. For answers, lone texts are made questions to those that follow;
-            for masks, a word of each is hidden.
+            LeanBERT's own sample. For question answering, a lone text is made the question to those
+            that follow it; for fill-mask, a word of each is hidden.
         calibration: a file that :mod:`leanbert.records` reads, or texts or pairs: two thirds
             calibrate, one third is held back to judge. By default LeanBERT's own sample.
         text_column: the column of texts in a calibration file.
-        label_column: of the same; with it the drop is one of accuracy.
-        pair_column: of the same, the second text of each row.
+        label_column: the column of labels in it; with labels the drop is one of accuracy.
+        pair_column: the column of the second text of each row.
         reading: the file's format, encoding and delimiter; by default its name says them.
         max_drop: percentage points that accuracy (without labels, agreement) may drop on the
             held-back texts; ``None`` measures only.
-        on_step: called with each of :data:`STEPS` as it begins, and with details in between.
+        tie_margin: decisions that PyTorch holds by at most this much probability may flip without
+            counting as lost.
+        on_step: is called with each of :data:`STEPS` as it begins, and with details in between.
 
     Raises:
         ExportError: with its subclasses, whatever went wrong; nothing was written.
         InputError: an argument cannot be used.
     """
     output = Path(output)
-    task = _check_arguments(
-        recipe, task, calibration, {"label": label_column, "pair": pair_column}, max_drop
-    )
+    columns = {"label": label_column, "pair": pair_column}
+    task = _check_arguments(recipe, task, calibration, columns, max_drop, tie_margin)
     writing.check_output(output, force=force)
     on_step(STEPS[0])
-    checkpoint = find_checkpoint(model, revision=revision, task=task)
-    check_labels(checkpoint)
+    checkpoint = find_checkpoint(model, revision=revision, task=task, allow_pickle=allow_pickle)
     texts = sample_texts() if texts is None else texts
     if not texts:
         raise InputError("texts is empty; there is nothing to compare with PyTorch on")
     examples = _examples(checkpoint, calibration, text_column, label_column, pair_column, reading)
+    on_step(STEPS[1])
+    loaded = load_checkpoint(checkpoint)
+    check_labels(checkpoint)
 
     with tempfile.TemporaryDirectory(prefix="leanbert-export-") as scratch:
         work = Path(scratch)
-        on_step(STEPS[1])
-        exported = export_fp32(checkpoint, work / "exported")
         on_step(STEPS[2])
+        exported = export_fp32(loaded, work / "exported")
+        on_step(STEPS[3])
         fused = fuse(exported, work / "fused.onnx", checkpoint)
 
-        with writing.new_directory(output, force=force) as folder:
-            writing.copy_parts(work / "exported", folder, checkpoint)
-            on_step(STEPS[3])
-            _replace_graph(folder, rewrite(work / "fused.onnx"))
-            bundle = Bundle.open(folder)
-            reference = TorchReference(checkpoint)
+        with writing.new_directory(output, force=force) as folder, _without_path(folder):
+            on_step(STEPS[4])
+            bundle, reference = _write_fp32(loaded, work / "fused.onnx", folder)
             fp32 = final = compare(bundle, reference, texts)
             check_values(fp32, quantized=False)
+            check_tokenization(bundle, loaded, texts)
+            check_independence(bundle, reference, texts)
             settings: dict[str, Any] = {"name": recipe, "opset": FINAL_OPSET}
             evidence = [{"dataset": "sample texts of the export", **asdict(fp32)}]
             card: dict[str, Any] = labels_in_order(checkpoint)
@@ -182,14 +161,15 @@ def export(
             if recipe != "fp32":
                 source = _OWN_SAMPLE if calibration is None else _source(calibration)
                 chosen = Int8Settings(per_token=recipe == "int8", reduce_range=reduce_range)
-                gate, final, details = _quantize(
-                    work, bundle, reference, examples, chosen, max_drop, force, on_step
+                judgement = Judgement(max_drop, tie_margin, force)
+                gate, final, details = quantize_bundle(
+                    work, bundle, reference, examples, chosen, judgement, STEPS[5:8], on_step
                 )
                 check_values(final, quantized=True)
                 settings |= asdict(chosen) | {"calibration": source} | details
                 evidence = [{"dataset": f"{source}, held back from calibration", **asdict(final)}]
                 card["calibration"] = f"{source} ({details['calibration_rows']} texts)"
-                card["accuracy gate"] = gate_line(gate)
+                card["accuracy gate"] = gate.line
             on_step(STEPS[-1])
             golden, bounds = make_golden(bundle, reference, texts)
             operators = count_operators(folder / "model.onnx")
@@ -202,8 +182,9 @@ def export(
                 bounds=bounds,
                 evidence=evidence,
             )
+            notes = _notes(loaded)
             content["card"] = card
-            card["fused"] = fused
+            card |= {"fused": fused, **notes}
             card["native engine"] = seal_with_layout(folder, content)
             writing.write_manifest(folder, content)
             bundle_bytes = Bundle.open(folder).size
@@ -217,10 +198,43 @@ def export(
         final=final,
         operators=operators,
         fused=fused,
+        notes=notes,
         calibration=source,
         gate=gate,
         native=str(card["native engine"]),
     )
+
+
+def _write_fp32(
+    loaded: LoadedCheckpoint, fused: Path, folder: Path
+) -> tuple[Bundle, TorchReference]:
+    """The bundle of the final fp32 graph, and PyTorch beside it."""
+    writing.write_parts(loaded, folder)
+    replace_graph(folder, rewrite(fused))
+    return Bundle.open(folder), TorchReference(loaded)
+
+
+@contextmanager
+def _without_path(folder: Path) -> Iterator[None]:
+    """Let the runtime's errors on an unfinished bundle not name its temporary folder."""
+    try:
+        yield
+    except (BundleError, EngineError) as error:
+        message = str(error).replace(f"{folder}/", "").replace(str(folder), "the bundle")
+        raise ProofError(message) from error
+
+
+def _notes(loaded: LoadedCheckpoint) -> dict[str, str]:
+    """What the card says of the checkpoint's origin, its tensors, and what follows the encoder."""
+    checkpoint = loaded.checkpoint
+    notes = {
+        "license": checkpoint.origin.license,
+        "base model": checkpoint.origin.base_model,
+        **loaded.notes,
+    }
+    if checkpoint.modules is not None:
+        notes["embeddings"] = checkpoint.modules.line
+    return notes
 
 
 def _check_arguments(
@@ -229,15 +243,22 @@ def _check_arguments(
     calibration: object,
     columns: Mapping[str, str | None],
     max_drop: float | None,
+    tie_margin: float,
 ) -> str | None:
-    """Raise InputError for what cannot be used; returns the task under its own name."""
+    """Check what can be checked before any work, and return the task under its own name.
+
+    Raises:
+        InputError: an argument cannot be used.
+    """
     if recipe not in RECIPES:
         raise InputError(f"recipe is {recipe!r}; expected one of {', '.join(RECIPES)}")
     if task is not None and canonical_task(task) is None:
         raise InputError(f"task is {task!r}; expected one of {', '.join(TASK_NAMES)}")
     if max_drop is not None and not 0 <= max_drop <= 100:
         raise InputError(f"max_drop is {max_drop!r}; expected percentage points from 0 to 100")
-    if recipe == "fp32" and (calibration is not None or max_drop is not None):
+    if not 0 <= tie_margin < 1:
+        raise InputError(f"tie_margin is {tie_margin!r}; expected a probability from 0 to 1")
+    if recipe == "fp32" and (calibration is not None or max_drop is not None or tie_margin):
         raise InputError("the fp32 recipe takes no calibration texts and has no gate")
     for name, column in columns.items():
         if column is not None and not isinstance(calibration, (str, Path)):
@@ -274,78 +295,3 @@ def _examples(
     if len(texts) < 2 or not all(isinstance(text, (str, tuple)) for text in texts):
         raise InputError("calibration: expected two texts or more")
     return Examples(texts)
-
-
-def _quantize(
-    work: Path,
-    bundle: Bundle,
-    reference: TorchReference,
-    examples: Examples,
-    settings: Int8Settings,
-    max_drop: float | None,
-    force: bool,
-    on_step: Callable[[str], None],
-) -> tuple[GateReport, Agreement, dict[str, Any]]:
-    """Quantize ``bundle`` until it passes its gate."""
-    calibrating, held = examples.split(HEADS[reference.task].most_held)
-    watched = Answers(reference.task, bundle).prepare(calibrating.texts)
-    on_step(STEPS[4])
-    fused = work / "fused.onnx"
-    model = rewrite(fused)
-    matmuls = [matmul for matmul in find_matmuls(model.graph) if not is_classifier(matmul)]
-    check_matmuls(len(matmuls), model.graph)
-    samples = (
-        record_inputs(model, Tokenizer.of(bundle), watched, work) if settings.per_token else {}
-    )
-    on_step(STEPS[5])
-    plans = quantize_matmuls(matmuls, samples, settings, lambda name: on_step(f"{STEPS[5]} {name}"))
-    del samples, model
-    graphs = _Graphs(fused, bundle.path, plans, settings)
-    on_step(STEPS[6])
-    names = list(plans)
-    gate = Gate(bundle, reference, held)
-
-    def rank() -> list[str]:
-        return rank_matmuls(
-            names,
-            lambda name: graphs.write(set() if name is None else {name}),
-            watched,
-            lambda name: on_step(f"ranking the matmuls: {name}"),
-        )
-
-    report = pass_gate(
-        gate, graphs.without, max_drop=max_drop, rank=rank, force=force, on_step=on_step
-    )
-    final = compare(bundle, reference, held.texts)
-    details = {
-        "calibration_rows": len(calibrating.texts),
-        "products": {
-            name: "fp32"
-            if name in report.fp32_matmuls
-            else plan.summary()
-            if settings.per_token
-            else "int8"
-            for name, plan in plans.items()
-        },
-        "gate": report.as_dict(),
-    }
-    return report, final, details
-
-
-def gate_line(gate: GateReport) -> str:
-    """The card's sentence on the gate."""
-    told = (
-        f"{gate.metric} {gate.int8:.2%} in int8, {gate.fp32:.2%} in fp32 on {gate.rows} texts held "
-        "back"
-    )
-    if gate.max_drop is None:
-        return f"not set; {told}"
-    verdict = "passed" if gate.passed else "FAILED, written with --force"
-    line = f"{verdict}: at most {gate.max_drop:g} points may be lost; {told}"
-    if gate.fp32_matmuls:
-        line += (
-            f"; {len(gate.fp32_matmuls)} matmuls in fp32 for it, which cost "
-            f"{(gate.bytes_after - gate.bytes_before) / 1e6:.1f} MB and "
-            f"{gate.slowdown - 1:+.0%} time"
-        )
-    return line

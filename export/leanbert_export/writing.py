@@ -1,4 +1,4 @@
-"""Make a bundle appear whole or not at all, and seal it with its manifest."""
+"""Write a bundle, which appears whole or not at all, and seal it with its manifest."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from typing import Any
 
 from leanbert import __version__
 from leanbert.bundle import MANIFEST, Bundle, Golden, file_sha256, seal
+from leanbert_export.checkpoint.config_file import write_config
 from leanbert_export.checkpoint.finding import Checkpoint
-from leanbert_export.errors import CheckpointError, OutputExistsError
-from leanbert_export.proof.comparison import GoldenBounds
-
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+from leanbert_export.checkpoint.loading import LoadedCheckpoint
+from leanbert_export.checkpoint.tokenizer import write_tokenizer
+from leanbert_export.errors import OutputExistsError
+from leanbert_export.proof.golden import GoldenBounds
 
 
 def check_output(output: Path, *, force: bool) -> None:
-    """Refuse an output that is in the way, before any work is done.
+    """Refuse to overwrite what is at ``output``, before any work is done.
 
-    ``force`` replaces a bundle or an empty directory, never anything else.
+    With ``force``, a bundle or an empty directory may be replaced, and never anything else.
 
     Raises:
         OutputExistsError: something is there that must stay.
@@ -41,7 +42,7 @@ def check_output(output: Path, *, force: bool) -> None:
 
 @contextmanager
 def new_directory(output: Path, *, force: bool) -> Iterator[Path]:
-    """A directory that takes the name ``output`` when the block ends well, and else vanishes.
+    """A new directory, which is renamed to ``output`` if the block ends well, and else removed.
 
     Raises:
         OutputExistsError: something that must stay is there, or the place cannot be written.
@@ -58,7 +59,7 @@ def new_directory(output: Path, *, force: bool) -> Iterator[Path]:
         fresh = work / "bundle"
         fresh.mkdir()
         yield fresh
-        check_output(output, force=force)  # somebody may have made it meanwhile
+        check_output(output, force=force)  # another process may have made it meanwhile
         old = work / "old"
         if output.exists():
             output.rename(old)
@@ -71,24 +72,19 @@ def new_directory(output: Path, *, force: bool) -> Iterator[Path]:
     finally:
         shutil.rmtree(work, ignore_errors=True)
         if not output.exists():
-            with suppress(OSError):  # somebody else uses them by now
+            with suppress(OSError):  # another process may use them by now
                 for folder in made:
                     folder.rmdir()
 
 
-def copy_parts(exported: Path, folder: Path, checkpoint: Checkpoint) -> None:
-    """Copy the config and the tokenizer's files next to the graph.
+def write_parts(loaded: LoadedCheckpoint, folder: Path) -> None:
+    """Write the config and the tokenizer's files next to the graph.
 
     Raises:
-        CheckpointError: the checkpoint came without a tokenizer.
+        CheckpointError: transformers cannot save the tokenizer.
     """
-    if not (exported / "tokenizer.json").is_file():
-        raise CheckpointError(
-            f"{checkpoint.path}: no tokenizer.json, nor files that transformers makes one from"
-        )
-    for name in ("config.json", *_TOKENIZER_FILES):
-        if (exported / name).is_file():
-            shutil.copyfile(exported / name, folder / name)
+    write_config(loaded, folder)
+    write_tokenizer(loaded.tokenizer, loaded.checkpoint, folder)
 
 
 def manifest_content(
@@ -101,7 +97,7 @@ def manifest_content(
     bounds: GoldenBounds,
     evidence: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """Everything the manifest says but the files."""
+    """The content of the manifest, without the list of files."""
     packages = ("torch", "transformers", "optimum", "onnx", "onnx-ir", "onnxruntime", "tokenizers")
     return {
         "task": checkpoint.task,
@@ -109,6 +105,8 @@ def manifest_content(
             "model": checkpoint.model,
             "revision": checkpoint.revision,
             "weights_sha256": checkpoint.weights_sha256,
+            "license": checkpoint.origin.license,
+            "base_model": checkpoint.origin.base_model,
         },
         "recipe": dict(recipe),
         "max_length": max_length,
@@ -122,7 +120,7 @@ def manifest_content(
 
 
 def _golden(item: Golden) -> dict[str, Any]:
-    """Without the keys that an output a text does not need."""
+    """The JSON of a golden answer, without the keys that its task has no use for."""
     unneeded = {"positions", "columns"}
     return {k: v for k, v in asdict(item).items() if v is not None or k not in unneeded}
 

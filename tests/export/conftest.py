@@ -25,7 +25,8 @@ from transformers import (
 )
 
 from leanbert_export import exporting
-from leanbert_export.checkpoint.finding import Checkpoint, find_checkpoint
+from leanbert_export.checkpoint.finding import find_checkpoint
+from leanbert_export.checkpoint.loading import LoadedCheckpoint, load_checkpoint
 from leanbert_export.exporting import Report, export
 from leanbert_export.graph.fusion import fuse
 from leanbert_export.graph.tracing import export_fp32
@@ -119,11 +120,11 @@ class Workshop:
                 )
         return self.reports[key]
 
-    def trace(self, checkpoint: Checkpoint, folder: Path) -> Path:
+    def trace(self, loaded: LoadedCheckpoint, folder: Path) -> Path:
         """As ``export_fp32``, which does not know the recipe: each checkpoint is traced once."""
-        traced = self.root / "traced" / checkpoint.path.name
+        traced = self.root / "traced" / loaded.checkpoint.path.name
         if not traced.exists():
-            export_fp32(checkpoint, traced)
+            export_fp32(loaded, traced)
         shutil.copytree(traced, folder)
         return folder / "model.onnx"
 
@@ -133,15 +134,20 @@ class Workshop:
         if not path.exists():
             real = kind.removeprefix("minilm-")
             source = self.tiny(kind) if real == kind else self.minilm(real)
-            checkpoint = find_checkpoint(str(source), revision=None, task=None)
+            loaded = load(source)
             path.parent.mkdir(exist_ok=True)
             with tempfile.TemporaryDirectory() as scratch:
-                fuse(self.trace(checkpoint, Path(scratch) / "traced"), path, checkpoint)
+                fuse(self.trace(loaded, Path(scratch) / "traced"), path, loaded.checkpoint)
         return path
 
     def bundle(self, kind: str, recipe: str = "fp32") -> Path:
         """The bundle's directory."""
         return self.report(kind, recipe).path
+
+
+def load(folder: Path, task: str | None = None) -> LoadedCheckpoint:
+    """A local checkpoint in PyTorch."""
+    return load_checkpoint(find_checkpoint(str(folder), revision=None, task=task))
 
 
 def _save(model: Any, folder: Path) -> None:

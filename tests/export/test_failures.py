@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +14,9 @@ import pytest
 from leanbert.bundle import MANIFEST, Bundle, ModelConfig
 from leanbert.engines import Batch
 from leanbert.errors import InputError
-from leanbert_export import exporting, writing
+from leanbert_export import exporting, quantizing, writing
 from leanbert_export.checkpoint.finding import Checkpoint, find_checkpoint
+from leanbert_export.checkpoint.loading import LoadedCheckpoint
 from leanbert_export.errors import (
     CheckpointError,
     ExportError,
@@ -26,11 +27,10 @@ from leanbert_export.errors import (
 from leanbert_export.exporting import export
 from leanbert_export.graph.fusion import check_fusion
 from leanbert_export.int8 import rounding, weights
-from leanbert_export.proof.comparison import Agreement, check_values, compare, make_golden
+from leanbert_export.proof.comparison import Agreement, check_values, compare
+from leanbert_export.proof.golden import make_golden
 from leanbert_export.proof.reference import TorchReference
-
-if TYPE_CHECKING:
-    from tests.export.conftest import Workshop
+from tests.export.conftest import Workshop, load
 
 Check = Callable[[], None]
 TEXTS = ["profit rose", "sales fell a lot", "the board met on Monday"]
@@ -167,7 +167,7 @@ def test_config_that_is_no_json(checkpoint_copy: Path, tmp_path: Path) -> None:
 def test_no_weights(checkpoint_copy: Path, tmp_path: Path) -> None:
     (checkpoint_copy / "model.safetensors").unlink()
     message = error_of(CheckpointError, str(checkpoint_copy), tmp_path / "out")
-    assert message == f"{checkpoint_copy}: no model.safetensors (or pytorch_model.bin)"
+    assert message.startswith(f"{checkpoint_copy}: no model.safetensors; save it with ")
     assert not (tmp_path / "out").exists()
 
 
@@ -176,7 +176,7 @@ def test_truncated_weights(checkpoint_copy: Path, tmp_path: Path, nothing_left: 
     data = weights.read_bytes()
     weights.write_bytes(data[: len(data) // 2])
     message = error_of(CheckpointError, str(checkpoint_copy), tmp_path / "out")
-    assert message.startswith(f"{checkpoint_copy}: cannot be exported (")
+    assert message.startswith(f"{weights}: cannot be read (")
     nothing_left()
 
 
@@ -248,7 +248,7 @@ def test_arguments(options: dict[str, str], workshop: Workshop, tmp_path: Path) 
 
 def checkpoint_with(**raw: Any) -> Checkpoint:
     config = ModelConfig("bert", {0: "a"}, None, 512, raw=raw)
-    return Checkpoint(Path("there"), "mine", None, "text-classification", config, "0" * 64, 1)
+    return Checkpoint(Path("there"), "mine", None, "text-classification", config, (), "0" * 64)
 
 
 FUSED = {"MultiHeadAttention": 12, "LayerNormalization": 25, "Gelu": 12}
@@ -307,6 +307,7 @@ class Lying(TorchReference):
         task: str = "text-classification",
     ) -> None:
         self._honest, self._change, self.task = honest, change, task
+        self.per_token = honest.per_token
 
     def run(self, batch: Batch) -> Any:
         return self._change(self._honest.run(batch).copy())
@@ -319,7 +320,7 @@ def bundle(workshop: Workshop) -> Bundle:
 
 @pytest.fixture(scope="module")
 def honest(workshop: Workshop) -> TorchReference:
-    return TorchReference(find_checkpoint(str(workshop.tiny()), revision=None, task=None))
+    return TorchReference(load(workshop.tiny()))
 
 
 @pytest.mark.slow
@@ -421,11 +422,11 @@ def test_a_graph_that_computes_something_else(
     nothing_left: Check,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    other = find_checkpoint(str(workshop.tiny("multi-label")), revision=None, task=None)
+    other = load(workshop.tiny("multi-label"))
     torn = tmp_path / "checkpoint"
     shutil.copytree(workshop.tiny(), torn)
 
-    def trace(_: Checkpoint, folder: Path) -> Path:
+    def trace(_: LoadedCheckpoint, folder: Path) -> Path:
         import onnx
         from onnx import numpy_helper
 
@@ -453,16 +454,23 @@ def _raises(error: BaseException) -> Callable[..., Any]:
     return step
 
 
-STEPS = (
-    "export_fp32", "fuse", "rewrite", "save_with_weights", "compare", "record_inputs",
-    "quantize_matmuls", "quantize_graph", "pass_gate", "make_golden",
-)  # fmt: skip
+STEPS = {
+    exporting: (
+        "load_checkpoint", "export_fp32", "fuse", "rewrite", "replace_graph", "compare",
+        "check_tokenization", "check_independence", "make_golden",
+    ),
+    quantizing: ("record_inputs", "quantize_matmuls", "quantize_graph", "pass_gate", "compare"),
+    writing: ("write_parts", "write_manifest"),
+}  # fmt: skip
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("error", [ExportError("broken"), KeyboardInterrupt(), OSError(28, "full")])
-@pytest.mark.parametrize("step", [*STEPS, "write_manifest"])
+@pytest.mark.parametrize(
+    ("where", "step"), [(module, step) for module, steps in STEPS.items() for step in steps]
+)
 def test_failure_in_the_middle(
+    where: Any,
     step: str,
     error: BaseException,
     workshop: Workshop,
@@ -471,7 +479,6 @@ def test_failure_in_the_middle(
     nothing_left: Check,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    where = writing if step == "write_manifest" else exporting
     monkeypatch.setattr(where, step, _raises(error))
     with pytest.raises(type(error)):
         export(str(workshop.tiny()), tmp_path / "out", texts=TEXTS, calibration=TEXTS)

@@ -15,7 +15,7 @@ GROUPS = [
     {"checkpoint"},
     {"graph", "proof"},
     {"int8", "writing"},
-    {"layout"},
+    {"layout", "quantizing"},
     {"exporting"},
     {"cli"},
 ]

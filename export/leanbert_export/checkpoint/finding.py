@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from leanbert.bundle import ModelConfig, file_sha256
+from leanbert.bundle import ModelConfig
 from leanbert.bundle.config import parse_config
 from leanbert.bundle.reading import read_json
-from leanbert.errors import BundleCorruptError
+from leanbert.errors import BundleError
+from leanbert_export.checkpoint.architecture import check_architecture
 from leanbert_export.checkpoint.heads import HEADS
+from leanbert_export.checkpoint.readme import Origin, read_origin
+from leanbert_export.checkpoint.sentence_transformers import SentenceModules, read_modules
+from leanbert_export.checkpoint.weights import find_weights, hash_weights, refuse_pointers
 from leanbert_export.errors import CheckpointError, first_line
 
-_WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
-_NEEDED = ["*.json", "*.txt", "*.model"]
+__all__ = ["Checkpoint", "find_checkpoint"]
+
+_NEEDED = ("*.json", "*.txt", "*.model", "README.md")
+_SAFE = ("model*.safetensors",)
+_PICKLED = ("pytorch_model*.bin",)
 
 
 @dataclass(frozen=True)
@@ -24,15 +30,26 @@ class Checkpoint:
     """A checkpoint in a local directory."""
 
     path: Path
+    """Where its ``config.json`` and its weights lie."""
     model: str
     """As the user named it: a hub id, or the directory's name."""
     revision: str | None
     """The commit on the hub; ``None`` for a local directory."""
     task: str
     config: ModelConfig
+    weights: Sequence[Path]
+    """The files of the weights."""
     weights_sha256: str
-    """Of the one weights file; of the digests, joined in order, of several."""
-    weights_bytes: int
+    """Of the one file of weights; of the digests, joined in order, of several."""
+    origin: Origin = field(default_factory=Origin)
+    """What the README says."""
+    modules: SentenceModules | None = None
+    """For feature extraction, what sentence-transformers does after the encoder."""
+
+    @property
+    def weights_bytes(self) -> int:
+        """The size of all files of weights."""
+        return sum(file.stat().st_size for file in self.weights)
 
     @property
     def num_layers(self) -> int:
@@ -44,11 +61,18 @@ class Checkpoint:
         raise CheckpointError(f"{self.path / 'config.json'}: does not say its number of layers")
 
 
-def find_checkpoint(model: str, *, revision: str | None, task: str | None) -> Checkpoint:
-    """Locate ``model``, downloading it if it is a hub id, and infer its task.
+def find_checkpoint(
+    model: str, *, revision: str | None, task: str | None, allow_pickle: bool = False
+) -> Checkpoint:
+    """Locate ``model``, download it if it is a hub id, and find out its task.
 
-    Pickled weights are read by torch's restricted unpickler only; code that comes with a
-    checkpoint is never run.
+    Code that comes with a checkpoint is never run.
+
+    Args:
+        model: a directory, or a hub id.
+        revision: branch, tag or commit of a hub id.
+        task: the task to export for; ``None`` for that of the checkpoint's own head.
+        allow_pickle: whether pickled weights may be read, by torch's restricted unpickler.
 
     Raises:
         CheckpointError: there is no such checkpoint, or it is incomplete or unsupported.
@@ -61,24 +85,28 @@ def find_checkpoint(model: str, *, revision: str | None, task: str | None) -> Ch
     else:
         path, commit = _download(model, revision)
         name = model
+    refuse_pointers(path, (*_NEEDED, *_SAFE, *_PICKLED))
     config_path = path / "config.json"
     if not config_path.is_file():
+        read_modules(path)  # which may say why it is not there
         raise CheckpointError(f"{path}: no config.json; give a directory with a checkpoint in it")
     try:
         config = parse_config(read_json(config_path), config_path)
-    except BundleCorruptError as error:
+    except BundleError as error:
         raise CheckpointError(str(error)) from error
-    if config.raw.get("auto_map"):
-        raise CheckpointError(f"{config_path}: needs its own code (auto_map), which is never run")
-    weights = _find_weights(path)
+    check_architecture(config.raw, config_path)
+    weights = find_weights(path, allow_pickle=allow_pickle)
+    task = task or _infer_task(config, config_path)
     return Checkpoint(
         path=path,
         model=name,
         revision=commit,
-        task=task or _infer_task(config, config_path),
+        task=task,
         config=config,
-        weights_sha256=_hash_weights(weights),
-        weights_bytes=sum(file.stat().st_size for file in weights),
+        weights=weights,
+        weights_sha256=hash_weights(weights),
+        origin=read_origin(path),
+        modules=read_modules(path) if task == "feature-extraction" else None,
     )
 
 
@@ -90,9 +118,9 @@ def _download(model: str, revision: str | None) -> tuple[Path, str | None]:
         try:
             files = HfApi().list_repo_files(model, revision=revision)
             safe = any(name.endswith(".safetensors") for name in files)
-            weights = ["model*.safetensors"] if safe else ["pytorch_model*.bin"]
+            weights: tuple[str, ...] = _SAFE if safe else _PICKLED
         except (HfHubHTTPError, OSError):  # offline: take what the cache has
-            weights = list(_WEIGHTS)
+            weights = (*_SAFE, *_PICKLED)
         path = Path(
             snapshot_download(model, revision=revision, allow_patterns=[*_NEEDED, *weights])
         )
@@ -106,22 +134,9 @@ def _download(model: str, revision: str | None) -> tuple[Path, str | None]:
 def _infer_task(config: ModelConfig, where: Path) -> str:
     if config.head_task is not None:
         return config.head_task
-    architectures = config.raw.get("architectures")
-    named = ", ".join(map(str, architectures)) if isinstance(architectures, list) else "not said"
+    said = config.raw.get("architectures")
+    names = ", ".join(map(str, said)) if isinstance(said, list) else ""
     raise CheckpointError(
-        f"{where}: architecture {named or 'not said'}; LeanBERT "
+        f"{where}: architecture {names or 'not said'}; LeanBERT "
         f"exports heads for {', '.join(HEADS)} (choose one with --task)"
     )
-
-
-def _find_weights(path: Path) -> list[Path]:
-    files = next((found for p in _WEIGHTS if (found := sorted(path.glob(p)))), [])
-    if not files:
-        raise CheckpointError(f"{path}: no model.safetensors (or pytorch_model.bin)")
-    return files
-
-
-def _hash_weights(files: list[Path]) -> str:
-    if len(files) == 1:
-        return file_sha256(files[0])
-    return hashlib.sha256("".join(map(file_sha256, files)).encode()).hexdigest()

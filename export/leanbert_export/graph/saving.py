@@ -28,3 +28,10 @@ def save_with_weights(model: ir.Model, target: Path) -> None:
     for value, tensor in zip(values, outside, strict=True):
         value.const_value = tensor
     ir.save(model, target)
+
+
+def replace_graph(folder: Path, model: ir.Model) -> None:
+    """Write ``model`` as the only graph of a bundle's folder."""
+    for path in folder.glob("model.onnx*"):
+        path.unlink()
+    save_with_weights(model, folder / "model.onnx")

@@ -1,17 +1,18 @@
-"""What a user would get from a graph's output, task by task, and how two such answers compare.
+"""What a graph predicts, task by task, and how two such predictions compare.
 
-An answer is an array a text, *shape* ``(rows, width)``:
+The prediction for a text is an array of *shape* ``(rows, width)``:
 
-- text-classification: one row, the labels' scores;
-- token-classification: a row a token, the labels' probabilities;
-- question-answering: a row a token, its probabilities to be the answer's start and end;
-- fill-mask: one row, the vocabulary's probabilities at the (first) mask;
+- text-classification: one row, the scores of the labels;
+- token-classification: one row per token, the probabilities of the labels;
+- question-answering: one row per token, its probabilities to be the start and the end;
+- fill-mask: one row, the probabilities of the vocabulary at the (first) mask;
 - feature-extraction: one row, the mean of the tokens' vectors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,15 +22,32 @@ from leanbert.numerics import Floats, apply_function, mean_pool, softmax
 from leanbert.tokenization import TextInput, Tokenizer
 from leanbert_export.errors import CheckpointError
 
-_SHOWN = 5  # words of a mask that transformers' pipeline shows, so those that must be right
-_LONGEST_ANSWER = 15  # tokens, as transformers' pipeline has it
+_SHOWN = 5  # words that transformers' pipeline shows for a mask, so those that must be right
+_LONGEST_ANSWER = 15  # tokens, as in transformers' pipeline
 
 
-class Answers:
-    """Prepares texts for a task, reads its outputs, compares what they say.
+@dataclass(frozen=True)
+class Flips:
+    """Which decisions (labels, spans or words) of one model are not those of another."""
+
+    decisions: int
+    """How many decisions were compared: one per text, or one per token."""
+    where: Sequence[int]
+    """The numbers of the decisions that differ."""
+    leads: Floats
+    """For each of them, by how much probability the other model held its own decision against the
+    one that was taken instead."""
+
+    def beyond(self, margin: float) -> int:
+        """How many differ although the other model held them by more than ``margin``."""
+        return int((self.leads > margin).sum())
+
+
+class Predictions:
+    """Prepares texts for a task, reads the outputs of a graph, compares what they say.
 
     Raises:
-        CheckpointError: a fill-mask model's tokenizer has no mask.
+        CheckpointError: the tokenizer of a fill-mask model has no mask.
     """
 
     def __init__(self, task: str, bundle: Bundle) -> None:
@@ -38,9 +56,10 @@ class Answers:
         self._mask, self._mask_id = _mask_of(bundle) if task == "fill-mask" else ("", -1)
 
     def prepare(self, texts: Sequence[TextInput]) -> list[TextInput]:
-        """Texts as this task sees them: pairs for answers, one word hidden for masks.
+        """Turn texts into the inputs of the task.
 
-        Lone texts become the question to those that follow them; a text that has a mask keeps it.
+        For question answering, a lone text becomes the question to the three that follow it. For
+        fill-mask, one word of each text is hidden, unless it has a mask already.
         """
         if self.task == "question-answering":
             return [
@@ -59,7 +78,7 @@ class Answers:
         return list(texts)
 
     def read(self, output: Floats, batch: Batch) -> list[Floats]:
-        """The answer to each text of a batch; ``output`` is ``task_output``'s."""
+        """The prediction for each text of a batch; ``output`` is that of ``task_output``."""
         if self.task == "text-classification":
             return list(apply_function(self._function, output)[:, None])
         places = [batch.place(i) for i in range(len(batch))]
@@ -74,10 +93,10 @@ class Answers:
         return [softmax(row) for row in rows]
 
     def differences(self, ours: Sequence[Floats], theirs: Sequence[Floats]) -> Floats:
-        """|differences of probability| of the answers; for embeddings 1 - cosine.
+        """The absolute differences of probability; for embeddings, 1 - cosine.
 
-        Of answers and masks only at what ``theirs`` gives: the best start and end, the five
-        likeliest words. The many others are near 0 in both.
+        For questions only the best start and end of ``theirs`` count, for masks only its five
+        likeliest words: the many other probabilities are near 0 in both.
         """
         pairs = list(zip(ours, theirs, strict=True))
         if self.task == "feature-extraction":
@@ -90,21 +109,43 @@ class Answers:
             return np.concatenate(found)
         return np.concatenate([np.abs(a - b).reshape(-1) for a, b in pairs])
 
-    def agreement(self, ours: Sequence[Floats], theirs: Sequence[Floats]) -> float | None:
-        """Share of labels, spans or words that are the same; ``None`` where there are none."""
+    def flips(self, ours: Sequence[Floats], theirs: Sequence[Floats]) -> Flips | None:
+        """Which labels, spans or words of ``ours`` differ from ``theirs``.
+
+        ``None`` where there is nothing to decide: embeddings, and models with a single score.
+        """
         if self.task == "feature-extraction" or theirs[0].shape[1] == 1:
             return None
+        pairs = list(zip(ours, theirs, strict=True))
         if self.task == "question-answering":
-            same = [best_span(a) == best_span(b) for a, b in zip(ours, theirs, strict=True)]
-            return float(np.mean(same))
-        mine, wanted = (np.concatenate([a.argmax(axis=1) for a in side]) for side in (ours, theirs))
-        return float((mine == wanted).mean())
+            where, leads = [], []
+            for i, (a, b) in enumerate(pairs):
+                taken, held = best_span(a), best_span(b)
+                if taken != held:
+                    where.append(i)
+                    leads.append(_span(b, held) - _span(b, taken))
+            return Flips(len(pairs), where, np.array(leads, np.float32))
+        mine = np.concatenate([a.argmax(axis=1) for a, _ in pairs])
+        wanted = np.concatenate([b.argmax(axis=1) for _, b in pairs])
+        places = np.flatnonzero(mine != wanted)
+        lead = np.concatenate(
+            [
+                b.max(axis=1) - np.take_along_axis(b, a.argmax(axis=1)[:, None], axis=1)[:, 0]
+                for a, b in pairs
+            ]
+        )
+        return Flips(len(wanted), places.tolist(), lead[places])
+
+    def agreement(self, ours: Sequence[Floats], theirs: Sequence[Floats]) -> float | None:
+        """Share of labels, spans or words that are the same; ``None`` where there are none."""
+        flips = self.flips(ours, theirs)
+        return None if flips is None else 1.0 - len(flips.where) / flips.decisions
 
 
 def best_span(probabilities: Floats) -> tuple[int, int]:
     """The likeliest start and end, the end not before the start, at most 15 tokens.
 
-    *Shape:* ``(tokens, 2)``; the first token counts, as the answer that there is none.
+    *Shape:* ``(tokens, 2)``. The first token stands for "there is no answer".
     """
     joint = np.outer(probabilities[:, 0], probabilities[:, 1])
     allowed = np.triu(joint) - np.triu(joint, _LONGEST_ANSWER)
@@ -113,7 +154,7 @@ def best_span(probabilities: Floats) -> tuple[int, int]:
 
 
 def hide_word(text: str, mask: str) -> str:
-    """``text`` with its middle word replaced by ``mask``, or its middle character without words."""
+    """Replace the middle word of ``text`` by ``mask``; of fewer than three, a character."""
     if mask in text:
         return text
     words = text.split(" ")
@@ -124,6 +165,15 @@ def hide_word(text: str, mask: str) -> str:
     return " ".join(words)
 
 
+def first_text(text: TextInput) -> str:
+    """A text, or the first of a pair."""
+    return text if isinstance(text, str) else text[0]
+
+
+def _span(probabilities: Floats, span: tuple[int, int]) -> float:
+    return float(probabilities[span[0], 0] * probabilities[span[1], 1])
+
+
 def _at_span(differences: Floats, theirs: Floats) -> Floats:
     start, end = best_span(theirs)
     return np.array([differences[start, 0], differences[end, 1]], np.float32)
@@ -131,11 +181,6 @@ def _at_span(differences: Floats, theirs: Floats) -> Floats:
 
 def _cosine(a: Floats, b: Floats) -> float:
     return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
-
-
-def first_text(text: TextInput) -> str:
-    """A text, or the first of a pair."""
-    return text if isinstance(text, str) else text[0]
 
 
 def _mask_of(bundle: Bundle) -> tuple[str, int]:

@@ -15,6 +15,14 @@ HEAD_OF_TASK: Mapping[str, str] = {
 }
 """How the name of a task's model class ends, for example ``BertForMaskedLM``."""
 
+# The names of XLM's and FlauBERT's heads, and of heads that are no encoder's.
+_ODD_HEADS: Mapping[str, str | None] = {
+    "WithLMHeadModel": "fill-mask",
+    "ForQuestionAnsweringSimple": "question-answering",
+    "LMHeadModel": None,
+    "DoubleHeadsModel": None,
+}
+
 
 def task_of(architectures: object) -> str | None:
     """The task of the first known class among a config's ``architectures``; ``None`` without one.
@@ -23,7 +31,14 @@ def task_of(architectures: object) -> str | None:
         architectures: the value in ``config.json``: a list of names, or anything else.
     """
     for name in architectures if isinstance(architectures, list) else ():
-        for task, head in HEAD_OF_TASK.items():
-            if isinstance(name, str) and name.endswith(head):
-                return task
+        found = _task_of(name) if isinstance(name, str) else None
+        if found is not None:
+            return found
     return None
+
+
+def _task_of(name: str) -> str | None:
+    for ending, odd in _ODD_HEADS.items():
+        if name.endswith(ending):
+            return odd
+    return next((task for task, head in HEAD_OF_TASK.items() if name.endswith(head)), None)

@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,21 +23,19 @@ from leanbert.verification import task_output
 from leanbert_export import writing
 from leanbert_export.checkpoint.finding import find_checkpoint
 from leanbert_export.checkpoint.heads import HEADS
-from leanbert_export.exporting import _replace_graph
 from leanbert_export.graph.fusion import fuse
 from leanbert_export.graph.rewriting import rewrite
+from leanbert_export.graph.saving import replace_graph
 from leanbert_export.int8.matmuls import find_matmuls
 from leanbert_export.int8.quantization import is_classifier, quantize_graph
 from leanbert_export.int8.weights import quantize_matmuls
 from leanbert_export.layout import sealing
 from leanbert_export.layout.walk import NoLayoutError, find_roles, make_layout
-from leanbert_export.proof.predictions import Answers
+from leanbert_export.proof.predictions import Predictions
 from leanbert_export.proof.reference import TorchReference
 from leanbert_export.recipe import Int8Settings
 from leanbert_export.samples import sample_texts
-
-if TYPE_CHECKING:
-    from tests.export.conftest import Workshop
+from tests.export.conftest import Workshop, load
 
 pytestmark = pytest.mark.slow
 
@@ -68,9 +66,11 @@ def answers(bundle: Path, engine: str, texts: Sequence[str]) -> npt.NDArray[np.f
 
 def read(bundle: Bundle, texts: Sequence[str], run: Any) -> npt.NDArray[np.float32]:
     task = str(bundle.task)
-    prepared = Answers(task, bundle).prepare(texts)
+    prepared = Predictions(task, bundle).prepare(texts)
     batch = Tokenizer.of(bundle).encode(prepared, truncation=True)
-    found: npt.NDArray[np.float32] = np.concatenate(Answers(task, bundle).read(run(batch), batch))
+    found: npt.NDArray[np.float32] = np.concatenate(
+        Predictions(task, bundle).read(run(batch), batch)
+    )
     return found
 
 
@@ -128,7 +128,7 @@ def test_the_architecture(workshop: Workshop) -> None:
 def test_both_engines_answer_as_pytorch(workshop: Workshop, kind: str) -> None:
     native_or_skip()
     bundle = workshop.bundle(kind, "int8")
-    reference = TorchReference(find_checkpoint(str(workshop.tiny(kind)), revision=None, task=None))
+    reference = TorchReference(load(workshop.tiny(kind)))
     opened, texts = Bundle.open(bundle), list(sample_texts()[:60])
     wanted = read(opened, texts, reference.run)
     native, other = (answers(bundle, name, texts) for name in ("native", "onnxruntime"))
@@ -201,7 +201,7 @@ def test_without_the_library_the_layout_stands_untried(
 @pytest.mark.parametrize(
     "left", ["layer.0.qkv", "layer.0.ffn_up", "layer.1.query", "layer.1.key_value", "head.dense"]
 )
-def test_a_product_in_fp32(workshop: Workshop, tmp_path: Path, left: str) -> None:
+def test_a_matmul_in_fp32(workshop: Workshop, tmp_path: Path, left: str) -> None:
     """As the accuracy gate leaves one: its weights are float32 in the layout too."""
     native_or_skip()
     source = workshop.bundle("classifier", "int8")
@@ -212,7 +212,7 @@ def test_a_product_in_fp32(workshop: Workshop, tmp_path: Path, left: str) -> Non
     plans = quantize_matmuls(matmuls, {}, settings)
     quantize_graph(model, {name: plan for name, plan in plans.items() if name != left}, settings)
     copy = Path(shutil.copytree(source, tmp_path / "copy"))
-    _replace_graph(copy, model)
+    replace_graph(copy, model)
     content = content_of(copy)
     layout = make_layout(find_roles(graph_of(copy), checkpoint.config), copy / "model.onnx")
     role = left.replace("key_value", "qkv")

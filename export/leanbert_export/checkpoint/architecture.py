@@ -1,0 +1,63 @@
+"""Refuse a checkpoint whose config asks for what the export cannot give, with the true cause."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from leanbert_export.errors import CheckpointError
+
+__all__ = ["check_architecture"]
+
+
+def check_architecture(raw: Mapping[str, Any], where: Path) -> None:
+    """Check the parts of a config that decide whether the graph would compute the same.
+
+    Args:
+        raw: the content of ``config.json``.
+        where: its path, for messages.
+
+    Raises:
+        CheckpointError: it is not the config of an encoder that the export can turn into a graph.
+    """
+    positions = raw.get("position_embedding_type")
+    for wrong, reason in (
+        (raw.get("auto_map"), "needs its own code (auto_map), which is never run"),
+        (
+            raw.get("quantization_config"),
+            "is of a quantized checkpoint (quantization_config); export the one that it was made "
+            "from",
+        ),
+        (
+            raw.get("is_encoder_decoder"),
+            "is of an encoder and a decoder (is_encoder_decoder); LeanBERT exports encoders",
+        ),
+        (
+            raw.get("is_decoder") or raw.get("add_cross_attention"),
+            "is of a decoder (is_decoder, add_cross_attention), whose tokens do not read the ones "
+            "after them; LeanBERT exports encoders",
+        ),
+        (
+            str(positions).startswith("relative_key"),
+            f"asks for attention by relative position (position_embedding_type {positions!r}), "
+            "which the export does not support; only absolute positions are",
+        ),
+        (
+            raw.get("pruned_heads"),
+            "names pruned_heads; save the model without them, since layers with different numbers "
+            "of heads are not supported",
+        ),
+        (
+            raw.get("attention_type") == "block_sparse",
+            "asks for attention_type 'block_sparse', which the graph would compute only for short "
+            "texts; set it to 'original_full'",
+        ),
+    ):
+        if wrong:
+            raise CheckpointError(f"{where}: {reason}")
+    if (where.parent / "adapter_config.json").is_file():
+        raise CheckpointError(
+            f"{where.parent}: holds an adapter (adapter_config.json); merge it into its model "
+            "(merge_and_unload of peft), save that, and export it"
+        )

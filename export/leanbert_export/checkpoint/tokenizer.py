@@ -1,0 +1,129 @@
+"""Load the tokenizer of a checkpoint in transformers, and write the files that a bundle needs.
+
+Of ``tokenizer_config.json`` a bundle gets the keys that tokenization depends on. Others may hold
+paths of the machine that the checkpoint was made on.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from leanbert_export.checkpoint.finding import Checkpoint
+from leanbert_export.errors import CheckpointError, first_line
+from leanbert_export.quiet import quiet
+
+__all__ = ["TOKENIZER_FILES", "load_tokenizer", "write_tokenizer"]
+
+CONFIG = "tokenizer_config.json"
+TOKENIZER_FILES = ("tokenizer.json", CONFIG, "special_tokens_map.json")
+_SOURCES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "merges.txt")
+_KEPT = frozenset(
+    {
+        "add_bos_token",
+        "add_eos_token",
+        "add_prefix_space",
+        "added_tokens_decoder",
+        "additional_special_tokens",
+        "bos_token",
+        "clean_up_tokenization_spaces",
+        "cls_token",
+        "do_basic_tokenize",
+        "do_lower_case",
+        "eos_token",
+        "errors",
+        "extra_special_tokens",
+        "keep_accents",
+        "legacy",
+        "lowercase",
+        "mask_token",
+        "model_input_names",
+        "model_max_length",
+        "never_split",
+        "pad_token",
+        "padding_side",
+        "remove_space",
+        "sep_token",
+        "split_by_punct",
+        "strip_accents",
+        "tokenize_chinese_chars",
+        "tokenizer_class",
+        "trim_offsets",
+        "truncation_side",
+        "unk_token",
+        "vocab_type",
+    }
+)
+
+
+def load_tokenizer(checkpoint: Checkpoint) -> Any:
+    """Transformers' own fast tokenizer of the checkpoint.
+
+    Raises:
+        CheckpointError: there is none, or it is of a class that cannot be run without Python code.
+    """
+    import transformers
+
+    folder = checkpoint.path
+    if not any(any(folder.glob(pattern)) for pattern in _SOURCES):
+        raise CheckpointError(
+            f"{folder}: no tokenizer.json, nor files that transformers makes one from; save the "
+            "tokenizer into that directory"
+        )
+    with quiet():
+        try:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        except Exception as error:  # what transformers and tokenizers raise has no common base
+            raise CheckpointError(
+                f"{folder}: transformers cannot load its tokenizer ({first_line(error)})"
+            ) from error
+    if not tokenizer.is_fast:
+        raise CheckpointError(
+            f"{folder}: its tokenizer, {type(tokenizer).__name__}, has no fast form "
+            "(tokenizer.json), and LeanBERT runs no other"
+        )
+    return tokenizer
+
+
+def write_tokenizer(tokenizer: Any, checkpoint: Checkpoint, folder: Path) -> None:
+    """Write the files of the tokenizer to a bundle's folder.
+
+    Everything that transformers obeys is written out, its defaults too: ``truncation_side``,
+    ``padding_side``, ``model_input_names`` and ``model_max_length``. The last is lowered to what
+    sentence-transformers cuts texts to, if the checkpoint says that.
+
+    Raises:
+        CheckpointError: transformers cannot save the tokenizer.
+    """
+    with tempfile.TemporaryDirectory(prefix="leanbert-tokenizer-") as scratch:
+        with quiet():
+            try:
+                tokenizer.save_pretrained(scratch)
+            except Exception as error:  # as above
+                raise CheckpointError(
+                    f"{checkpoint.path}: transformers cannot save its tokenizer "
+                    f"({first_line(error)})"
+                ) from error
+        saved = {name: Path(scratch) / name for name in TOKENIZER_FILES}
+        config = json.loads(saved[CONFIG].read_text(encoding="utf-8"))
+        content = {name: value for name, value in config.items() if name in _KEPT}
+        content |= {
+            "model_input_names": list(tokenizer.model_input_names),
+            "model_max_length": _longest(tokenizer, checkpoint),
+            "padding_side": tokenizer.padding_side,
+            "truncation_side": tokenizer.truncation_side,
+        }
+        text = json.dumps(content, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+        saved[CONFIG].write_text(text, encoding="utf-8")
+        for name, path in saved.items():
+            if path.is_file():
+                (folder / name).write_bytes(path.read_bytes())
+
+
+def _longest(tokenizer: Any, checkpoint: Checkpoint) -> int:
+    bounds = [tokenizer.model_max_length]
+    if checkpoint.modules is not None and checkpoint.modules.max_seq_length is not None:
+        bounds.append(checkpoint.modules.max_seq_length)
+    return int(min(bounds))
