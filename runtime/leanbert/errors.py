@@ -22,6 +22,8 @@ import sys
 import warnings
 from typing import TYPE_CHECKING
 
+from leanbert.shown import shown
+
 if TYPE_CHECKING:
     from types import FrameType
 
@@ -42,7 +44,14 @@ __all__ = [
 
 
 class LeanBertError(Exception):
-    """Base of all errors that LeanBERT raises on purpose."""
+    """Base of all errors that LeanBERT raises on purpose.
+
+    Its text is one line: control characters that a path, a bundle or a library put into the
+    message are escaped, since a terminal would obey them.
+    """
+
+    def __str__(self) -> str:
+        return shown(super().__str__())
 
 
 class BundleError(LeanBertError):

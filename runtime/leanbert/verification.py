@@ -15,7 +15,7 @@ import numpy as np
 
 from leanbert.bundle import Bundle, Golden, Manifest
 from leanbert.bundle.graph_file import parse_graph
-from leanbert.bundle.values import WrongValueError, is_whole, shown
+from leanbert.bundle.values import WrongValueError, brief, is_whole
 from leanbert.cpu import cpu_name
 from leanbert.engines import ENGINES, Engine, ModelOutputs, load_engine
 from leanbert.engines.native.binding import why_no_library
@@ -164,8 +164,8 @@ def _check_manifest(bundle: Bundle, manifest: Manifest) -> tuple[list[str], dict
     said = manifest.card.get("labels")
     if said is not None:
         if said != bundle.config.labels_in_order:
-            found = shown(bundle.config.labels_in_order)
-            raise _differs(bundle, f"the labels are {shown(said)}, in config.json {found}")
+            found = brief(bundle.config.labels_in_order)
+            raise _differs(bundle, f"the labels are {brief(said)}, in config.json {found}")
         checked.append("labels")
     elif manifest.task in _LABELLED:
         unchecked["labels"] = "its card does not have them"
@@ -189,7 +189,7 @@ def _check_operators(bundle: Bundle, manifest: Manifest) -> None:
     for name, count in manifest.operators.items():
         if found.get(name, 0) != count:
             raise _differs(
-                bundle, f"{count} operators {shown(name)}, model.onnx has {found.get(name, 0)}"
+                bundle, f"{count} operators {brief(name)}, model.onnx has {found.get(name, 0)}"
             )
 
 
@@ -254,7 +254,7 @@ def _prove(bundle: Bundle, manifest: Manifest, engine: Engine) -> EngineProof:
         difference = float(differences.max())
         if not difference <= manifest.atol:  # NaN fails too
             raise VerificationError(
-                f"{bundle.path}: golden text {i} ({shown(golden.text[:40])}): {difference:.4g} "
+                f"{bundle.path}: golden text {i} ({brief(golden.text[:40])}): {difference:.4g} "
                 f"away from PyTorch, allowed is {manifest.atol:.4g}; {wrong}"
             )
         largest = max(largest, difference)

@@ -45,6 +45,12 @@ def test_a_missing_bundle_is_a_missing_file(tmp_path: Path) -> None:
     assert str(caught.value).startswith(str(missing))
 
 
+@pytest.mark.parametrize("kind", [LeanBertError, BundleNotFoundError, MissingExtraError])
+def test_an_error_is_one_line_that_no_terminal_obeys(kind: type[LeanBertError]) -> None:
+    error = kind("a\nb \x1b[31mred \u202edne é猫")
+    assert str(error) == "a\\nb \\x1b[31mred \\u202edne é猫"
+
+
 def own_line() -> int:
     """The line that calls this function."""
     frame = inspect.currentframe()

@@ -40,6 +40,7 @@ LAYERS = [
     {"leanbert.engines", "leanbert.numerics"},
     {"leanbert.bundle", "leanbert.arguments", "leanbert.records"},
     {"leanbert.errors", "leanbert.cpu", "leanbert.files"},
+    {"leanbert.shown"},
 ]
 ALLOWED_ROOT_NAMES = {"__version__"}
 

@@ -23,7 +23,7 @@ from leanbert.bundle.members import (
 from leanbert.bundle.reading import MOST_GRAPH_BYTES, MOST_JSON_BYTES, parse_json, status
 from leanbert.bundle.sentence_transformers import check_modules
 from leanbert.bundle.tokenizer_file import MOST_TOKENIZER_BYTES, check_tokenizer
-from leanbert.bundle.values import shown
+from leanbert.bundle.values import brief
 from leanbert.errors import BundleCorruptError, BundleNotFoundError
 
 __all__ = ["Bundle"]
@@ -131,7 +131,7 @@ class Bundle:
         known = location in self.manifest.files if self.manifest else is_plain(location)
         if not known:
             raise BundleCorruptError(
-                f"{self.model_path}: its weights shall be in {shown(location)}, which is no file "
+                f"{self.model_path}: its weights shall be in {brief(location)}, which is no file "
                 "of the bundle; export it again"
             )
         return self.model_path.parent / location

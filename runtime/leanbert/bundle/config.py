@@ -9,7 +9,7 @@ from typing import Any
 
 from leanbert.bundle.heads import task_of
 from leanbert.bundle.manifest import LONGEST
-from leanbert.bundle.values import WrongValueError, is_whole, mapping, shown, whole
+from leanbert.bundle.values import WrongValueError, brief, is_whole, mapping, whole
 from leanbert.errors import BundleCorruptError
 
 __all__ = ["PROBLEM_TYPES", "ModelConfig", "parse_config"]
@@ -99,7 +99,7 @@ def _parse(raw: Mapping[str, Any]) -> ModelConfig:
     problem_type = raw.get("problem_type")
     if problem_type is not None and problem_type not in PROBLEM_TYPES:
         raise WrongValueError(
-            f"problem_type is {shown(problem_type)}; expected one of {', '.join(PROBLEM_TYPES)}"
+            f"problem_type is {brief(problem_type)}; expected one of {', '.join(PROBLEM_TYPES)}"
         )
     pad = raw.get("pad_token_id")
     pad_token_id = 0 if pad is None else whole("pad_token_id", pad, 0, _MOST_ID)
@@ -142,13 +142,13 @@ def _parse_labels(raw: Mapping[str, Any]) -> dict[int, str]:
         try:
             number = int(key)
         except ValueError:
-            raise WrongValueError(f"id2label has the key {shown(key)}; expected a number") from None
+            raise WrongValueError(f"id2label has the key {brief(key)}; expected a number") from None
         if isinstance(label, (dict, list)):
-            raise WrongValueError(f"id2label.{number} is {shown(label)}; expected a name")
+            raise WrongValueError(f"id2label.{number} is {brief(label)}; expected a name")
         by_id[number] = str(label)
     if sorted(by_id) != list(range(len(labels))):
         raise WrongValueError(
             f"id2label must name each of the logits 0 to {len(labels) - 1} once; it has the keys "
-            f"{shown(', '.join(map(str, labels)))}"
+            f"{brief(', '.join(map(str, labels)))}"
         )
     return dict(sorted(by_id.items()))

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from leanbert.bundle.values import WrongValueError, shown
+from leanbert.bundle.values import WrongValueError, brief
 
 __all__ = ["External", "GraphFile", "parse_graph"]
 
@@ -120,7 +120,7 @@ def _read_tensor(tensor: memoryview, external: list[External]) -> None:
 
 def _offset(digits: str) -> int:
     if not (digits.isascii() and digits.isdecimal() and len(digits) < 20):
-        raise WrongValueError(f"it has weights at {shown(digits)}, which is no offset")
+        raise WrongValueError(f"it has weights at {brief(digits)}, which is no offset")
     return int(digits)
 
 

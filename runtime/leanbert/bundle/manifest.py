@@ -20,11 +20,11 @@ from leanbert.bundle.reading import parse_json, read_file
 from leanbert.bundle.values import (
     WrongValueError,
     boolean,
+    brief,
     is_whole,
     items,
     mapping,
     number,
-    shown,
     text,
     whole,
 )
@@ -136,7 +136,7 @@ def parse_manifest(path: Path) -> Manifest:
     # Looked at before the seal: a newer format may seal itself otherwise.
     if not is_whole(version) or version != FORMAT_VERSION:
         raise BundleVersionError(
-            f"{path}: bundle format {shown(version)} is unknown here (this LeanBERT reads format "
+            f"{path}: bundle format {brief(version)} is unknown here (this LeanBERT reads format "
             f"{FORMAT_VERSION}); upgrade with: pip install -U leanbert"
         )
     found = _SEAL.match(data)
@@ -166,7 +166,7 @@ def _parse(content: Mapping[str, Any]) -> Manifest:
         optimized=boolean("optimized", content["optimized"]),
         files=_files(mapping("files", content["files"])),
         operators={
-            name: whole(f"operators.{shown(name)}", count, 0, 1 << 31)
+            name: whole(f"operators.{brief(name)}", count, 0, 1 << 31)
             for name, count in mapping("operators", content["operators"]).items()
         },
         atol=atol,
@@ -181,7 +181,7 @@ def _parse(content: Mapping[str, Any]) -> Manifest:
         ],
         card=mapping("card", content.get("card", {})),
         versions={
-            name: text(f"versions.{shown(name)}", version)
+            name: text(f"versions.{brief(name)}", version)
             for name, version in mapping("versions", content["versions"]).items()
         },
         native=None if native is None else mapping("native", native),
@@ -192,7 +192,7 @@ def _task(value: object) -> str:
     """A task's name. Names of other times are read, since the caller says what it can do."""
     if not isinstance(value, str) or len(value) > 64 or not _TASK.fullmatch(value):
         raise WrongValueError(
-            f"task is {shown(value)}; expected a name such as text-classification"
+            f"task is {brief(value)}; expected a name such as text-classification"
         )
     return value
 
@@ -200,7 +200,7 @@ def _task(value: object) -> str:
 def _bound(name: str, value: object) -> float:
     bound = number(name, value)
     if not (math.isfinite(bound) and bound >= 0):
-        raise WrongValueError(f"{name} is {shown(value)}; expected a number of at least 0")
+        raise WrongValueError(f"{name} is {brief(value)}; expected a number of at least 0")
     return bound
 
 
@@ -214,7 +214,7 @@ def _files(entries: Mapping[str, Any]) -> dict[str, FileEntry]:
         digest = entry["sha256"]
         if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
             raise WrongValueError(
-                f"files.{name}.sha256 is {shown(digest)}; expected 64 digits of hex"
+                f"files.{name}.sha256 is {brief(digest)}; expected 64 digits of hex"
             )
         size = whole(f"files.{name}.size", entry["size"], 0, _MOST_BYTES)
         files[name] = FileEntry(sha256=digest, size=size)
@@ -256,6 +256,6 @@ def is_plain(name: str) -> bool:
 def _check_name(name: str) -> None:
     """Refuse a file name that leaves the bundle, or cannot be one on some operating system."""
     if not is_plain(name):
-        raise WrongValueError(f"file name {shown(name)} leaves the bundle")
+        raise WrongValueError(f"file name {brief(name)} leaves the bundle")
     if not name.isprintable() or len(name.encode(errors="surrogatepass")) > _MOST_NAME:
-        raise WrongValueError(f"file name {shown(name)} cannot be one on every system")
+        raise WrongValueError(f"file name {brief(name)} cannot be one on every system")

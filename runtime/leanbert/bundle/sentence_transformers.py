@@ -14,7 +14,7 @@ from typing import Any
 
 from leanbert.bundle.manifest import is_plain
 from leanbert.bundle.reading import read_json, read_json_value, status
-from leanbert.bundle.values import WrongValueError, is_whole, items, mapping, shown, text
+from leanbert.bundle.values import WrongValueError, brief, is_whole, items, mapping, text
 from leanbert.errors import BundleCorruptError, BundleError
 
 __all__ = ["check_modules"]
@@ -78,7 +78,7 @@ def _folder(module: Mapping[str, Any]) -> str:
     """Where a module's files are, relative to the directory; empty for the directory itself."""
     folder = text("path", module.get("path"))
     if folder and not is_plain(folder):
-        raise WrongValueError(f"path is {shown(folder)}; expected a folder of the model")
+        raise WrongValueError(f"path is {brief(folder)}; expected a folder of the model")
     return folder
 
 
@@ -98,5 +98,5 @@ def _prompt(settings: Mapping[str, Any]) -> list[str]:
     """The prompt that is put before every text; the others are chosen by name, which is refused."""
     name, prompts = settings.get("default_prompt_name"), settings.get("prompts")
     if isinstance(name, str) and isinstance(prompts, dict) and prompts.get(name):
-        return [f"the prompt {shown(prompts[name])}"]
+        return [f"the prompt {brief(prompts[name])}"]
     return []

@@ -15,7 +15,7 @@ from typing import Any
 
 from leanbert.bundle.patterns import why_unbounded
 from leanbert.bundle.reading import parse_json
-from leanbert.bundle.values import WrongValueError, items, mapping, shown, text, whole
+from leanbert.bundle.values import WrongValueError, brief, items, mapping, text, whole
 from leanbert.errors import BundleCorruptError
 
 __all__ = ["MOST_TOKENIZER_BYTES", "check_tokenizer"]
@@ -87,8 +87,9 @@ def _check_model(model: Mapping[str, Any]) -> None:
         whole("an id of model.vocab", largest, 0, _MOST_ID)
         unknown = model.get("unk_token")
         # BPE on bytes knows every byte, and its unknown token, where it is named, is never asked.
-        if model.get("type") in ("WordPiece", "WordLevel") and unknown not in vocabulary:
-            raise WrongValueError(f"model.unk_token is {shown(unknown)}, which model.vocab lacks")
+        needed = model.get("type") in ("WordPiece", "WordLevel")
+        if needed and text("model.unk_token", unknown) not in vocabulary:
+            raise WrongValueError(f"model.unk_token is {brief(unknown)}, which model.vocab lacks")
     if "max_input_chars_per_word" in model:
         characters = model["max_input_chars_per_word"]
         whole("model.max_input_chars_per_word", characters, 0, _MOST_WORD)
@@ -100,7 +101,7 @@ def _check_pattern(name: str, step: Mapping[str, Any]) -> None:
         reason = why_unbounded(pattern["Regex"])
         if reason:
             raise WrongValueError(
-                f"{name}: the regular expression {shown(pattern['Regex'])} {reason}, so its time "
+                f"{name}: the regular expression {brief(pattern['Regex'])} {reason}, so its time "
                 "is unbounded"
             )
 
@@ -128,14 +129,16 @@ def _check_template(name: str, step: Mapping[str, Any]) -> None:
             for kind, content in mapping(f"{name}.{side}", piece).items():
                 content = mapping(f"{name}.{side}", content)
                 whole(f"{name}.{side}.type_id", content.get("type_id"), 0, _MOST_ID)
-                if kind == "SpecialToken" and content.get("id") not in known:
-                    token = shown(content.get("id"))
-                    raise WrongValueError(f"{name}.{side} has {token}, which special_tokens lacks")
+                token = text(f"{name}.{side}.id", content.get("id"))
+                if kind == "SpecialToken" and token not in known:
+                    raise WrongValueError(
+                        f"{name}.{side} has {brief(token)}, which special_tokens lacks"
+                    )
 
 
 def _check_ids(name: str, ids: object) -> None:
     if len(items(name, ids)) > _MOST_PIECES:
-        raise WrongValueError(f"{name} has {shown(ids)} ids")
+        raise WrongValueError(f"{name} has {brief(ids)} ids")
     for number_ in items(name, ids):
         whole(name, number_, 0, _MOST_ID)
 
@@ -145,7 +148,7 @@ def _check_ends(name: str, step: Mapping[str, Any]) -> None:
     for key in ("sep", "cls"):
         pair = items(f"{name}.{key}", step.get(key))
         if len(pair) != 2:
-            raise WrongValueError(f"{name}.{key} is {shown(pair)}; expected a token and its id")
+            raise WrongValueError(f"{name}.{key} is {brief(pair)}; expected a token and its id")
         whole(f"{name}.{key}", pair[1], 0, _MOST_ID)
 
 

@@ -12,11 +12,11 @@ from typing import Any, TypeGuard
 __all__ = [
     "WrongValueError",
     "boolean",
+    "brief",
     "is_whole",
     "items",
     "mapping",
     "number",
-    "shown",
     "text",
     "whole",
 ]
@@ -28,7 +28,7 @@ class WrongValueError(ValueError):
     """A value has a type or a size that it cannot have."""
 
 
-def shown(value: object) -> str:
+def brief(value: object) -> str:
     """``value`` for a message: short, on one line, and without control characters."""
     if isinstance(value, Mapping):
         return f"an object of {len(value)} keys"
@@ -47,7 +47,7 @@ def whole(name: str, value: object, least: int, most: int) -> int:
     """A whole number from ``least`` to ``most``."""
     if not is_whole(value) or not least <= value <= most:
         raise WrongValueError(
-            f"{name} is {shown(value)}; expected a whole number from {least:,} to {most:,}"
+            f"{name} is {brief(value)}; expected a whole number from {least:,} to {most:,}"
         )
     return value
 
@@ -59,32 +59,32 @@ def number(name: str, value: object) -> float:
             return float(value)
         except OverflowError:
             pass
-    raise WrongValueError(f"{name} is {shown(value)}; expected a number")
+    raise WrongValueError(f"{name} is {brief(value)}; expected a number")
 
 
 def boolean(name: str, value: object) -> bool:
     """``True`` or ``False``."""
     if not isinstance(value, bool):
-        raise WrongValueError(f"{name} is {shown(value)}; expected true or false")
+        raise WrongValueError(f"{name} is {brief(value)}; expected true or false")
     return value
 
 
 def text(name: str, value: object) -> str:
     """A string."""
     if not isinstance(value, str):
-        raise WrongValueError(f"{name} is {shown(value)}; expected a string")
+        raise WrongValueError(f"{name} is {brief(value)}; expected a string")
     return value
 
 
 def mapping(name: str, value: object) -> Mapping[str, Any]:
     """An object."""
     if not isinstance(value, Mapping):
-        raise WrongValueError(f"{name} is {shown(value)}; expected an object")
+        raise WrongValueError(f"{name} is {brief(value)}; expected an object")
     return value
 
 
 def items(name: str, value: object) -> Sequence[Any]:
     """A list."""
     if not isinstance(value, list):
-        raise WrongValueError(f"{name} is {shown(value)}; expected a list")
+        raise WrongValueError(f"{name} is {brief(value)}; expected a list")
     return value

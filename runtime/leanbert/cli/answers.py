@@ -12,7 +12,7 @@ from typing import Any
 
 from leanbert.cli.cells import plain_cell
 from leanbert.cli.inputs import Record
-from leanbert.cli.shown import one_line, shown
+from leanbert.shown import one_line, shown
 
 __all__ = ["Answers", "answers_of"]
 

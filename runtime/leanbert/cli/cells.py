@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from typing import Any
 
-from leanbert.cli.shown import OBEYED, one_line
 from leanbert.errors import LeanBertError
+from leanbert.shown import OBEYED, one_line
 
 __all__ = ["check_finite", "distinct_names", "exact_cell", "json_line", "plain_cell"]
 

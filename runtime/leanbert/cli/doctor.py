@@ -14,10 +14,10 @@ from importlib.util import find_spec
 
 from leanbert import __version__
 from leanbert.cli.cells import json_line
-from leanbert.cli.shown import shown
 from leanbert.cli.streams import require_stdout
 from leanbert.cpu import allowed_cores, cgroup_quota, cpu_name, isa_flags
 from leanbert.errors import LeanBertError
+from leanbert.shown import shown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -16,11 +16,11 @@ from leanbert.bundle import Bundle, ModelConfig
 from leanbert.cli.cells import json_line
 from leanbert.cli.flags import add_bundle_argument, bundle_of
 from leanbert.cli.parser import WIDTH
-from leanbert.cli.shown import shown
 from leanbert.cli.streams import require_stdout
 from leanbert.engines import EngineReport, report_engine
 from leanbert.errors import EngineError
 from leanbert.pipelines import embedded_bundle
+from leanbert.shown import shown
 
 _MOST_LABELS = 20
 _WITHOUT_LABELS = {"feature-extraction", "fill-mask", "question-answering", "text-ranking"}

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from leanbert.cli.shown import shown
+from leanbert.shown import shown
 
 __all__ = ["WIDTH", "CommandParser", "flag_lines"]
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, TextIO
 
-from leanbert.cli.shown import shown
+from leanbert.shown import shown
 
 __all__ = ["Progress"]
 

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from leanbert.cli.shown import shown
 from leanbert.errors import InputError
+from leanbert.shown import shown
 
 __all__ = ["Nowhere", "complain", "forget_stdout", "require_stdout", "standard_streams"]
 

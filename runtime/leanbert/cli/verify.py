@@ -18,8 +18,8 @@ from dataclasses import asdict
 
 from leanbert.cli.cells import json_line
 from leanbert.cli.flags import add_bundle_argument, add_engine_flags, bundle_of
-from leanbert.cli.shown import shown
 from leanbert.pipelines import embedded_bundle
+from leanbert.shown import shown
 from leanbert.verification import Verification, verify
 
 

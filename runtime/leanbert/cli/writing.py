@@ -12,8 +12,8 @@ from typing import Any, TextIO
 from leanbert.cli.answers import Answers
 from leanbert.cli.cells import check_finite, distinct_names, exact_cell, json_line
 from leanbert.cli.inputs import Record
-from leanbert.cli.shown import shown
 from leanbert.errors import InputError
+from leanbert.shown import shown
 
 __all__ = ["Columns", "CsvWriter", "JsonWriter", "LinesWriter", "TableWriter", "Writer"]
 

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leanbert.cli.cells import check_finite, distinct_names, exact_cell, json_line, plain_cell
-from leanbert.cli.shown import OBEYED, one_line, shown
 from leanbert.cli.wording import in_flags
 from leanbert.errors import LeanBertError
+from leanbert.shown import OBEYED, one_line, shown
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ PanicException = type("PanicException", (BaseException,), {})
     ("error", "line"),
     [
         (Exception("no such\nthing"), "no such"),
+        (ValueError("invalid type"), "invalid type"),
         (Exception(""), "it does not say why"),
         (PanicException("index out of bounds"), "index out of bounds"),
         (TypeError("a"), None),
