@@ -20,8 +20,9 @@ from leanbert.bundle import Bundle
 from leanbert.cpu import allowed_cores
 from leanbert.engines import Batch, load_engine
 from leanbert.errors import InputError, warn
+from leanbert.tokenization.cutting import report_cut
 from leanbert.tokenization.encodings import Encodings, join
-from leanbert.tokenization.tokenizer import Tokenizer, report_cut
+from leanbert.tokenization.tokenizer import Tokenizer
 
 __all__ = ["GROUP", "MAX_TOKENS", "MODES", "Prepared", "Runner"]
 

@@ -19,7 +19,7 @@ from leanbert.bundle import Bundle
 from leanbert.engines import Batch, EngineReport, ModelOutputs
 from leanbert.errors import InputError, TaskError
 from leanbert.pipelines.options import CallOptions
-from leanbert.tokenization.tokenizer import report_cut
+from leanbert.tokenization.cutting import report_cut
 
 if TYPE_CHECKING:  # a default for a type parameter is part of Python from 3.13 only
     from typing_extensions import TypeVar

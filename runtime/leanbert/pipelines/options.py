@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final
 
 from leanbert.arguments import check_count
 from leanbert.errors import InputError
-from leanbert.tokenization.tokenizer import truncation_flag
+from leanbert.tokenization.cutting import truncation_flag
 
 __all__ = ["NOT_GIVEN", "CallOptions", "NotGiven", "take_tokenizer_arguments"]
 

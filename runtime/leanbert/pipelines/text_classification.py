@@ -263,6 +263,7 @@ class TextClassificationPipeline(Pipeline[TextClassificationOptions], Generic[Cl
                 texts,
                 stride=options.stride or 0,
                 max_length=options.window or options.max_length,
+                in_text_order=True,
                 first_index=first,
             )
             return Prepared(items, segments, segments.counts)

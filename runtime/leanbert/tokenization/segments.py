@@ -14,9 +14,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from leanbert.arguments import check_choice
 from leanbert.errors import InputError
+from leanbert.tokenization.cutting import refuse_cut, truncation_flag
 from leanbert.tokenization.encodings import Encodings, TextInput
-from leanbert.tokenization.tokenizer import Tokenizer, encode_rows, refuse_cut, truncation_flag
+from leanbert.tokenization.settings import joins_words
+from leanbert.tokenization.tokenizer import Tokenizer, encode_rows
 
 __all__ = ["STRATEGIES", "Segments", "Words", "segment"]
 
@@ -61,6 +64,7 @@ def segment(
     strategy: str = "longest_first",
     truncation: bool | str | None = None,
     is_split_into_words: bool = False,
+    in_text_order: bool = False,
     first_index: int = 0,
 ) -> Segments:
     """Encode texts or pairs, special tokens added, into windows or cut to one.
@@ -74,43 +78,62 @@ def segment(
         strategy: one of :data:`STRATEGIES`.
         truncation: without ``stride``, see :meth:`Tokenizer.encode`.
         is_split_into_words: texts are lists of words, and offsets count from a word's start.
+        in_text_order: the windows of a text stand in its order even where texts are cut on the
+            left; otherwise they begin at the end of the text then, as with transformers.
         first_index: what to call the first text in messages.
 
     Raises:
         InputError: a text is of another type, or too long under ``truncation=False``; a stride
-            or the part that is not cut leaves no room to go on.
+            or the part that is not cut leaves no room to go on; the tokenizer cannot take words.
     """
-    if strategy not in STRATEGIES:
-        raise InputError(f"strategy is {strategy!r}; expected one of {', '.join(STRATEGIES)}")
+    check_choice("strategy", strategy, STRATEGIES)
+    if is_split_into_words:
+        _check_spaces(tokenizer)
     truncation = truncation_flag(truncation)
     cutting = tokenizer.cut_to(max_length, stride or 0, strategy)
+    longest = min(max_length or tokenizer.max_length, tokenizer.max_length)
     if stride is not None and not is_split_into_words:
         _check_room(tokenizer, texts, stride, max_length, strategy, first_index)
+    starts: dict[int, tuple[int, int]] = {}
 
     def encode(part: list[Any]) -> list[Any]:
+        starts.clear()
+        if stride is None and not is_split_into_words:
+            starts.update(tokenizer.shortener.shorten(part, longest, strategy)[1])
         rows: list[Any] = cutting.encode_batch(part, is_pretokenized=is_split_into_words)
         return rows
 
     windows: list[_Window] = []
     counts: list[int] = []
     cut: list[int] = []
-    for start, end in _chunks(texts):
+    for first, end in _chunks(texts):
         if is_split_into_words:
-            _check_words(texts[start:end], first_index + start)
-        rows = encode_rows(encode, texts[start:end], first_index + start)
-        for i, row in enumerate(rows, first_index + start):
+            _check_words(texts[first:end], first_index + first)
+        rows = encode_rows(encode, texts[first:end], first_index + first)
+        for i, row in enumerate(rows):
             more = row.overflowing
-            if stride is None:
-                cut += [i] * bool(more and truncation is not True)
-                more = []
-            windows += [_Window(encoding) for encoding in (row, *more)]
-            counts.append(1 + len(more))
-    longest = min(max_length or tokenizer.max_length, tokenizer.max_length)
+            own = [row] if stride is None else [row, *more]
+            if in_text_order and tokenizer.truncation_side == "left":
+                own.reverse()
+            cut += [first_index + first + i] * bool(more and stride is None)
+            windows += [_Window(encoding, starts.get(i)) for encoding in own]
+            counts.append(len(own))
     if truncation is False:
         refuse_cut(cut, longest)
+    return _segments(windows, counts, [] if truncation else cut, longest, tokenizer)
+
+
+def _segments(
+    windows: Sequence[_Window],
+    counts: Sequence[int],
+    cut: Sequence[int],
+    longest: int,
+    tokenizer: Tokenizer,
+) -> Segments:
+    types = _together([window.type_ids for window in windows], np.int32)
     return Segments(
         input_ids=_together([window.ids for window in windows], np.int32),
-        token_type_ids=_together([window.type_ids for window in windows], np.int32),
+        token_type_ids=types if tokenizer.has_token_types else np.zeros_like(types),
         lengths=np.array([len(window.ids) for window in windows], dtype=np.int32),
         cut=cut,
         max_length=longest,
@@ -123,16 +146,23 @@ def segment(
 
 
 class _Window:
-    """The arrays of one ``tokenizers.Encoding``, without its text."""
+    """The arrays of one ``tokenizers.Encoding``, without its text.
+
+    Args:
+        encoding: of a window.
+        starts: characters that the text and its pair had before what was encoded.
+    """
 
     __slots__ = ("ids", "offsets", "sequence_ids", "special", "type_ids", "word_ids")
 
-    def __init__(self, encoding: Any) -> None:
+    def __init__(self, encoding: Any, starts: tuple[int, int] | None) -> None:
         self.ids = np.array(encoding.ids, dtype=np.int32)
         self.type_ids = np.array(encoding.type_ids, dtype=np.int32)
         self.offsets = np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2)
         self.word_ids = _or_minus_one(encoding.word_ids, np.int32)
         self.sequence_ids = _or_minus_one(encoding.sequence_ids, np.int8)
+        for part, start in enumerate(starts or ()):
+            self.offsets[self.sequence_ids == part] += start
         self.special = np.array(encoding.special_tokens_mask, dtype=np.bool_)
 
 
@@ -160,6 +190,15 @@ def _chunks(texts: Sequence[Any]) -> Iterator[tuple[int, int]]:
 def _size(text: Any) -> int:
     parts = text if isinstance(text, (tuple, list)) else ()
     return sum(len(part) for part in parts if isinstance(part, str))
+
+
+def _check_spaces(tokenizer: Tokenizer) -> None:
+    if joins_words(tokenizer.backend):
+        raise InputError(
+            "is_split_into_words: this tokenizer would join the words, as byte-level BPE without "
+            "add_prefix_space does; pass whole sentences, or export the checkpoint with "
+            '"add_prefix_space": true in its tokenizer_config.json'
+        )
 
 
 def _check_words(texts: Sequence[Any], first_index: int) -> None:

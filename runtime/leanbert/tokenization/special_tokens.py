@@ -1,11 +1,11 @@
-"""The special tokens of a tokenizer: their names and ids, and which file says so."""
+"""The special tokens of a tokenizer: their names and ids."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["SpecialTokens", "read_settings"]
+__all__ = ["SpecialTokens"]
 
 # What each kind is called where neither of the tokenizer's side files names it.
 _USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
@@ -16,27 +16,11 @@ _USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def read_settings(side_file: Callable[[str], Mapping[str, Any]]) -> dict[str, Any]:
-    """What ``special_tokens_map.json`` and ``tokenizer_config.json`` say; the latter wins.
-
-    Args:
-        side_file: gives the keys of the file of a name, none where there is no such file; a
-            bundle's own is :meth:`leanbert.bundle.Bundle.side_file`.
-
-    Raises:
-        BundleCorruptError: one of the files is there and is not a JSON object.
-    """
-    found: dict[str, Any] = {}
-    for name in ("special_tokens_map.json", "tokenizer_config.json"):
-        found |= side_file(name)
-    return found
-
-
 class SpecialTokens:
     """The special tokens of one tokenizer.
 
     Args:
-        settings: see :func:`read_settings`.
+        settings: see :func:`leanbert.tokenization.settings.read_settings`.
         token_to_id: the tokenizer's own method: the id of a token, or ``None``.
     """
 

@@ -24,18 +24,20 @@ from leanbert.bundle import Bundle
 from leanbert.bundle.reading import read_file, read_json, status
 from leanbert.bundle.tokenizer_file import MOST_TOKENIZER_BYTES, check_tokenizer
 from leanbert.cpu import allowed_cores
-from leanbert.errors import BundleCorruptError, InputError, warn
+from leanbert.errors import BundleCorruptError, InputError
+from leanbert.tokenization.cutting import refuse_cut, truncation_flag
 from leanbert.tokenization.encodings import Encodings, TextInput
 from leanbert.tokenization.failures import failure
-from leanbert.tokenization.special_tokens import SpecialTokens, read_settings
+from leanbert.tokenization.settings import configure, has_token_types, read_settings, side_of
+from leanbert.tokenization.shortening import Shortener
+from leanbert.tokenization.special_tokens import SpecialTokens
 
-__all__ = ["Tokenizer", "encode_rows", "refuse_cut", "report_cut", "truncation_flag"]
+__all__ = ["Tokenizer", "encode_rows"]
 
 # A tokenizers.Encoding holds some 100 bytes per token, its text among them, so few exist at once:
 # those of 2,048 long texts made most of a process's growth (58 of 174 MiB).
 _CHUNK = 64  # texts
 
-_TRUNCATIONS = {"longest_first": True, "do_not_truncate": False}
 _COPIES = 4  # tokenizers of another max_length, stride or strategy that are kept
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -48,7 +50,7 @@ class Tokenizer:
         max_length: longest input in tokens, special tokens included.
         content: the content of ``path``, where it was read and checked already.
         settings: what the files beside ``path`` say, likewise; see
-            :func:`leanbert.tokenization.special_tokens.read_settings`.
+            :func:`leanbert.tokenization.settings.read_settings`.
 
     Raises:
         BundleCorruptError: ``path`` is not a tokenizer.
@@ -74,18 +76,25 @@ class Tokenizer:
             raise BundleCorruptError(
                 f"{path}: not a tokenizer ({reason}); export the bundle again"
             ) from error
+        if settings is None:
+            settings = read_settings(partial(_beside, path))
+        configure(base, settings)
+        self.padding_side = side_of(settings, "padding_side", base.padding)
+        """The side that transformers pads, which for pairs also says what is asked first."""
+        self.truncation_side = side_of(settings, "truncation_side", base.truncation)
+        """The side of a long text that is cut off."""
+        self.has_token_types = has_token_types(settings)
+        """Whether a pair's two parts get different token types; otherwise all types are 0."""
         base.no_padding()  # files from sentence-transformers come with fixed padding
-        base.enable_truncation(max_length)
+        base.enable_truncation(max_length, direction=self.truncation_side)
         # rayon counts the host's cores; a container's quota is smaller. The user's word goes first.
         os.environ.setdefault("RAYON_NUM_THREADS", str(allowed_cores()))
         self.max_length = max_length
-        if settings is None:
-            settings = read_settings(partial(_beside, path))
         self.settings = settings
         """What the tokenizer's side files say."""
-        self.padding_side = "left" if self.settings.get("padding_side") == "left" else "right"
-        """The side that transformers pads, which for pairs also says what is asked first."""
         self.special_tokens = SpecialTokens(self.settings, base.token_to_id)
+        self.shortener = Shortener(base, self.truncation_side)
+        """Cuts long texts before they are tokenized."""
         self._base = base
         self._decoder = base.decoder
         self._copies: dict[tuple[int, int, str], tokenizers.Tokenizer] = {}
@@ -119,9 +128,9 @@ class Tokenizer:
         Args:
             texts: the texts or pairs. Lone surrogates, which have no UTF-8, become U+FFFD.
             truncation: ``True`` cuts long texts silently, ``None`` lists them in
-                :attr:`Encodings.cut`, for :func:`report_cut`; ``False`` raises instead.
-                transformers' names, ``"longest_first"`` for ``True`` and ``"do_not_truncate"``
-                for ``False``, are understood.
+                :attr:`Encodings.cut` (see :mod:`leanbert.tokenization.cutting`), ``False`` raises
+                instead. transformers' names, ``"longest_first"`` for ``True`` and
+                ``"do_not_truncate"`` for ``False``, are understood.
             max_length: cut shorter than the model's own limit, in tokens.
             first_index: what to call the first text in messages.
 
@@ -129,24 +138,31 @@ class Tokenizer:
             InputError: a text is not a string, or too long under ``truncation=False``.
         """
         truncation = truncation_flag(truncation)
-        tokenizer = self.cut_to(max_length)
+        longest = self.max_length if max_length is None else min(max_length, self.max_length)
+        cutting = self.cut_to(max_length)
+
+        def encode(part: list[Any]) -> list[Any]:
+            rows: list[Any] = cutting.encode_batch_fast(self.shortener.shorten(part, longest)[0])
+            return rows
+
         ids, type_ids, lengths = array("i"), array("i"), array("i")  # C ints, of 4 bytes
         cut: list[int] = []
         for start in range(0, len(texts), _CHUNK):
             part = texts[start : start + _CHUNK]
-            rows = encode_rows(tokenizer.encode_batch_fast, part, first_index + start)
+            rows = encode_rows(encode, part, first_index + start)
             for i, row in enumerate(rows, first_index + start):
                 ids.extend(row.ids)
-                type_ids.extend(row.type_ids)
+                if self.has_token_types:
+                    type_ids.extend(row.type_ids)
                 lengths.append(len(row))
                 if truncation is not True and row.overflowing:
                     cut.append(i)
-        longest = self.max_length if max_length is None else min(max_length, self.max_length)
         if truncation is False:
             refuse_cut(cut, longest)
+        input_ids = np.array(ids, dtype=np.int32)
         return Encodings(
-            np.array(ids, dtype=np.int32),
-            np.array(type_ids, dtype=np.int32),
+            input_ids,
+            np.array(type_ids, np.int32) if self.has_token_types else np.zeros_like(input_ids),
             np.array(lengths, dtype=np.int32),
             cut,
             longest,
@@ -185,7 +201,10 @@ class Tokenizer:
             copy = self._copies.pop(key, None)
             if copy is None:
                 copy = tokenizers.Tokenizer.from_str(self._base.to_str())
-                copy.enable_truncation(length, stride=stride, strategy=strategy)
+                copy.encode_special_tokens = self._base.encode_special_tokens
+                copy.enable_truncation(
+                    length, stride=stride, strategy=strategy, direction=self.truncation_side
+                )
             self._copies[key] = copy  # the last used stands last
             while len(self._copies) > _COPIES:
                 del self._copies[next(iter(self._copies))]
@@ -227,49 +246,6 @@ class Tokenizer:
         """What marks a piece inside a word (WordPiece's ``"##"``); ``None`` without one."""
         prefix: str | None = getattr(self._base.model, "continuing_subword_prefix", None)
         return prefix or None
-
-
-def truncation_flag(truncation: bool | str | None) -> bool | None:
-    """``truncation`` as ``True``, ``False`` or ``None``, transformers' names for it translated.
-
-    Raises:
-        InputError: it is something else.
-    """
-    if isinstance(truncation, str):
-        if truncation not in _TRUNCATIONS:
-            raise InputError(
-                f"truncation is {truncation!r}; expected True, False or one of "
-                f"{', '.join(_TRUNCATIONS)}"
-            )
-        return _TRUNCATIONS[truncation]
-    return truncation
-
-
-def refuse_cut(cut: Sequence[int], max_length: int) -> None:
-    """Refuse texts that are longer than ``max_length`` tokens, if there are any.
-
-    Raises:
-        InputError: ``cut``, their numbers, is not empty.
-    """
-    if cut:
-        raise InputError(
-            f"{_which(cut)}: longer than {max_length} tokens; pass truncation=True to cut, "
-            "or split the text"
-        )
-
-
-def report_cut(encodings: Encodings) -> None:
-    """Warn of the texts that were cut where the caller said nothing about it."""
-    if encodings.cut:
-        warn(
-            f"{_which(encodings.cut)}: cut to {encodings.max_length} tokens; pass truncation=True "
-            "to cut silently, or truncation=False to raise"
-        )
-
-
-def _which(cut: Sequence[int]) -> str:
-    first = f"text {cut[0]}"
-    return first if len(cut) == 1 else f"{len(cut)} texts ({first} first)"
 
 
 def encode_rows(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from leanbert import LeanBertWarning
 from leanbert.errors import InputError
 from leanbert.tokenization import Segments, Tokenizer, segment
-from leanbert.tokenization.tokenizer import report_cut
+from leanbert.tokenization.cutting import report_cut
 from tests.helpers import tiny_bundles
 from tests.helpers.tiny_bundles import FILLER, MAX_LENGTH, NEGATIVE, POSITIVE
 

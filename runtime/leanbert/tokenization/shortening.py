@@ -1,0 +1,216 @@
+"""Cut a long text before it is tokenized, where the tokens that are kept stay the same.
+
+The tokenizers library takes some 600 bytes per token of a text, cut off or not: a text of 10 MB
+that is cut to 16 tokens would take more than a gigabyte. Tokenizers that split a text at white
+space before anything else give the tokens of each word alone. So a beginning (or, where texts are
+cut on the left, an ending) of the text is enough that has as many tokens as are kept, and some more
+than its outermost word can have.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import tokenizers
+
+__all__ = ["Shortener"]
+
+_SPACE = r"[ \t-\r\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"  # Unicode White_Space
+_BETWEEN = rf"(?<!{_SPACE})(?={_SPACE})"  # before the white space that follows a word
+# BERT's pre-tokenizer makes a word of each punctuation mark, its normalizer of each CJK character.
+_AFTER_MARK = r"(?<=[!-/:-@\[-`{-~])"
+_AFTER_CJK = r"(?<=[\u3400-\u4dbf\u4e00-\u9fff])"
+
+_MARGIN = 32  # tokens beyond those kept: more than what is done to the outermost word can change
+_CHARACTERS = 16  # per token that is wanted, in the first attempt
+_GROWTH = 4  # of the next attempt
+_PIECE = 1 << 16  # characters that are counted at once
+
+_LOCAL_NORMALIZERS = frozenset(
+    {"BertNormalizer", "Lowercase", "Nmt", "NFC", "NFD", "NFKC", "NFKD", "Precompiled", "Prepend"}
+    | {"Strip", "StripAccents"}
+)
+_SPACE_RUNS = frozenset({" {2,}", r"\s+", r"\s{2,}", " +"})
+
+
+class Shortener:
+    """Shortens texts for one tokenizer.
+
+    Args:
+        base: the tokenizer; it is read, and copied at the first long text.
+        side: the side that is cut off, ``"left"`` or ``"right"``.
+    """
+
+    def __init__(self, base: tokenizers.Tokenizer, side: str) -> None:
+        self._base = base
+        self._side = side
+        added = base.get_added_tokens_decoder().values()
+        self._margin = _MARGIN + max((len(token.content) for token in added), default=0)
+
+    @cached_property
+    def _places(self) -> re.Pattern[str] | None:
+        """Where a text may be cut; ``None`` where no place is safe."""
+        return _safe_places(self._base)
+
+    @cached_property
+    def _counting(self) -> tokenizers.Tokenizer:
+        counting = tokenizers.Tokenizer.from_str(self._base.to_str())
+        counting.no_truncation()
+        counting.no_padding()
+        counting.encode_special_tokens = self._base.encode_special_tokens
+        return counting
+
+    def shorten(
+        self, texts: list[Any], tokens: int, strategy: str = "longest_first"
+    ) -> tuple[list[Any], dict[int, tuple[int, int]]]:
+        """Texts and pairs of which only ``tokens`` tokens are kept, without what cannot matter.
+
+        What is left of a text has more than ``tokens`` tokens wherever the text has. Tokens at its
+        inner end may differ from the text's, but none of those that are kept.
+
+        Args:
+            texts: changed in place.
+            tokens: special tokens included.
+            strategy: which part of a pair is cut; see :meth:`Tokenizer.cut_to`.
+
+        Returns:
+            The same list; and by the number of a text that was shortened how many characters it
+            lost at its beginning, and how many its pair.
+
+        Raises:
+            TypeError: a text has lone surrogates.
+        """
+        limit = _CHARACTERS * (tokens + self._margin)
+        starts: dict[int, tuple[int, int]] = {}
+        for i, text in enumerate(texts):
+            if isinstance(text, str):
+                if len(text) > limit:
+                    texts[i], start = self._part(text, tokens)
+                    starts[i] = start, 0
+            elif isinstance(text, tuple) and len(text) == 2 and max(map(len, text)) > limit:
+                long = [len(part) > limit for part in text]
+                if strategy == "longest_first":
+                    parts = self._longest_first(text, long, tokens)
+                else:
+                    cut = strategy == "only_second"
+                    parts = [(part, 0) for part in text]
+                    if long[cut]:
+                        parts[cut] = self._part(text[cut], tokens)
+                texts[i] = parts[0][0], parts[1][0]
+                starts[i] = parts[0][1], parts[1][1]
+        return texts, starts
+
+    def _longest_first(
+        self, pair: tuple[str, str], long: Sequence[bool], tokens: int
+    ) -> list[tuple[str, int]]:
+        """Both parts of a pair with where they begin; the one that has more tokens keeps more.
+
+        Of two parts that are both cut the one with more tokens may keep one token more than the
+        other, so that what is left of the two must compare as they did.
+        """
+        parts = [
+            self._part(text, tokens) if is_long else (text, 0)
+            for text, is_long in zip(pair, long, strict=True)
+        ]
+        counts = [self._count(part) for part, _ in parts]
+        if min(counts) <= tokens // 4:  # it stays whole, and the other one is longer
+            return parts
+        first_is_longer = self._count(pair[0]) > self._count(pair[1])
+        if first_is_longer and counts[0] <= counts[1]:
+            parts[0] = self._part(pair[0], counts[1] + 1)
+        elif not first_is_longer and counts[0] > counts[1]:
+            parts[1] = self._part(pair[1], counts[0])
+        return parts
+
+    def _part(self, text: str, tokens: int) -> tuple[str, int]:
+        """The part of a text that decides its outermost tokens, and where it begins."""
+        size = _CHARACTERS * (tokens + self._margin)
+        while (span := self._span(text, size)) is not None:
+            part = text[slice(*span)]
+            if self._count(part) >= tokens + self._margin:
+                return part, span[0]
+            size *= _GROWTH
+        return text, 0
+
+    def _count(self, text: str) -> int:
+        """Tokens of a whole text, special tokens not counted, found piece by piece."""
+        count = start = 0
+        while start < len(text):
+            found = self._places and self._places.search(text, start + _PIECE)
+            end = found.start() if found else len(text)
+            piece = self._counting.encode_batch_fast([text[start:end]], add_special_tokens=False)
+            count += len(piece[0])
+            start = end
+        return count
+
+    def _span(self, text: str, size: int) -> tuple[int, int] | None:
+        """A part of ``size`` characters or some more that ends (or begins) at a safe place."""
+        if size >= len(text) or self._places is None:
+            return None
+        if self._side == "right":
+            found = self._places.search(text, size)
+            return None if found is None else (0, found.start())
+        end = len(text) - size
+        while end > 0:  # backwards, a stretch at a time
+            start = max(0, end - size)
+            found = self._places.search(text, start, end + 1)
+            if found is not None and found.start() > 0:
+                return found.start(), len(text)
+            end = start
+        return None
+
+
+def _safe_places(base: tokenizers.Tokenizer) -> re.Pattern[str] | None:
+    normalizers = _steps(_state(base.normalizer), "normalizers")
+    splitters = _steps(_state(base.pre_tokenizer), "pretokenizers")
+    if not all(map(_is_local, normalizers)) or not any(map(_splits_words, splitters)):
+        return None
+    places = _BETWEEN
+    if any(splitter.get("type") == "BertPreTokenizer" for splitter in splitters):
+        places += "|" + _AFTER_MARK
+        if any(normalizer.get("handle_chinese_chars") for normalizer in normalizers):
+            places += "|" + _AFTER_CJK
+    return re.compile(places)
+
+
+def _state(part: Any) -> Mapping[str, Any] | None:
+    """A step before the model as its JSON says it."""
+    if part is None:
+        return None
+    try:
+        state: dict[str, Any] = json.loads(part.__getstate__())
+    except Exception:  # noqa: BLE001 - a step that was made in Python
+        return {"type": "unknown"}
+    return state
+
+
+def _steps(part: Mapping[str, Any] | None, inner: str) -> list[Mapping[str, Any]]:
+    if part is None:
+        return []
+    if part.get("type") == "Sequence":
+        return [one for other in part.get(inner, ()) for one in _steps(other, inner)]
+    return [part]
+
+
+def _is_local(normalizer: Mapping[str, Any]) -> bool:
+    """Whether it changes no word by what stands beyond the white space around it."""
+    if normalizer.get("type") == "Replace":
+        pattern = normalizer.get("pattern") or {}
+        return pattern.get("Regex") in _SPACE_RUNS or not re.search(
+            _SPACE, pattern.get("String") or " "
+        )
+    return normalizer.get("type") in _LOCAL_NORMALIZERS
+
+
+def _splits_words(splitter: Mapping[str, Any]) -> bool:
+    """Whether no token reaches over white space behind a word."""
+    kind = splitter.get("type")
+    if kind == "ByteLevel":
+        return splitter.get("use_regex") is not False
+    if kind == "Metaspace":
+        return splitter.get("split") is not False
+    return kind in {"BertPreTokenizer", "Whitespace", "WhitespaceSplit"}

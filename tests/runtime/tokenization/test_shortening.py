@@ -1,0 +1,197 @@
+"""A long text is cut before it is tokenized: the same tokens, in little memory."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leanbert.errors import InputError
+from leanbert.tokenization import Segments, Tokenizer, segment
+from leanbert.tokenization.shortening import Shortener
+from tests.helpers import tiny_bundles
+from tests.helpers.processes import python
+
+WORDS = [
+    *(
+        "profit",
+        "Rose",
+        "the",
+        "company's",
+        "13.1",
+        "EUR-denominated",
+        "naïve",
+        "CAFÉ",
+        "e\u0301te",
+    ),
+    *(
+        "营业利润增长",
+        "прибыль",
+        "ربح",
+        "🚀🚀",
+        "\u200d",
+        "a\u0000b",
+        "\u001c",
+        "I\u0307",
+        "ﷺ",
+        "½",
+    ),
+    *("[MASK]", "<mask>", "[SEP]", "</s>", "x" * 130, "...", "，。", "co-op,ltd.", "1,000,000.00"),
+]
+GAPS = [" "] * 12 + ["  ", "\n", "\t\n ", "\u00a0", "\u3000", "\r\n", "", " \u0301"]
+FAMILIES = ["bert", "bert-cased", "roberta", "albert", "xlm-roberta", "mpnet", "modernbert"]
+
+
+def random_text(source: random.Random, words: int) -> str:
+    return "".join(source.choice(WORDS) + source.choice(GAPS) for _ in range(words))
+
+
+@contextmanager
+def whole() -> Iterator[None]:
+    """Within, all of each text is tokenized, as the library does it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Shortener, "shorten", lambda _, texts, *__: (texts, {}))
+        yield
+
+
+def content(found: Any) -> list[Any]:
+    names = ["input_ids", "token_type_ids", "lengths", "cut"]
+    if isinstance(found, Segments):
+        names += ["offsets", "sequence_ids", "special_tokens_mask"]
+    return [getattr(found, name) for name in names]
+
+
+def check_equal(found: Any, wanted: Any) -> None:
+    for one, other in zip(content(found), content(wanted), strict=True):
+        assert list(map(str, one)) == list(map(str, other))
+
+
+def tokenizer_of(folder: Path, target: Path, side: str) -> Tokenizer:
+    made = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    target.mkdir()
+    (target / "tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes())
+    said = json.dumps({**made, "truncation_side": side})
+    (target / "tokenizer_config.json").write_text(said, encoding="utf-8")
+    return Tokenizer(target / "tokenizer.json", 48)
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_tokens_that_are_kept_are_the_same(
+    families: Any, tmp_path: Path, family: str, side: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = families.checkpoint(family, "text-classification")
+    check_family(tokenizer_of(folder, tmp_path / "it", side), monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_same_of_real_tokenizers(
+    real_families: Any, tmp_path: Path, family: str, side: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = real_families.checkpoint(family, "text-classification")
+    check_family(tokenizer_of(folder, tmp_path / "it", side), monkeypatch)
+
+
+def check_family(tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = random.Random(3)  # noqa: S311 - seeded texts, not secrets
+    texts = [random_text(source, source.choice([5, 300, 900])) for _ in range(12)]
+    short = "Sales fell, the company said."
+    pairs = [(text, short) for text in texts] + [(short, text) for text in texts]
+    # All of two long texts takes memory in proportion to both lengths: few, and a whole window.
+    both = [(random_text(source, 200), random_text(source, 200 + i % 3)) for i in range(8)]
+    calls: list[tuple[Any, list[Any], dict[str, Any]]] = [
+        (tokenizer.encode, texts, {}),
+        (tokenizer.encode, texts, {"max_length": 9}),
+        (tokenizer.encode, pairs, {}),
+        (tokenizer.encode, both, {"max_length": 20}),
+        (tokenizer.encode, both, {"max_length": 21}),
+        (segment_with(tokenizer), texts, {"max_length": 12}),
+        (segment_with(tokenizer), pairs[:12], {"strategy": "only_first"}),
+        (segment_with(tokenizer), pairs[12:24], {"strategy": "only_second"}),
+    ]
+    seen: list[int] = []
+    real = Shortener._part
+
+    def part(self: Shortener, text: str, tokens: int) -> tuple[str, int]:
+        found = real(self, text, tokens)
+        seen.append(len(text) - len(found[0]))
+        return found
+
+    monkeypatch.setattr(Shortener, "_part", part)
+    for call, given, options in calls:
+        found = call(given, **options)
+        with whole():
+            check_equal(found, call(given, **options))
+    assert sum(lost > 0 for lost in seen) > 40  # something was cut off before
+
+
+def segment_with(tokenizer: Tokenizer) -> Any:
+    return lambda texts, **options: segment(tokenizer, texts, **options)
+
+
+def test_a_text_that_is_too_long_is_refused_as_before(tiny_bundle: Path) -> None:
+    tokenizer = Tokenizer(tiny_bundle / "tokenizer.json", 32)
+    long = "profit rose " * 5000
+    with pytest.raises(InputError, match=r"^text 1: longer than 32 tokens"):
+        tokenizer.encode(["sales", long], truncation=False)
+    assert tokenizer.encode(["sales", long]).cut == [1]
+    assert tokenizer.encode([long, long + "\ud800"]).lengths.tolist() == [32, 32]
+
+
+def test_tokenizers_that_look_over_white_space_get_the_whole_text(tmp_path: Path) -> None:
+    """Without a splitter into words, or with a rule that reaches over spaces, no place is safe."""
+    from tokenizers import Regex, normalizers, pre_tokenizers
+
+    for change in (
+        {"pre_tokenizer": pre_tokenizers.Metaspace(split=False)},
+        {"pre_tokenizer": pre_tokenizers.ByteLevel(use_regex=False)},
+        {"pre_tokenizer": pre_tokenizers.Punctuation()},
+        {"normalizer": normalizers.Replace(Regex("new york"), "ny")},
+        {"normalizer": normalizers.Replace("new york", "ny")},
+    ):
+        made = tiny_bundles.tokenizer()
+        for name, step in change.items():
+            setattr(made, name, step)
+        text = "profit " * 5000
+        assert Shortener(made, "right").shorten([text], 8) == ([text], {0: (0, 0)})
+    text = "profit rose " * 5000
+    made = tiny_bundles.tokenizer()
+    made.normalizer = normalizers.Sequence(
+        [made.normalizer, normalizers.Replace(Regex(" {2,}"), " ")]
+    )
+    [part], starts = Shortener(made, "right").shorten([text], 8)
+    assert len(part) < 2000
+    assert starts == {0: (0, 0)}
+
+
+MEASURE = """
+import resource, sys
+from leanbert import pipeline
+from leanbert.tokenization import Tokenizer
+from pathlib import Path
+tokenizer = Tokenizer(Path(sys.argv[1]) / "tokenizer.json", 16)
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+tokenizer.encode(["profit rose"] * 3)
+text = "Operating profit rose to EUR 13.1 mn. " * 270_000
+before = peak()
+for given in (text, (text, "sales"), ("sales", text), (text[:900_000], text[:1_000_000])):
+    assert tokenizer.encode([given], truncation=True).lengths.tolist() == [16]
+print(len(text), peak() - before)
+"""
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "xlm-roberta"])
+def test_a_text_of_ten_megabytes_takes_little(families: Any, tmp_path: Path, family: str) -> None:
+    done = python(["-c", MEASURE, families.checkpoint(family, "text-classification")], tmp_path)
+    assert done.returncode == 0, done.stderr
+    characters, grown = map(float, done.stdout.split())
+    assert characters > 10e6
+    assert grown < 30  # MiB; all of the text's tokens would be 1,270
