@@ -16,8 +16,6 @@ from typing import Any
 
 from leanbert.cli.parser import CommandParser
 
-__all__ = ["add_arguments", "run"]
-
 _ACTIONS = {
     "run": "measure, and write results.json and the reports",
     "compare": "show what changed between two runs, and guard it",

@@ -16,23 +16,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = [
-    "accuracy",
-    "batch_changes",
-    "calibration_error",
-    "cosines",
-    "entities",
-    "entity_f1",
-    "exact_match",
-    "flips",
-    "held",
-    "macro_f1",
-    "nearness",
-    "normalize_answer",
-    "spearman",
-    "token_f1",
-]
-
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.integer[Any]]
 

@@ -14,15 +14,6 @@ from leanbert import __version__
 from leanbert.bundle import MANIFEST, file_sha256
 from leanbert.cpu import allowed_cores, cgroup_quota, cpu_name, isa_flags
 
-__all__ = [
-    "describe_bundle",
-    "describe_machine",
-    "describe_study",
-    "installed",
-    "source_commit",
-    "versions",
-]
-
 PACKAGES = (
     "torch", "torchao", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime",
     "openvino", "nncf", "ctranslate2", "tokenizers", "numpy",

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from leanbert.errors import InputError
 from leanbert.files import whole_file
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = ["END", "START", "replace_section", "split_section"]
 
 START, END = "<!-- bench:start -->", "<!-- bench:end -->"
 

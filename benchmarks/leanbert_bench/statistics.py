@@ -7,26 +7,10 @@ would pass for more evidence than they are.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-__all__ = [
-    "Estimate",
-    "drift",
-    "estimate",
-    "geometric_mean",
-    "independent_ratio",
-    "median",
-    "paired_ratio",
-    "paired_ratios",
-    "percentile",
-    "spread",
-]
 
 _RESAMPLES = 2000
 _SEED = 0

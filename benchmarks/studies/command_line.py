@@ -9,8 +9,6 @@ from collections.abc import Callable
 from leanbert.errors import LeanBertError
 from leanbert_bench.run.process import WorkerError
 
-__all__ = ["new_parser", "one_line_errors"]
-
 
 def new_parser(documentation: str | None) -> argparse.ArgumentParser:
     """Make a parser whose help is a module's docstring, with its examples below the options."""

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float32]
     Ids = npt.NDArray[np.int64]
 
-__all__ = ["Backend", "Model", "file_bytes", "missing_packages", "random_inputs", "sorted_batches"]
 
 TEXT_TASKS = frozenset({"text-classification", "feature-extraction"})
 TOKENIZER_FILES = ("config.json", "tokenizer.json", "vocab.txt")

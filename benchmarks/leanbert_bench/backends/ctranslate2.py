@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from leanbert_bench.backends.base import Floats, Ids
     from leanbert_bench.run.preparing import Preparation
 
-__all__ = ["CTranslate2Int8"]
 
 _HEAD = "head.npz"
 

@@ -15,15 +15,6 @@ if TYPE_CHECKING:
     from leanbert_bench.backends.base import Floats, Ids
     from leanbert_bench.run.preparing import Preparation
 
-__all__ = [
-    "GivenBundle",
-    "GivenBundleNative",
-    "GivenBundleOnnxRuntime",
-    "LeanBertFp32",
-    "LeanBertInt8Native",
-    "LeanBertInt8OnnxRuntime",
-    "LeanBertInt8Shared",
-]
 
 _OUTPUTS = {
     "text-classification": "logits",

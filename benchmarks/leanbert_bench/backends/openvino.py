@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from leanbert_bench.backends.base import Floats, Ids
     from leanbert_bench.run.preparing import Preparation
 
-__all__ = ["OpenVinoFp32", "OpenVinoInt8"]
 
 _GRAPH = "openvino.xml"
 _OUTPUTS = ("logits", "last_hidden_state")

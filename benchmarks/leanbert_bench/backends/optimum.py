@@ -20,15 +20,6 @@ if TYPE_CHECKING:
     from leanbert_bench.backends.base import Floats, Ids
     from leanbert_bench.run.preparing import Preparation
 
-__all__ = [
-    "OPTIMUM_GRAPH",
-    "OptimumFp32",
-    "OptimumInt8",
-    "OptimumInt8Batch32",
-    "exported",
-    "optimum_preset",
-    "quantize_with_optimum",
-]
 
 OPTIMUM_GRAPH = "model_quantized.onnx"
 """The file that Optimum's quantizer writes."""

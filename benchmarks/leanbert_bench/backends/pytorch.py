@@ -10,8 +10,6 @@ from leanbert_bench.backends.tokenizing import TokenizingBackend
 if TYPE_CHECKING:
     from leanbert_bench.backends.base import Floats, Ids
 
-__all__ = ["DynamicInt8", "EagerFp32"]
-
 
 class EagerFp32(TokenizingBackend):
     """``AutoModelFor…`` in fp32 without a compiler: the reference."""

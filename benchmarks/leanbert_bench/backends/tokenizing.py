@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from leanbert_bench.backends.base import Floats
 
-__all__ = ["TokenizingBackend"]
-
 
 class TokenizingBackend(Backend):
     """A back end that is only a graph: text -> fast tokenizer -> :meth:`forward` -> answers."""

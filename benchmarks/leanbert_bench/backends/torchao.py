@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from leanbert_bench.run.preparing import Preparation
 
-__all__ = ["CompiledInt8"]
-
 
 class CompiledInt8(EagerFp32):
     """``quantize_`` with ``Int8DynamicActivationInt8WeightConfig``, then ``torch.compile``."""

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from leanbert_bench.backends.pytorch import EagerFp32
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-__all__ = ["TransformersPipeline", "TransformersPipelineBatch32"]
 
 
 class TransformersPipeline(EagerFp32):

@@ -4,15 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-__all__ = [
-    "engine_names",
-    "measure_names",
-    "name_list",
-    "positive",
-    "scenario_names",
-    "shape_list",
-]
-
 
 def shape_list(text: str) -> tuple[tuple[int, int], ...]:
     """Parse shapes such as ``1x8,8x128``: batch sizes and tokens.

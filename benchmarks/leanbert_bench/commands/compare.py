@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from leanbert_bench.results.compare import Change, Comparison
 
-__all__ = ["add_arguments", "run"]
 
 _INCOMPARABLE = ("texts", "task", "threads")
 _HEAD = ("", "old", "new", "", "change", "")

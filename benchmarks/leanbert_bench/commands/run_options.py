@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from leanbert_bench.run.plan import Plan
 
-__all__ = ["add_arguments", "plan_of"]
 
 _TASKS = (
     "text-classification", "feature-extraction", "token-classification", "question-answering",

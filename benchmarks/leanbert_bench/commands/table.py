@@ -14,16 +14,11 @@ examples:
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from leanbert.errors import InputError
-
-if TYPE_CHECKING:
-    import argparse
-
-__all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

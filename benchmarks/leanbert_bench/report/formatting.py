@@ -8,17 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from leanbert_bench.statistics import Estimate
 
-__all__ = [
-    "NO_DIFFERENCE",
-    "fixed",
-    "interval",
-    "number",
-    "percent",
-    "ratio",
-    "ratio_with_interval",
-    "rough_percent",
-    "tiny",
-]
 
 NO_DIFFERENCE = "no significant difference"
 

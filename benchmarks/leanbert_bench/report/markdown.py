@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-__all__ = ["escape", "row", "rule"]
+from collections.abc import Sequence
 
 # Underscores within a word are plain to every Markdown.
 _MARKUP = re.compile(r"[\\|*`<>#]|(?<!\w)_|_(?!\w)")

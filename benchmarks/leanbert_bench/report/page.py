@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from leanbert_bench.report.plots import Figure, Key
 
-__all__ = ["html"]
 
 # The series' colours keep a contrast of 3:1 to their background, and differ in lightness too.
 _STYLE = """

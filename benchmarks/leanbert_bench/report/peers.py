@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from leanbert_bench.statistics import Estimate
 
-__all__ = ["KINDS", "Choice", "peers_table"]
 
 Json = dict[str, Any]
 

@@ -6,8 +6,9 @@ variables, so that one drawing suits a light and a dark page.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from leanbert.errors import MissingExtraError
 from leanbert_bench.report.svg import COLOURS, SERIES, inline_svg
@@ -22,11 +23,6 @@ from leanbert_bench.results.per_turn import (
     shapes_in,
 )
 from leanbert_bench.statistics import estimate, median
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-__all__ = ["Figure", "figures"]
 
 Backend = dict[str, Any]
 

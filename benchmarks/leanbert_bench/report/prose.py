@@ -22,16 +22,6 @@ if TYPE_CHECKING:
 
     from leanbert_bench.statistics import Estimate
 
-__all__ = [
-    "FLIP_COLUMNS",
-    "LEFT_OUT",
-    "facts",
-    "flip_row",
-    "flips",
-    "repeat",
-    "standing_out",
-    "title",
-]
 
 Backend = dict[str, Any]
 

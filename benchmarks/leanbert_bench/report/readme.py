@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from leanbert_bench.report.formatting import fixed, interval, number, percent, ratio, tiny
 from leanbert_bench.report.markdown import escape, row, rule
@@ -26,17 +27,6 @@ from leanbert_bench.results.per_turn import (
 )
 from leanbert_bench.sections import END, START, split_section
 from leanbert_bench.statistics import median
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-__all__ = [
-    "path_from",
-    "readme_table",
-    "results_named_in",
-    "section",
-    "short_table",
-]
 
 _RESULTS = "<!-- results: {} -->"
 _NAMED = re.compile(r"<!-- results: (.+?) -->")

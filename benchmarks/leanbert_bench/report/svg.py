@@ -11,8 +11,6 @@ import re
 from html import escape
 from typing import Any
 
-__all__ = ["COLOURS", "SERIES", "VARIABLES", "inline_svg"]
-
 COLOURS = {"text": "#010101", "muted": "#020202", "grid": "#030303"}
 """Stand-ins of what every figure has."""
 

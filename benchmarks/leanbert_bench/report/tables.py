@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
     from leanbert_bench.statistics import Estimate
 
-__all__ = ["Table", "all_tables"]
 
 Backend = dict[str, Any]
 

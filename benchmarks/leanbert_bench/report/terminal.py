@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from leanbert_bench.report.formatting import fixed, number, percent, ratio, rough_percent
 from leanbert_bench.report.prose import standing_out
@@ -21,11 +22,6 @@ from leanbert_bench.results.per_turn import (
     single_stream_ms,
 )
 from leanbert_bench.statistics import median
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
-__all__ = ["terminal_table"]
 
 Backend = dict[str, Any]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from leanbert.files import whole_file
 from leanbert_bench.report.markdown import escape, row, rule
@@ -18,12 +20,6 @@ from leanbert_bench.report.prose import (
 from leanbert_bench.report.tables import all_tables
 from leanbert_bench.results.access import troubles
 from leanbert_bench.results.noise import all_warnings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
-
-__all__ = ["markdown", "write_reports"]
 
 
 def write_reports(results: Mapping[str, Any], output_dir: Path) -> list[Path]:

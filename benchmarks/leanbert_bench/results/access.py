@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from leanbert.errors import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-__all__ = [
-    "Json",
-    "backend_of",
-    "dig",
-    "first_value",
-    "measured",
-    "name_of",
-    "parse_shape",
-    "reference_of",
-    "shapes_of",
-    "troubles",
-]
 
 Json = dict[str, Any]
 

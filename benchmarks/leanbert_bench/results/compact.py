@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from leanbert_bench.results.access import Json
 
-__all__ = ["compacted"]
 
 _SAMPLED = ("forward_ms", "latency_ms")
 

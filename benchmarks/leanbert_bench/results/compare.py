@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from leanbert_bench.results.conditions import Condition
 
-__all__ = ["Change", "Comparison", "compare", "differences", "verdicts"]
 
 Backend = dict[str, Any]
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from leanbert_bench.statistics import Estimate
 
-__all__ = ["ABSOLUTE", "RELATIVE", "Condition", "parse_condition"]
 
 RELATIVE = ("latency", "throughput", "cold_start", "rss")
 """Judged by the ratio of new to old."""

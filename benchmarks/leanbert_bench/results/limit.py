@@ -12,16 +12,12 @@ weights that stay in the cache make a share above 100% possible.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from leanbert_bench.results.access import dig
 from leanbert_bench.results.per_turn import forward_ms
 from leanbert_bench.statistics import median
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-__all__ = ["limit_ms", "peak", "share"]
 
 
 def peak(results: Mapping[str, Any], name: str) -> float | None:

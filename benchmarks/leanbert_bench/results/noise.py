@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from leanbert_bench.report.formatting import percent
 from leanbert_bench.results.access import dig, measured, name_of
@@ -16,11 +17,6 @@ from leanbert_bench.results.per_turn import (
     single_stream_ms,
 )
 from leanbert_bench.statistics import drift, geometric_mean, median, spread
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-__all__ = ["all_warnings", "noise_warnings"]
 
 _FEW_TURNS = 4
 _WIDE_SPREAD = 0.25

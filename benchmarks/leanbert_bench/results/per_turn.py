@@ -6,7 +6,8 @@ fails on what is absent: a back end without samples gives an empty list, or ``No
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from leanbert_bench.results.access import dig
 from leanbert_bench.statistics import (
@@ -17,29 +18,6 @@ from leanbert_bench.statistics import (
     paired_ratio,
     percentile,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-__all__ = [
-    "cold_start_s",
-    "estimated",
-    "faster",
-    "first_answer_s",
-    "forward_ms",
-    "grid_ms",
-    "grid_speedup",
-    "headline_accuracy",
-    "more",
-    "multi_stream_ms",
-    "offline_texts_per_s",
-    "rss_mib_after",
-    "sample_count",
-    "server_qps",
-    "shapes_in",
-    "single_stream_ms",
-    "summarized",
-]
 
 _HEADLINES = (
     ("accuracy", "accuracy"),

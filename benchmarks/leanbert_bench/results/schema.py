@@ -19,15 +19,6 @@ if TYPE_CHECKING:
 
     from leanbert_bench.results.access import Json
 
-__all__ = [
-    "NAME",
-    "SCHEMA_VERSION",
-    "check_results",
-    "read_json",
-    "read_results",
-    "to_json",
-    "write_json",
-]
 
 SCHEMA_VERSION = 2
 NAME = "results.json"

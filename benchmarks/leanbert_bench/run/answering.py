@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from leanbert_bench.run.process import WorkerProcess
     from leanbert_bench.run.workload import Workload
 
-__all__ = ["answer_rows", "collect_answers"]
 
 _CHUNK = 100  # texts of one command, so that a time limit means a hang and not a large file
 _BATCH = 32

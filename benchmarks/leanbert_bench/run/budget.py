@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from leanbert_bench.backends import Backend
     from leanbert_bench.run.participants import Bench, Participant
 
-__all__ = ["RESERVE", "Budget", "expected_preparation", "speed_of"]
 
 RESERVE = 5.0
 """Seconds of ``--quick`` that are kept for the machine's limit and the last steps."""

@@ -6,8 +6,6 @@ import os
 import time
 from pathlib import Path
 
-__all__ = ["cores_busy"]
-
 _STAT = Path("/proc/stat")
 
 

@@ -7,7 +7,8 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from leanbert_bench.run.process import (
     WorkerError,
@@ -15,11 +16,6 @@ from leanbert_bench.run.process import (
     end_at_once,
     worker_environment,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = ["cold_start"]
 
 _MARK = "leanbert-bench:"
 _CODE = f"""

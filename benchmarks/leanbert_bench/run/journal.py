@@ -10,8 +10,6 @@ from typing import Any
 
 from leanbert.files import whole_file
 
-__all__ = ["Journal"]
-
 _PLAN, _STEPS = "plan.json", "steps.jsonl"
 
 

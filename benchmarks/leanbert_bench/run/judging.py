@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from leanbert_bench.run.participants import Bench
 
-__all__ = ["accuracy", "batch_invariance", "tags_of"]
 
 Json = dict[str, Any]
 Floats = npt.NDArray[np.float64]

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from leanbert_bench.run.budget import Budget
     from leanbert_bench.run.participants import Bench, Participant
 
-__all__ = ["ask_to_load", "load", "prepare"]
 
 _FEW_ROWS = 12  # to calibrate random weights on
 _MOST_LENGTHS = 2000  # texts that are tokenized to learn their lengths

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from leanbert_bench.run.participants import Participant
     from leanbert_bench.run.workload import Workload
 
-__all__ = ["About", "make_results"]
 
 _SEED = 0
 _DRIFT = 1.15

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from leanbert_bench.run.journal import Journal
     from leanbert_bench.run.workload import Workload
 
-__all__ = ["Run"]
 
 _BUSY = 0.15  # cores
 _LEAST_LEFT = 1.0  # seconds of a budget, below which no part begins

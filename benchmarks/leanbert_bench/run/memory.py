@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from leanbert_bench.run.participants import Bench, Participant
 
-__all__ = ["measure_memory"]
 
 _TOLD = 500  # texts of a command
 _CHUNK = 50  # texts answered at once

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["operations"]
-
 _HIDDEN = ("hidden_size", "dim", "d_model")
 _INTERMEDIATE = ("intermediate_size", "hidden_dim")
 _LAYERS = ("num_hidden_layers", "n_layers", "num_layers")

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from leanbert_bench.run.process import WorkerProcess
     from leanbert_bench.run.workload import Workload
 
-__all__ = ["PIPELINE", "RUN", "Bench", "Participant", "Spec", "Subject", "screen"]
 
 RUN = "run"
 """The journal's name for what belongs to no back end."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from leanbert_bench.run.operations import operations
 from leanbert_bench.run.scenarios import (
@@ -15,24 +16,6 @@ from leanbert_bench.run.scenarios import (
     SERVER,
     SINGLE_STREAM,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-__all__ = [
-    "FULL",
-    "GRID",
-    "MEASURES",
-    "QUICK",
-    "Part",
-    "Plan",
-    "Speed",
-    "estimate_seconds",
-    "guessed_peaks",
-    "parts_of",
-    "restricted",
-    "turn_seconds",
-]
 
 GRID = ((1, 8), (1, 32), (1, 64), (1, 128), (8, 32), (8, 128), (1, 512))
 """Batch size and tokens."""

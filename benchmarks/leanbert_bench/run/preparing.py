@@ -12,26 +12,14 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from leanbert.bundle import file_sha256
 from leanbert.cpu import isa_flags
 from leanbert.errors import InputError
 from leanbert_bench.provenance import installed
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-__all__ = [
-    "NotPreparedError",
-    "Preparation",
-    "default_cache",
-    "make_once",
-    "seconds_spent",
-    "weights_of",
-]
 
 _STALE = 86_400  # seconds
 _WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")

@@ -10,20 +10,8 @@ import sys
 import tempfile
 import threading
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-__all__ = [
-    "VARIABLES",
-    "WorkerError",
-    "WorkerProcess",
-    "WorkerTimeoutError",
-    "compiling_environment",
-    "end_at_once",
-    "worker_environment",
-]
+from types import TracebackType
+from typing import IO, Any
 
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
 """Of the environment, by which libraries are told their budget."""

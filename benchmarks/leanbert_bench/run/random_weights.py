@@ -13,8 +13,6 @@ from leanbert_bench.run.preparing import make_once
 from leanbert_bench.run.process import WorkerError, WorkerProcess
 from leanbert_bench.run.worker import Message, serve
 
-__all__ = ["SHAPES", "random_checkpoint", "save_random_checkpoint"]
-
 SHAPES: dict[str, dict[str, int]] = {
     "bert-base": {},
     "minilm": {

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-__all__ = ["peak_memory", "resident_memory"]
-
 
 def peak_memory() -> float | None:
     """Return the largest resident set of this process so far in MiB, ``None`` if unknown."""

@@ -13,8 +13,6 @@ from typing import Any
 
 from leanbert_bench.run.worker import Message, serve
 
-__all__ = ["MODULE"]
-
 MODULE = "leanbert_bench.run.roof"
 """What a :class:`~leanbert_bench.run.process.WorkerProcess` runs."""
 

@@ -15,21 +15,6 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-__all__ = [
-    "MULTI_STREAM",
-    "OFFLINE",
-    "SAMPLES_PER_QUERY",
-    "SCENARIOS",
-    "SERVER",
-    "SINGLE_STREAM",
-    "Attempt",
-    "RateSearch",
-    "arrivals",
-    "latencies",
-    "percentile",
-    "poisson",
-]
-
 SINGLE_STREAM, MULTI_STREAM = "SingleStream", "MultiStream"
 OFFLINE, SERVER = "Offline", "Server"
 SCENARIOS = (SINGLE_STREAM, MULTI_STREAM, OFFLINE, SERVER)

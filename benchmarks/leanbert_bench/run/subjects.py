@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from leanbert.bundle import ModelConfig
     from leanbert_bench.run.workload import Workload
 
-__all__ = ["choose_specs", "choose_subject", "choose_workload"]
 
 _TOKENIZERS = (
     "tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model",

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 import time
 
-__all__ = ["Ticker", "duration", "say"]
-
 _EVERY = 5.0  # seconds between lines where no terminal shows them
 
 

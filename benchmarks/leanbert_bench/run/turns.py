@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from leanbert_bench.run.plan import Part
     from leanbert_bench.run.process import WorkerProcess
 
-__all__ = ["measure_part", "server_bound_ms"]
 
 _BOUND_OVER_REFERENCE = 4.0
 """The Server scenario's bound: so many times the reference's median latency of one text."""

@@ -10,18 +10,14 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from leanbert_bench.backends import Backend, Model, backend_class, start
 from leanbert_bench.backends.base import random_inputs
 from leanbert_bench.run.resident import peak_memory, resident_memory
 from leanbert_bench.run.scenarios import arrivals, latencies, poisson
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-__all__ = ["Message", "main", "serve"]
 
 Message = dict[str, Any]
 

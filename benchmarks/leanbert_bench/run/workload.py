@@ -18,15 +18,6 @@ if TYPE_CHECKING:
 
     from leanbert.records import Row
 
-__all__ = [
-    "Workload",
-    "bundled_workload",
-    "match_labels",
-    "mixed_texts",
-    "read_conll",
-    "read_squad",
-    "read_workload",
-]
 
 _SEED = 0
 _SAMPLE = "sample_headlines.csv"
