@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from leanbert_bench.report.plots import figures
 from leanbert_bench.report.prose import (
@@ -17,11 +17,11 @@ from leanbert_bench.report.prose import (
 )
 from leanbert_bench.report.svg import VARIABLES
 from leanbert_bench.report.tables import all_tables
-from leanbert_bench.results.access import troubles
+from leanbert_bench.results.access import Results, troubles
 from leanbert_bench.results.noise import all_warnings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from leanbert_bench.report.plots import Figure, Key
 
@@ -84,7 +84,7 @@ _MARKS = {
 _OTHER_MARK = '<path d="M10 3l6 6M16 3l-6 6"/>'
 
 
-def html(results: Mapping[str, Any]) -> str:
+def html(results: Results) -> str:
     """The whole page.
 
     Raises:
@@ -93,7 +93,7 @@ def html(results: Mapping[str, Any]) -> str:
     return "\n".join(_page(results)) + "\n"
 
 
-def _page(results: Mapping[str, Any]) -> Iterator[str]:
+def _page(results: Results) -> Iterator[str]:
     name = escape(title(results))
     yield '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -6,13 +6,21 @@ variables, so that one drawing suits a light and a dark page.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from leanbert.errors import MissingExtraError
 from leanbert_bench.report.svg import COLOURS, SERIES, inline_svg
-from leanbert_bench.results.access import dig, measured, name_of, parse_shape, reference_of
+from leanbert_bench.results.access import (
+    Entry,
+    Results,
+    dig,
+    measured,
+    name_of,
+    parse_shape,
+    reference_of,
+)
 from leanbert_bench.results.limit import limit_ms
 from leanbert_bench.results.per_turn import (
     cold_start_s,
@@ -23,8 +31,6 @@ from leanbert_bench.results.per_turn import (
     shapes_in,
 )
 from leanbert_bench.statistics import estimate, median
-
-Backend = dict[str, Any]
 
 _WIDTH = 4.8  # inches; at 72 points each about a phone's width, so that no text shrinks there
 _FAMILIES = (
@@ -87,7 +93,7 @@ class Figure:
     """Of its lines or points, if it has any."""
 
 
-def figures(results: Mapping[str, Any]) -> list[Figure]:
+def figures(results: Results) -> list[Figure]:
     """Those for which there are numbers.
 
     Raises:
@@ -105,12 +111,12 @@ def figures(results: Mapping[str, Any]) -> list[Figure]:
         ]  # fmt: skip
 
 
-def _colour(backend: Backend) -> str:
+def _colour(backend: Entry) -> str:
     family = str(backend.get("family"))
     return SERIES[_FAMILIES.index(family) if family in _FAMILIES else len(SERIES) - 1]
 
 
-def _markers(backends: Sequence[Backend]) -> dict[str, str]:
+def _markers(backends: Sequence[Entry]) -> dict[str, str]:
     """A marker a back end within its family, so that neither colour nor line stands alone."""
     counts: dict[str, int] = {}
     found = {}
@@ -129,7 +135,7 @@ def _axes(height: float) -> tuple[Any, Any]:
     return canvas, canvas.add_subplot()
 
 
-def _latency(results: Mapping[str, Any]) -> Iterator[Figure]:
+def _latency(results: Results) -> Iterator[Figure]:
     """A figure for each batch size that has two lengths or more."""
     lengths: dict[int, set[int]] = {}
     for item in measured(results):
@@ -141,7 +147,7 @@ def _latency(results: Mapping[str, Any]) -> Iterator[Figure]:
             yield _latency_at(results, batch, sorted(lengths[batch]))
 
 
-def _latency_at(results: Mapping[str, Any], batch: int, lengths: Sequence[int]) -> Figure:
+def _latency_at(results: Results, batch: int, lengths: Sequence[int]) -> Figure:
     canvas, axes = _axes(4.4)
     drawn = [item for item in measured(results) if _line(item, batch, lengths)]
     markers, legend, lowest = _markers(drawn), [], []
@@ -195,7 +201,7 @@ def _latency_at(results: Mapping[str, Any], batch: int, lengths: Sequence[int]) 
     )
 
 
-def _count(drawn: Sequence[Backend]) -> str:
+def _count(drawn: Sequence[Entry]) -> str:
     return f"{len(drawn)} back end{'s' if len(drawn) != 1 else ''}"
 
 
@@ -203,12 +209,12 @@ def _dashes(widths: str) -> tuple[int, tuple[float, ...]]:
     return 0, tuple(map(float, widths.split()))
 
 
-def _line(item: Backend, batch: int, lengths: Sequence[int]) -> list[tuple[int, float]]:
+def _line(item: Entry, batch: int, lengths: Sequence[int]) -> list[tuple[int, float]]:
     found = ((length, forward_ms(item, f"{batch}x{length}")) for length in lengths)
     return [(length, median(turns)) for length, turns in found if turns]
 
 
-def _throughput(results: Mapping[str, Any]) -> Iterator[Figure]:
+def _throughput(results: Results) -> Iterator[Figure]:
     """Texts a second against accuracy, or without labels against agreement with the reference."""
     with_rate = [item for item in measured(results) if offline_texts_per_s(item)]
     right = {item["id"]: headline_accuracy(item) for item in with_rate}
@@ -271,7 +277,7 @@ def _throughput(results: Mapping[str, Any]) -> Iterator[Figure]:
     )
 
 
-def _memory(results: Mapping[str, Any]) -> Iterator[Figure]:
+def _memory(results: Results) -> Iterator[Figure]:
     peaks = {
         item["id"]: float(mib)
         for item in measured(results)
@@ -307,7 +313,7 @@ def _memory(results: Mapping[str, Any]) -> Iterator[Figure]:
     )
 
 
-def _start(results: Mapping[str, Any]) -> Iterator[Figure]:
+def _start(results: Results) -> Iterator[Figure]:
     drawn = [item for item in measured(results) if cold_start_s(item)]
     if not drawn:
         return
@@ -331,7 +337,7 @@ def _start(results: Mapping[str, Any]) -> Iterator[Figure]:
     )
 
 
-def _bars(drawn: Sequence[Backend], lengths: Sequence[float], label: str) -> tuple[Any, Any]:
+def _bars(drawn: Sequence[Entry], lengths: Sequence[float], label: str) -> tuple[Any, Any]:
     """Lying bars, the first back end on top, each with its name above it and its figure in it.
 
     Names beside the bars would leave a phone no room for the bars.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from leanbert_bench.report.formatting import NO_DIFFERENCE, number, percent, ratio
-from leanbert_bench.results.access import dig, measured, name_of, reference_of
+from leanbert_bench.results.access import Entry, Results, dig, measured, name_of, reference_of
 from leanbert_bench.results.limit import peak
 from leanbert_bench.results.per_turn import (
     faster,
@@ -23,18 +23,16 @@ if TYPE_CHECKING:
     from leanbert_bench.statistics import Estimate
 
 
-Backend = dict[str, Any]
-
 _SHOWN_FLIPS = 10
 
 
-def title(results: Mapping[str, Any]) -> str:
+def title(results: Results) -> str:
     """For example ``Benchmark of finbert``."""
     name = dig(results, "model", "name") or dig(results, "model", "random_weights") or "a model"
     return f"Benchmark of {' '.join(str(name).split())}"
 
 
-def facts(results: Mapping[str, Any]) -> list[tuple[str, str]]:
+def facts(results: Results) -> list[tuple[str, str]]:
     """Machine, model, texts, settings and versions, each a name and one line; none is empty."""
     found = {
         "Machine": _machine(results),
@@ -56,7 +54,7 @@ def _pairs(values: Mapping[str, Any]) -> str:
     return _join(*(f"{name} {value}" for name, value in values.items() if value))
 
 
-def _machine(results: Mapping[str, Any]) -> str:
+def _machine(results: Results) -> str:
     machine = results["machine"]
     allowed, host = machine.get("cores_allowed"), machine.get("cores_host")
     memory = machine.get("memory_bytes")
@@ -72,7 +70,7 @@ def _machine(results: Mapping[str, Any]) -> str:
     )
 
 
-def _roof(results: Mapping[str, Any]) -> str:
+def _roof(results: Results) -> str:
     peaks = (
         ("int8_gops", "GOP/s of int8 products"),
         ("fp32_gflops", "GFLOP/s of fp32 products"),
@@ -86,7 +84,7 @@ def _roof(results: Mapping[str, Any]) -> str:
     return f"{_join(*parts)}; measured {how}" if how else _join(*parts)
 
 
-def _model(results: Mapping[str, Any]) -> str:
+def _model(results: Results) -> str:
     model = results["model"]
     size, digest = model.get("checkpoint_bytes"), model.get("weights_sha256")
     return _join(
@@ -100,7 +98,7 @@ def _model(results: Mapping[str, Any]) -> str:
     )
 
 
-def _data(results: Mapping[str, Any]) -> str:
+def _data(results: Results) -> str:
     data = results["data"]
     rows, middle, long = data.get("rows"), data.get("median_tokens"), data.get("p95_tokens")
     return _join(
@@ -112,7 +110,7 @@ def _data(results: Mapping[str, Any]) -> str:
     )
 
 
-def _settings(results: Mapping[str, Any]) -> str:
+def _settings(results: Results) -> str:
     settings = results["settings"]
     turns, warmup = settings.get("turns"), settings.get("warmup")
     reference = reference_of(results)
@@ -126,7 +124,7 @@ def _settings(results: Mapping[str, Any]) -> str:
     )
 
 
-def _when(results: Mapping[str, Any]) -> str:
+def _when(results: Results) -> str:
     seconds, commit = results.get("seconds"), results.get("commit")
     return _join(
         str(results.get("created") or ""),
@@ -136,10 +134,10 @@ def _when(results: Mapping[str, Any]) -> str:
     )
 
 
-def standing_out(results: Mapping[str, Any]) -> list[str]:
+def standing_out(results: Results) -> list[str]:
     """The fastest in each way of asking, with those that are not significantly slower."""
     reference = reference_of(results)
-    ways: tuple[tuple[str, Callable[[Backend], list[float]], bool, str], ...] = (
+    ways: tuple[tuple[str, Callable[[Entry], list[float]], bool, str], ...] = (
         ("one text at a time (SingleStream, p90)", single_stream_ms, True, "ms"),
         ("many texts (Offline)", offline_texts_per_s, False, "texts/s"),
     )
@@ -166,7 +164,7 @@ def standing_out(results: Mapping[str, Any]) -> list[str]:
 
 
 def _versus(
-    item: Backend, other: Backend | None, turns_of: Callable[[Backend], list[float]], less: bool
+    item: Entry, other: Entry | None, turns_of: Callable[[Entry], list[float]], less: bool
 ) -> Estimate | None:
     """How many times better ``item`` is than ``other``."""
     if other is None or item is other:
@@ -177,7 +175,7 @@ def _versus(
     return faster(mine, theirs) if less else more(mine, theirs)
 
 
-def _grid(results: Mapping[str, Any], reference: Backend | None) -> list[str]:
+def _grid(results: Results, reference: Entry | None) -> list[str]:
     if reference is None:
         return []
     whole = set(shapes_in(reference))
@@ -209,7 +207,7 @@ def flip_row(flip: Mapping[str, Any]) -> list[str]:
     return [str(flip.get("text") or LEFT_OUT), *labels, f"{flip.get('difference') or 0:.3f}"]
 
 
-def flips(results: Mapping[str, Any]) -> list[tuple[str, Sequence[Mapping[str, Any]]]]:
+def flips(results: Results) -> list[tuple[str, Sequence[Mapping[str, Any]]]]:
     """For each back end with flipped labels: a heading, and the first of them."""
     found = []
     for item in measured(results):
@@ -223,7 +221,7 @@ def flips(results: Mapping[str, Any]) -> list[tuple[str, Sequence[Mapping[str, A
     return found
 
 
-def repeat(results: Mapping[str, Any]) -> str:
+def repeat(results: Results) -> str:
     """The command line that made these results, or its usual form."""
     command = results.get("command") or "leanbert bench run --output DIR"
     return " ".join(str(command).split())

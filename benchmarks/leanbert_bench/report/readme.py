@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from leanbert_bench.report.formatting import fixed, interval, number, percent, ratio, tiny
 from leanbert_bench.report.markdown import escape, row, rule
 from leanbert_bench.report.prose import facts
-from leanbert_bench.results.access import dig, measured, name_of, reference_of, troubles
+from leanbert_bench.results.access import (
+    Entry,
+    Results,
+    dig,
+    measured,
+    name_of,
+    reference_of,
+    troubles,
+)
 from leanbert_bench.results.per_turn import (
     cold_start_s,
     estimated,
@@ -31,7 +37,6 @@ from leanbert_bench.statistics import median
 _RESULTS = "<!-- results: {} -->"
 _NAMED = re.compile(r"<!-- results: (.+?) -->")
 
-Backend = dict[str, Any]
 
 _SHORT_PEERS = (
     "transformers-pipeline",
@@ -43,7 +48,7 @@ _SHORT_PEERS = (
 """The peers that people use most, each once, in the README's order."""
 
 
-def section(results: Mapping[str, Any], file: str, *, short: bool = False) -> str:
+def section(results: Results, file: str, *, short: bool = False) -> str:
     """Return what stands between the markers.
 
     Args:
@@ -71,7 +76,7 @@ def path_from(readme: Path, results: Path) -> str:
     return Path(os.path.relpath(results.resolve(), readme.resolve().parent)).as_posix()
 
 
-def short_table(results: Mapping[str, Any]) -> str:
+def short_table(results: Results) -> str:
     """Five peers and LeanBERT's int8 bundle with five figures each, and a sentence on the run.
 
     LeanBERT is the first bundle that the run was given, or the one that it made. Medians of the
@@ -91,7 +96,7 @@ def short_table(results: Mapping[str, Any]) -> str:
     return "\n".join([*lines, *([""] if lines else []), note, ""])
 
 
-def _short_row(item: Backend) -> dict[str, str]:
+def _short_row(item: Entry) -> dict[str, str]:
     single, offline = estimated(single_stream_ms(item)), estimated(offline_texts_per_s(item))
     installed = item.get("installed_bytes")
     return {
@@ -104,7 +109,7 @@ def _short_row(item: Backend) -> dict[str, str]:
     }
 
 
-def readme_table(results: Mapping[str, Any]) -> str:
+def readme_table(results: Results) -> str:
     """Every back end with every figure, and a note on the run; a column nobody fills is left out.
 
     Ratios are to the reference, paired by turn: above 1 is faster.
@@ -119,7 +124,7 @@ def readme_table(results: Mapping[str, Any]) -> str:
     return "\n".join([*lines, *([""] if lines else []), _note(results), *notes, ""])
 
 
-def _row(item: Backend, reference: Backend | None) -> dict[str, str]:
+def _row(item: Entry, reference: Entry | None) -> dict[str, str]:
     single, offline = single_stream_ms(item), offline_texts_per_s(item)
     sooner = faster(single, single_stream_ms(reference)) if reference else None
     quicker = more(offline, offline_texts_per_s(reference)) if reference else None
@@ -146,7 +151,7 @@ def _row(item: Backend, reference: Backend | None) -> dict[str, str]:
     }
 
 
-def _note(results: Mapping[str, Any]) -> str:
+def _note(results: Results) -> str:
     found = dict(facts(results))
     reference = reference_of(results)
     parts = [

@@ -15,7 +15,15 @@ from leanbert_bench.report.formatting import (
     rough_percent,
     tiny,
 )
-from leanbert_bench.results.access import dig, measured, name_of, reference_of, shapes_of
+from leanbert_bench.results.access import (
+    Entry,
+    Results,
+    dig,
+    measured,
+    name_of,
+    reference_of,
+    shapes_of,
+)
 from leanbert_bench.results.limit import share
 from leanbert_bench.results.per_turn import (
     cold_start_s,
@@ -39,9 +47,6 @@ if TYPE_CHECKING:
     from leanbert_bench.statistics import Estimate
 
 
-Backend = dict[str, Any]
-
-
 @dataclass(frozen=True)
 class Table:
     """One table: the first column holds names, all others figures."""
@@ -56,18 +61,18 @@ class Table:
     """A row has a cell a column; an empty one was not measured."""
 
 
-def all_tables(results: Mapping[str, Any]) -> list[Table]:
+def all_tables(results: Results) -> list[Table]:
     """Those that have anything to show."""
     made = (_latency, _scenarios, _accuracy, _weight, _settings)
     return [table for make in made if (table := make(results)).rows]
 
 
 def _table(
-    results: Mapping[str, Any],
+    results: Results,
     name: str,
     title: str,
     note: str,
-    columns: Mapping[str, Callable[[Backend], str]],
+    columns: Mapping[str, Callable[[Entry], str]],
 ) -> Table:
     """A row a back end; rows and columns that nobody fills are left out."""
     rows = [(name_of(item), *(get(item) for get in columns.values())) for item in measured(results)]
@@ -80,17 +85,17 @@ def _table(
     )  # fmt: skip
 
 
-def _latency(results: Mapping[str, Any]) -> Table:
+def _latency(results: Results) -> Table:
     reference = reference_of(results)
 
-    def speedup(item: Backend) -> str:
+    def speedup(item: Entry) -> str:
         if reference is None or not shapes_in(item):
             return ""
         if item is reference:
             return "reference"
         return ratio_with_interval(grid_speedup(item, reference))
 
-    def at(shape: str) -> Callable[[Backend], str]:
+    def at(shape: str) -> Callable[[Entry], str]:
         return lambda item: _latency_cell(results, item, shape, reference)
 
     versus = f"× {name_of(reference)}" if reference else "×"
@@ -106,9 +111,7 @@ def _latency(results: Mapping[str, Any]) -> Table:
     )
 
 
-def _latency_cell(
-    results: Mapping[str, Any], item: Backend, shape: str, reference: Backend | None
-) -> str:
+def _latency_cell(results: Results, item: Entry, shape: str, reference: Entry | None) -> str:
     turns = forward_ms(item, shape)
     if not turns:
         return ""
@@ -121,15 +124,15 @@ def _latency_cell(
     return " · ".join(filter(None, cell))
 
 
-def _scenarios(results: Mapping[str, Any]) -> Table:
+def _scenarios(results: Results) -> Table:
     reference = reference_of(results)
     query = _first(results, "scenarios", "MultiStream", "samples_per_query") or 8
     bound = _first(results, "scenarios", "Server", "bound_ms")
 
-    def of_latency(turns: Callable[[Backend], list[float]]) -> Callable[[Backend], str]:
+    def of_latency(turns: Callable[[Entry], list[float]]) -> Callable[[Entry], str]:
         return lambda item: _versus(item, reference, turns, faster)
 
-    def of_rate(turns: Callable[[Backend], list[float]]) -> Callable[[Backend], str]:
+    def of_rate(turns: Callable[[Entry], list[float]]) -> Callable[[Entry], str]:
         return lambda item: _versus(item, reference, turns, more)
 
     rate = f"Server, queries/s with p99 under {number(bound)} ms" if bound else "Server, queries/s"
@@ -155,9 +158,9 @@ def _scenarios(results: Mapping[str, Any]) -> Table:
 
 
 def _versus(
-    item: Backend,
-    reference: Backend | None,
-    turns: Callable[[Backend], list[float]],
+    item: Entry,
+    reference: Entry | None,
+    turns: Callable[[Entry], list[float]],
     compared: Callable[[Sequence[float], Sequence[float]], Estimate | None],
 ) -> str:
     if reference is None or not turns(item):
@@ -167,7 +170,7 @@ def _versus(
     return ratio_with_interval(compared(turns(item), turns(reference)))
 
 
-def _tokenization(item: Backend) -> str:
+def _tokenization(item: Entry) -> str:
     """The share of the Offline time that tokenization takes."""
     seconds = dig(item, "scenarios", "Offline", "tokenization_s")
     texts, rates = dig(item, "scenarios", "Offline", "texts"), offline_texts_per_s(item)
@@ -176,14 +179,14 @@ def _tokenization(item: Backend) -> str:
     return percent(median(seconds) / (texts / median(rates)))
 
 
-def _accuracy(results: Mapping[str, Any]) -> Table:
-    def share_of(key: str) -> Callable[[Backend], str]:
+def _accuracy(results: Results) -> Table:
+    def share_of(key: str) -> Callable[[Entry], str]:
         return lambda item: percent(dig(item, "accuracy", key), 2)
 
-    def difference(key: str) -> Callable[[Backend], str]:
+    def difference(key: str) -> Callable[[Entry], str]:
         return lambda item: tiny(dig(item, "accuracy", key))
 
-    def change(key: str) -> Callable[[Backend], str]:
+    def change(key: str) -> Callable[[Entry], str]:
         return lambda item: tiny(dig(item, "batch_invariance", key))
 
     rows = _first(results, "accuracy", "rows")
@@ -215,16 +218,16 @@ def _accuracy(results: Mapping[str, Any]) -> Table:
     )
 
 
-def _weight(results: Mapping[str, Any]) -> Table:
-    def seconds(key: str) -> Callable[[Backend], str]:
+def _weight(results: Results) -> Table:
+    def seconds(key: str) -> Callable[[Entry], str]:
         return lambda item: number(median(item[key])) if item.get(key) else ""
 
-    def after(texts: int) -> Callable[[Backend], str]:
+    def after(texts: int) -> Callable[[Entry], str]:
         return lambda item: fixed(rss_mib_after(item).get(texts), 0)
 
     counts = sorted({texts for item in measured(results) for texts in rss_mib_after(item)})
 
-    def megabytes(key: str) -> Callable[[Backend], str]:
+    def megabytes(key: str) -> Callable[[Entry], str]:
         return lambda item: number(item[key] / 1e6) if item.get(key) is not None else ""
 
     return _table(
@@ -247,11 +250,11 @@ def _weight(results: Mapping[str, Any]) -> Table:
     )
 
 
-def _settings(results: Mapping[str, Any]) -> Table:
-    def pairs(key: str) -> Callable[[Backend], str]:
+def _settings(results: Results) -> Table:
+    def pairs(key: str) -> Callable[[Entry], str]:
         return lambda item: ", ".join(f"{k} {v}" for k, v in (item.get(key) or {}).items())
 
-    def bundle(item: Backend) -> str:
+    def bundle(item: Entry) -> str:
         digest, recipe = (dig(item, "bundle", key) for key in ("manifest_sha256", "recipe"))
         return " ".join(filter(None, [recipe, f"sha256 {digest[:12]}" if digest else ""]))
 
@@ -270,6 +273,6 @@ def _settings(results: Mapping[str, Any]) -> Table:
     )
 
 
-def _first(results: Mapping[str, Any], *keys: str) -> Any:
+def _first(results: Results, *keys: str) -> Any:
     """The value of the first back end that has it: the run gives all of them the same."""
     return next((v for item in measured(results) if (v := dig(item, *keys)) is not None), None)

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from leanbert_bench.report.formatting import fixed, number, percent, ratio, rough_percent
 from leanbert_bench.report.prose import standing_out
-from leanbert_bench.results.access import dig, measured, name_of, reference_of, shapes_of, troubles
+from leanbert_bench.results.access import (
+    Entry,
+    Results,
+    dig,
+    measured,
+    name_of,
+    reference_of,
+    shapes_of,
+    troubles,
+)
 from leanbert_bench.results.limit import share
 from leanbert_bench.results.noise import all_warnings
 from leanbert_bench.results.per_turn import (
@@ -23,8 +31,6 @@ from leanbert_bench.results.per_turn import (
 )
 from leanbert_bench.statistics import median
 
-Backend = dict[str, Any]
-
 _NARROWEST, _WIDEST = 80, 120
 _NAME = 33
 _GAP = "  "
@@ -34,10 +40,10 @@ _GAP = "  "
 class _Column:
     head: tuple[str, str]
     """Two lines."""
-    cell: Callable[[Backend], str]
+    cell: Callable[[Entry], str]
 
 
-def terminal_table(results: Mapping[str, Any], width: int | None = None) -> str:
+def terminal_table(results: Results, width: int | None = None) -> str:
     """Tables of what there is so far: end to end, forward passes, share of the machine's limit.
 
     Plain text without colours or control characters, so that a pipe gets the same.
@@ -66,24 +72,24 @@ def terminal_table(results: Mapping[str, Any], width: int | None = None) -> str:
     return "\n\n".join(blocks) + "\n" if blocks else "nothing was measured yet\n"
 
 
-def _end_to_end(results: Mapping[str, Any]) -> list[_Column]:
+def _end_to_end(results: Results) -> list[_Column]:
     reference = reference_of(results)
 
-    def sooner(item: Backend) -> str:
+    def sooner(item: Entry) -> str:
         if reference is None:
             return ""
         return ratio(faster(single_stream_ms(item), single_stream_ms(reference)))
 
-    def quicker(item: Backend) -> str:
+    def quicker(item: Entry) -> str:
         if reference is None:
             return ""
         return ratio(more(offline_texts_per_s(item), offline_texts_per_s(reference)))
 
-    def accuracy(item: Backend) -> str:
+    def accuracy(item: Entry) -> str:
         found = headline_accuracy(item)
         return percent(found[1]) if found else ""
 
-    def megabytes(item: Backend) -> str:
+    def megabytes(item: Entry) -> str:
         size = item.get("model_bytes")
         return fixed(size / 1e6, 0) if size is not None else ""
 
@@ -101,19 +107,19 @@ def _end_to_end(results: Mapping[str, Any]) -> list[_Column]:
     ]
 
 
-def _change(item: Backend) -> str:
+def _change(item: Entry) -> str:
     found = dig(item, "batch_invariance", "largest")
     return "" if found is None else "0" if found == 0 else f"{found:.0e}"
 
 
-def _grid(results: Mapping[str, Any]) -> list[_Column]:
+def _grid(results: Results) -> list[_Column]:
     def at(shape: str) -> _Column:
         return _Column(("", shape), lambda item: _middle(forward_ms(item, shape)))
 
     return [at(shape) for shape in shapes_of(results)]
 
 
-def _limits(results: Mapping[str, Any]) -> list[_Column]:
+def _limits(results: Results) -> list[_Column]:
     def at(shape: str) -> _Column:
         return _Column(("", shape), lambda item: rough_percent(share(results, item, shape)))
 
@@ -125,7 +131,7 @@ def _middle(turns: Sequence[float]) -> str:
 
 
 def _table(
-    title: str, rows: Sequence[Backend], columns: Sequence[_Column], width: int
+    title: str, rows: Sequence[Entry], columns: Sequence[_Column], width: int
 ) -> Iterator[str]:
     """Blocks of at most ``width`` columns; what nobody fills is left out, row or column."""
     filled = [(column.head, [column.cell(item) for item in rows]) for column in columns]

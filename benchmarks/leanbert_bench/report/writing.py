@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from leanbert.files import whole_file
 from leanbert_bench.report.markdown import escape, row, rule
@@ -18,11 +17,11 @@ from leanbert_bench.report.prose import (
     title,
 )
 from leanbert_bench.report.tables import all_tables
-from leanbert_bench.results.access import troubles
+from leanbert_bench.results.access import Results, troubles
 from leanbert_bench.results.noise import all_warnings
 
 
-def write_reports(results: Mapping[str, Any], output_dir: Path) -> list[Path]:
+def write_reports(results: Results, output_dir: Path) -> list[Path]:
     """Write ``report.md`` and ``report.html``; each appears whole or not at all.
 
     Args:
@@ -48,12 +47,12 @@ def write_reports(results: Mapping[str, Any], output_dir: Path) -> list[Path]:
     return [plain, page]
 
 
-def markdown(results: Mapping[str, Any]) -> str:
+def markdown(results: Results) -> str:
     """The whole report as Markdown."""
     return "\n".join(_lines(results)) + "\n"
 
 
-def _lines(results: Mapping[str, Any]) -> Iterator[str]:
+def _lines(results: Results) -> Iterator[str]:
     yield f"# {escape(title(results))}"
     yield ""
     yield from (f"- **{name}**: {escape(line)}" for name, line in facts(results))

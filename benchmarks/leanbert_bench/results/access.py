@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from leanbert.errors import InputError
 
 Json = dict[str, Any]
+Results: TypeAlias = Mapping[str, Any]
+"""The whole of a ``results.json``."""
+Entry: TypeAlias = Mapping[str, Any]
+"""One back end in it."""
 
 _WITHOUT_RESULT = ("skipped", "failed", "timed_out")
 
@@ -21,7 +25,7 @@ def dig(value: Any, *keys: str) -> Any:
     return value
 
 
-def measured(results: Mapping[str, Any]) -> list[Json]:
+def measured(results: Results) -> list[Json]:
     """Return the back ends that gave a result, in the run's order.
 
     A back end that failed half-way is not among them, whatever it gave before:
@@ -30,12 +34,12 @@ def measured(results: Mapping[str, Any]) -> list[Json]:
     return [item for item in results["backends"] if item["status"] not in _WITHOUT_RESULT]
 
 
-def first_value(results: Mapping[str, Any], *keys: str) -> Any:
+def first_value(results: Results, *keys: str) -> Any:
     """Return :func:`dig` of the first back end that has a value, for what all have alike."""
     return next((v for item in measured(results) if (v := dig(item, *keys)) is not None), None)
 
 
-def troubles(results: Mapping[str, Any]) -> list[str]:
+def troubles(results: Results) -> list[str]:
     """Say who gave no result, why, and what to do: one line for all that share the cause."""
     found: dict[str, list[str]] = {}
     for backend in results["backends"]:
@@ -51,24 +55,24 @@ def troubles(results: Mapping[str, Any]) -> list[str]:
     return [f"{'; '.join(names)}: {cause}" for cause, names in found.items()]
 
 
-def backend_of(results: Mapping[str, Any], identifier: str) -> Json | None:
+def backend_of(results: Results, identifier: str) -> Json | None:
     """Return the back end of that id, whether it gave a result or not."""
     found: list[Json] = [item for item in results["backends"] if item["id"] == identifier]
     return found[0] if found else None
 
 
-def reference_of(results: Mapping[str, Any]) -> Json | None:
+def reference_of(results: Results) -> Json | None:
     """Return the back end that ratios refer to, or ``None`` if it gave no result."""
     found = backend_of(results, str(results["settings"].get("reference")))
     return found if found is not None and found in measured(results) else None
 
 
-def name_of(backend: Mapping[str, Any]) -> str:
+def name_of(backend: Entry) -> str:
     """Return a back end's name for people, on one line."""
     return " ".join(str(backend["name"]).split())
 
 
-def shapes_of(results: Mapping[str, Any]) -> list[str]:
+def shapes_of(results: Results) -> list[str]:
     """Return the shapes that any back end was measured at, by batch size, then by length."""
     found = {shape for item in measured(results) for shape in dig(item, "grid") or {}}
     return sorted(found, key=parse_shape)

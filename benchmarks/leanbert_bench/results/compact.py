@@ -8,15 +8,13 @@ from leanbert_bench.results.per_turn import summarized
 from leanbert_bench.results.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from leanbert_bench.results.access import Json
+    from leanbert_bench.results.access import Json, Results
 
 
 _SAMPLED = ("forward_ms", "latency_ms")
 
 
-def compacted(results: Mapping[str, Any]) -> Json:
+def compacted(results: Results) -> Json:
     """Return results whose turns hold summaries, and no attempts of the Server scenario.
 
     Every table and plot stays what it was. Results that are compact already stay as they are.

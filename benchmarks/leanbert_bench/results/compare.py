@@ -8,10 +8,18 @@ machine's moods, so ``relative`` divides by the reference turn by turn before it
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from leanbert.errors import InputError
-from leanbert_bench.results.access import backend_of, dig, measured, name_of, reference_of
+from leanbert_bench.results.access import (
+    Entry,
+    Results,
+    backend_of,
+    dig,
+    measured,
+    name_of,
+    reference_of,
+)
 from leanbert_bench.results.per_turn import (
     cold_start_s,
     grid_ms,
@@ -26,12 +34,10 @@ from leanbert_bench.results.per_turn import (
 from leanbert_bench.statistics import Estimate, independent_ratio, median, paired_ratios
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from leanbert_bench.results.conditions import Condition
 
-
-Backend = dict[str, Any]
 
 _AGREEMENT = "same label as the reference"
 
@@ -96,13 +102,13 @@ class _Reading:
     what: str
     unit: str
     better: int
-    turns: Callable[[Backend], Sequence[float]]
+    turns: Callable[[Entry], Sequence[float]]
     timed: bool = True
     """Whether the machine's speed is in it, so that ``relative`` divides by the reference."""
 
 
-def _one(*keys: str, scale: float = 1.0) -> Callable[[Backend], Sequence[float]]:
-    def get(item: Backend) -> Sequence[float]:
+def _one(*keys: str, scale: float = 1.0) -> Callable[[Entry], Sequence[float]]:
+    def get(item: Entry) -> Sequence[float]:
         value = dig(item, *keys)
         return [] if value is None else [scale * float(value)]
 
@@ -122,8 +128,8 @@ _RATIOS = (
 
 
 def compare(
-    old: Mapping[str, Any],
-    new: Mapping[str, Any],
+    old: Results,
+    new: Results,
     *,
     backends: Sequence[str] = (),
     relative: bool = False,
@@ -168,7 +174,7 @@ def compare(
     return Comparison(tuple(changes), tuple(lost), tuple(added))
 
 
-def _reason(new: Mapping[str, Any], identifier: str) -> str:
+def _reason(new: Results, identifier: str) -> str:
     there = backend_of(new, identifier)
     if there is None:
         return "not part of the new run"
@@ -177,7 +183,7 @@ def _reason(new: Mapping[str, Any], identifier: str) -> str:
 
 
 def _changes(
-    old: Backend, new: Backend, references: tuple[Backend | None, Backend | None] | None
+    old: Entry, new: Entry, references: tuple[Entry | None, Entry | None] | None
 ) -> Iterator[Change]:
     shapes = [shape for shape in shapes_in(old) if shape in shapes_in(new)]
     # A shape that is gone is seen as a grid that is gone, not as a mean of fewer shapes.
@@ -200,9 +206,9 @@ def _changes(
 
 def _ratio(
     reading: _Reading,
-    old: Backend,
-    new: Backend,
-    references: tuple[Backend | None, Backend | None] | None,
+    old: Entry,
+    new: Entry,
+    references: tuple[Entry | None, Entry | None] | None,
 ) -> Iterator[Change]:
     before, after = list(reading.turns(old)), list(reading.turns(new))
     unit = reading.unit
@@ -227,7 +233,7 @@ def _over(turns: Sequence[float], reference: Sequence[float]) -> list[float]:
     return paired_ratios(turns[:both], reference[:both])
 
 
-def _differences(old: Backend, new: Backend) -> Iterator[Change]:
+def _differences(old: Entry, new: Entry) -> Iterator[Change]:
     """What is the same whenever the same texts are answered: no noise, no interval."""
     headline = headline_accuracy(old)
     rows: list[tuple[str, str, str, int, float | None, float | None]] = []
@@ -284,7 +290,7 @@ def verdicts(comparison: Comparison, condition: Condition) -> list[str]:
     return lines
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
+def differences(old: Results, new: Results) -> dict[str, str]:
     """What else differs between the runs, each in words: machine, model, texts, settings."""
     watched = {
         "texts": ("data", "sha256"),

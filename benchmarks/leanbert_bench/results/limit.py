@@ -12,15 +12,12 @@ weights that stay in the cache make a share above 100% possible.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from leanbert_bench.results.access import dig
+from leanbert_bench.results.access import Entry, Results, dig
 from leanbert_bench.results.per_turn import forward_ms
 from leanbert_bench.statistics import median
 
 
-def peak(results: Mapping[str, Any], name: str) -> float | None:
+def peak(results: Results, name: str) -> float | None:
     """The best sample of ``int8_gops``, ``fp32_gflops`` or ``bandwidth_gbs``, if measured.
 
     The best and not the median: whatever disturbs a peak only lowers it.
@@ -29,7 +26,7 @@ def peak(results: Mapping[str, Any], name: str) -> float | None:
     return max(map(float, samples)) if samples else None
 
 
-def limit_ms(results: Mapping[str, Any], shape: str, precision: str) -> float | None:
+def limit_ms(results: Results, shape: str, precision: str) -> float | None:
     """The least time of a forward pass in ms; ``None`` where the roof was not measured.
 
     Args:
@@ -51,7 +48,7 @@ def limit_ms(results: Mapping[str, Any], shape: str, precision: str) -> float | 
     return float(max(computing, reading))
 
 
-def share(results: Mapping[str, Any], backend: Mapping[str, Any], shape: str) -> float | None:
+def share(results: Results, backend: Entry, shape: str) -> float | None:
     """The limit over the measured median: 1 is the machine's limit, 0.5 takes twice as long."""
     turns = forward_ms(backend, shape)
     limit = limit_ms(results, shape, str(backend.get("precision")))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from leanbert_bench.report.formatting import percent
-from leanbert_bench.results.access import dig, measured, name_of
+from leanbert_bench.results.access import Entry, Results, dig, measured, name_of
 from leanbert_bench.results.per_turn import (
     cold_start_s,
     grid_ms,
@@ -27,13 +26,13 @@ _LISTED = 4
 """So many back ends are named in one warning."""
 
 
-def all_warnings(results: Mapping[str, Any]) -> list[str]:
+def all_warnings(results: Results) -> list[str]:
     """The run's own warnings, then the reader's."""
     own = [" ".join(str(line).split()) for line in results.get("warnings") or []]
     return own + [line for line in noise_warnings(results) if line not in own]
 
 
-def noise_warnings(results: Mapping[str, Any]) -> list[str]:
+def noise_warnings(results: Results) -> list[str]:
     """One line each: an unfinished run, few turns, spread, drift of the machine, thin percentiles.
 
     The limits: fewer than 4 turns; turns that lie 25% apart; a machine that is 10% slower or faster
@@ -45,14 +44,14 @@ def noise_warnings(results: Mapping[str, Any]) -> list[str]:
     ]  # fmt: skip
 
 
-def _unfinished(results: Mapping[str, Any]) -> Iterator[str]:
+def _unfinished(results: Results) -> Iterator[str]:
     if results.get("complete") is False:
         yield "the run is not complete: what is missing below was not measured yet"
     if dig(results, "model", "random_weights"):
         yield "random weights: speed is what it would be, answers and accuracy mean nothing"
 
 
-def _few_turns(results: Mapping[str, Any]) -> Iterator[str]:
+def _few_turns(results: Results) -> Iterator[str]:
     turns = dig(results, "settings", "turns")
     if not turns:
         return
@@ -62,7 +61,7 @@ def _few_turns(results: Mapping[str, Any]) -> Iterator[str]:
         yield f"{turns} turns only: an interval of so few says little; five or more are better"
 
 
-def _of_each_turn(backend: Mapping[str, Any]) -> dict[str, list[float]]:
+def _of_each_turn(backend: Entry) -> dict[str, list[float]]:
     return {
         "forward pass": grid_ms(backend, shapes_in(backend)),
         "SingleStream": single_stream_ms(backend),
@@ -71,7 +70,7 @@ def _of_each_turn(backend: Mapping[str, Any]) -> dict[str, list[float]]:
     }
 
 
-def _spread(results: Mapping[str, Any]) -> Iterator[str]:
+def _spread(results: Results) -> Iterator[str]:
     wide: dict[str, list[tuple[float, str]]] = {}
     for backend in measured(results):
         for what, turns in _of_each_turn(backend).items():
@@ -84,7 +83,7 @@ def _spread(results: Mapping[str, Any]) -> Iterator[str]:
         yield f"{what}: the turns lie far apart for {'; '.join(names)}{more}"
 
 
-def _drift(results: Mapping[str, Any]) -> Iterator[str]:
+def _drift(results: Results) -> Iterator[str]:
     """The machine's own drift: what happened to all back ends alike."""
     relative = []
     for backend in measured(results):
@@ -103,7 +102,7 @@ def _drift(results: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _thin_percentiles(results: Mapping[str, Any]) -> Iterator[str]:
+def _thin_percentiles(results: Results) -> Iterator[str]:
     counts = [
         sample_count(turn)
         for backend in measured(results)

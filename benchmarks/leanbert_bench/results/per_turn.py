@@ -6,10 +6,10 @@ fails on what is absent: a back end without samples gives an empty list, or ``No
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from leanbert_bench.results.access import dig
+from leanbert_bench.results.access import Entry, dig
 from leanbert_bench.statistics import (
     Estimate,
     estimate,
@@ -44,37 +44,37 @@ def sample_count(turn: Any) -> int:
     return int(turn["samples"]) if isinstance(turn, dict) else len(turn)
 
 
-def forward_ms(backend: Mapping[str, Any], shape: str) -> list[float]:
+def forward_ms(backend: Entry, shape: str) -> list[float]:
     """Return the median forward time of each turn in ms: token ids in, outputs out."""
     return _summaries(dig(backend, "grid", shape, "forward_ms"), "median")
 
 
-def single_stream_ms(backend: Mapping[str, Any]) -> list[float]:
+def single_stream_ms(backend: Entry) -> list[float]:
     """Return each turn's p90 in ms of one text per query, end to end: MLPerf's SingleStream."""
     return _summaries(dig(backend, "scenarios", "SingleStream", "latency_ms"), "p90")
 
 
-def multi_stream_ms(backend: Mapping[str, Any]) -> list[float]:
+def multi_stream_ms(backend: Entry) -> list[float]:
     """Return each turn's p99 in ms of eight texts per query, end to end: MLPerf's MultiStream."""
     return _summaries(dig(backend, "scenarios", "MultiStream", "latency_ms"), "p99")
 
 
-def offline_texts_per_s(backend: Mapping[str, Any]) -> list[float]:
+def offline_texts_per_s(backend: Entry) -> list[float]:
     """Return each turn's texts per second, given all at once and shuffled: MLPerf's Offline."""
     return _numbers(dig(backend, "scenarios", "Offline", "texts_per_s"))
 
 
-def server_qps(backend: Mapping[str, Any]) -> list[float]:
+def server_qps(backend: Entry) -> list[float]:
     """Return each turn's highest rate of arrivals whose p99 kept the bound: MLPerf's Server."""
     return _numbers(dig(backend, "scenarios", "Server", "qps"))
 
 
-def cold_start_s(backend: Mapping[str, Any]) -> list[float]:
+def cold_start_s(backend: Entry) -> list[float]:
     """Return the seconds from the start of a process to its first answer, one value per start."""
     return _numbers(dig(backend, "cold_start_s"))
 
 
-def first_answer_s(backend: Mapping[str, Any]) -> list[float]:
+def first_answer_s(backend: Entry) -> list[float]:
     """Return the seconds from loading to the first answer, after the imports."""
     whole = _numbers(dig(backend, "first_answer_s"))
     if whole:
@@ -85,7 +85,7 @@ def first_answer_s(backend: Mapping[str, Any]) -> list[float]:
     return [load + first for load, first in pairs]
 
 
-def rss_mib_after(backend: Mapping[str, Any]) -> dict[int, float]:
+def rss_mib_after(backend: Entry) -> dict[int, float]:
     """Return resident memory in MiB by the number of texts of mixed lengths answered before."""
     found = dig(backend, "memory", "rss_mib_after") or {}
     return {
@@ -95,12 +95,12 @@ def rss_mib_after(backend: Mapping[str, Any]) -> dict[int, float]:
     }
 
 
-def shapes_in(backend: Mapping[str, Any]) -> list[str]:
+def shapes_in(backend: Entry) -> list[str]:
     """Return the shapes that this back end was measured at."""
     return [shape for shape in dig(backend, "grid") or {} if forward_ms(backend, shape)]
 
 
-def grid_ms(backend: Mapping[str, Any], shapes: Sequence[str]) -> list[float]:
+def grid_ms(backend: Entry, shapes: Sequence[str]) -> list[float]:
     """Return the geometric mean of the forward times over ``shapes``, one value per turn."""
     each = [forward_ms(backend, shape) for shape in shapes]
     if not each or not all(each):
@@ -108,7 +108,7 @@ def grid_ms(backend: Mapping[str, Any], shapes: Sequence[str]) -> list[float]:
     return [geometric_mean(row) for row in zip(*each, strict=False)]
 
 
-def grid_speedup(backend: Mapping[str, Any], reference: Mapping[str, Any]) -> Estimate | None:
+def grid_speedup(backend: Entry, reference: Entry) -> Estimate | None:
     """Return how many times faster it is than the reference, over the shapes that both did."""
     both = [shape for shape in shapes_in(reference) if shape in shapes_in(backend)]
     return faster(grid_ms(backend, both), grid_ms(reference, both))
@@ -129,7 +129,7 @@ def estimated(turns: Sequence[float]) -> Estimate | None:
     return estimate(turns) if turns else None
 
 
-def headline_accuracy(backend: Mapping[str, Any]) -> tuple[str, float] | None:
+def headline_accuracy(backend: Entry) -> tuple[str, float] | None:
     """Return the task's first measure of being right: its name, and its value as a share of 1.
 
     That is accuracy for classification, entity F1, SQuAD's F1, or Spearman's correlation;
