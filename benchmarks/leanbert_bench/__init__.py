@@ -1,1 +1,1 @@
-"""LeanBERT's benchmark: the README's table, measured again on any machine by one command."""
+"""LeanBERT's benchmark: one command measures LeanBERT and its peers on any machine."""

@@ -24,7 +24,7 @@ def replace_section(path: Path, text: str, start_mark: str = START, end_mark: st
 
 
 def split_section(path: Path, start_mark: str, end_mark: str) -> tuple[str, str, str]:
-    """What stands before, between and after the two markers of a file.
+    """Return what stands before, between and after the two markers of a file.
 
     Raises:
         InputError: the file is missing, or does not have each marker once and in order.

@@ -1,7 +1,7 @@
 """Medians and their uncertainty, ratios between back ends that took turns, and noise.
 
-The turn is what is resampled: the samples of one turn share whatever the machine did meanwhile, and
-would pass for more evidence than they are.
+Turns are resampled, not samples: the samples of one turn share whatever the machine did meanwhile,
+so that they would pass for more evidence than they are.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ class Estimate:
 
     @property
     def certain(self) -> bool:
-        """Whether there are turns enough, two, for an interval to mean anything."""
+        """Whether there are at least the two turns that an interval needs."""
         return len(self.turns) > 1
 
     @property
     def significant(self) -> bool:
-        """Of a ratio: whether its interval leaves out 1, "no change"; never with a single turn."""
+        """Whether the interval of a ratio leaves out 1, which is "no change"."""
         return self.certain and not self.low <= 1 <= self.high
 
 
 def median(values: Sequence[float]) -> float:
-    """The middle value, or the mean of the two in the middle.
+    """Return the middle value, or the mean of the two in the middle.
 
     Raises:
         ValueError: there are no values.
@@ -50,9 +50,9 @@ def median(values: Sequence[float]) -> float:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The smallest value that at least ``percent`` of the values do not exceed (nearest rank).
+    """Return the smallest value that at least ``percent`` of the values do not exceed.
 
-    Nothing is interpolated: a latency that is reported was measured.
+    This is the nearest rank. Nothing is interpolated: a latency that is reported was measured.
 
     Args:
         values: in any order.
@@ -67,7 +67,7 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def geometric_mean(values: Sequence[float]) -> float:
-    """The mean of ratios: halved here and doubled there is unchanged.
+    """Return the mean of ratios in which a half and a double cancel out.
 
     Raises:
         ValueError: there are no values, or one is not above 0.
@@ -78,7 +78,7 @@ def geometric_mean(values: Sequence[float]) -> float:
 
 
 def estimate(turns: Sequence[float]) -> Estimate:
-    """The median of the turns and its percentile-bootstrap 95% interval, with a fixed seed.
+    """Return the median of the turns with its percentile-bootstrap 95% interval; seeded.
 
     Raises:
         ValueError: there are no turns.
@@ -90,7 +90,7 @@ def estimate(turns: Sequence[float]) -> Estimate:
 
 
 def paired_ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
-    """``above / below`` turn by turn, so that what slows a whole turn cancels out.
+    """Return ``above / below`` turn by turn, so that what slows a whole turn cancels out.
 
     Raises:
         ValueError: the numbers of turns differ.
@@ -99,7 +99,7 @@ def paired_ratios(above: Sequence[float], below: Sequence[float]) -> list[float]
 
 
 def paired_ratio(above: Sequence[float], below: Sequence[float]) -> Estimate:
-    """``above / below`` of two back ends of one run, over the turns that both of them took.
+    """Return ``above / below`` of two back ends of one run, over the turns that both took.
 
     Raises:
         ValueError: there is no such turn.
@@ -109,7 +109,7 @@ def paired_ratio(above: Sequence[float], below: Sequence[float]) -> Estimate:
 
 
 def independent_ratio(above: Sequence[float], below: Sequence[float]) -> Estimate:
-    """The ratio of the medians of two runs, whose turns have nothing in common but their number.
+    """Return the ratio of the medians of two runs, whose turns cannot be paired.
 
     Each side is resampled by itself. ``turns`` holds the ratio turn by turn, as far as both go.
 
@@ -134,7 +134,7 @@ def _resampled_medians(turns: Sequence[float], stream: int) -> list[float]:
 def _middles(count: int, stream: int) -> tuple[tuple[int, int], ...]:
     """The ranks whose mean is the median of each resample: the same for any ``count`` values.
 
-    Drawn once for each count and independently for each stream, since drawing is what takes time.
+    They are drawn once per count and stream, since drawing takes most of the time.
     """
     random = Random(f"{_SEED} {stream}")  # noqa: S311 - a resampling, not a secret
     resamples = (sorted(random.choices(range(count), k=count)) for _ in range(_RESAMPLES))
@@ -147,7 +147,7 @@ def _interval(resampled: Sequence[float]) -> tuple[float, float]:
 
 
 def spread(turns: Sequence[float]) -> float:
-    """How far the turns lie apart: largest less smallest, over the median; 0 for one turn.
+    """Return how far the turns lie apart: largest less smallest, over the median.
 
     Raises:
         ValueError: there are no turns.
@@ -156,9 +156,9 @@ def spread(turns: Sequence[float]) -> float:
 
 
 def drift(turns: Sequence[float]) -> float:
-    """The median of the last half of the turns over that of the first half; 1 below four turns.
+    """Return the median of the last half of the turns over that of the first half.
 
-    An odd turn in the middle belongs to neither half.
+    It is 1 below four turns. An odd turn in the middle belongs to neither half.
     """
     half = len(turns) // 2
     return median(turns[-half:]) / median(turns[:half]) if len(turns) >= 4 else 1.0

@@ -91,7 +91,7 @@ def prepare(family: str, folder: Path) -> Json:
     found: Json = {
         "family": family,
         "fused": report.fused,
-        "int8_products": report.operators.get("MatMulIntegerToFloat", 0),
+        "int8_matmuls": report.operators.get("MatMulIntegerToFloat", 0),
         "fp32_difference": report.fp32.max_output_difference,
         "agreement": report.final.agreement,
         "mean_difference": report.final.mean_difference,
@@ -134,14 +134,14 @@ def measure(folder: Path, options: Sequence[str]) -> Json:
 def table(found: Json) -> str:
     """Return the Markdown table of the results."""
     shapes = list(found["rows"][0]["times"])
-    columns = ["family", "fused", "int8 products a layer", "same label as PyTorch", "native"]
+    columns = ["family", "fused", "int8 matmuls per layer", "same label as PyTorch", "native"]
     columns += [f"{shape}, {engine}" for shape in shapes for engine in ("ONNX Runtime", "native")]
     lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     for row in found["rows"]:
         cells = [
             row["family"],
             row["fused"].split(";")[0],
-            f"{row['int8_products'] / LAYERS:.1f}",
+            f"{row['int8_matmuls'] / LAYERS:.1f}",
             f"{row['agreement']:.1%} of {row['rows']}",
             "yes" if row["native"].startswith("yes") else "no",
         ]

@@ -40,7 +40,7 @@ class Model:
     measured."""
     task: str
     threads: int
-    """The budget of the engine."""
+    """The threads that the engine may use."""
 
 
 class Backend(ABC):
@@ -55,7 +55,7 @@ class Backend(ABC):
     family: ClassVar[str]
     precision: ClassVar[str] = "fp32"
     requires: ClassVar[tuple[str, ...]] = ()
-    """Distributions that it runs on; with all they need, they are its installed size."""
+    """Distributions that it runs on. With all that they require they are its installed size."""
     makes_with: ClassVar[tuple[str, ...]] = ()
     """Further distributions that :meth:`prepare` needs."""
     tasks: ClassVar[frozenset[str]] = TEXT_TASKS
@@ -82,7 +82,7 @@ class Backend(ABC):
 
     @classmethod
     def prepare(cls, preparation: Preparation) -> Path:
-        """Make what will be loaded, in a process of its own; by default the checkpoint itself."""
+        """Make what is loaded later, in a process of its own; by default it is the checkpoint."""
         return preparation.checkpoint
 
     @property

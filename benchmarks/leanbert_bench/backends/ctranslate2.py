@@ -1,4 +1,4 @@
-"""CTranslate2: its int8 encoder, with the classifier's head in numpy, as it has none."""
+"""CTranslate2: its int8 encoder, with a classifier's head in numpy, as it has no heads."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class _LeanBert(Backend):
     def about(self) -> dict[str, str | None]:
         """Say which engine computes, and by which matrix multiplications."""
         report = self._pipeline.engine_report
-        return {"engine": report.engine, "products": report.matmuls}
+        return {"engine": report.engine, "matmuls": report.matmuls}
 
 
 class GivenBundle(_LeanBert):
@@ -150,7 +150,7 @@ class LeanBertFp32(_LeanBert):
             few = None
             if preparation.calibration_rows is not None:
                 # Random weights: to make up for each rounding takes minutes and would mean nothing.
-                # It changes the levels of the weights alone, not the graph.
+                # It changes the levels of the weights only, not the graph.
                 few = preparation.calibration_texts()
                 vars(weights)["quantize_compensated"] = lambda weight, _, limit: (
                     rounding.quantize_columns(weight, limit)

@@ -1,4 +1,4 @@
-"""OpenVINO: the fp32 graph, and NNCF's static int8; other operators in fp32 in both."""
+"""OpenVINO: the fp32 graph, and NNCF's static int8 with all other operators in fp32."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _OUTPUTS = ("logits", "last_hidden_state")
 
 
 class OpenVinoFp32(TokenizingBackend):
-    """The ONNX export read by OpenVINO.
+    """The ONNX export, read by OpenVINO.
 
-    ``INFERENCE_PRECISION_HINT`` is f32: without it OpenVINO computes in bf16 on CPUs that have it,
-    and would be compared with fp32 silently.
+    ``INFERENCE_PRECISION_HINT`` is f32. Without it OpenVINO computes in bf16 on CPUs that have it,
+    and bf16 would be compared with fp32 silently.
     """
 
     name = "OpenVINO fp32"
     family = "openvino"
     requires = ("openvino", "transformers")
     makes_with: ClassVar[tuple[str, ...]] = ("optimum-onnx", "onnx", "torch")
-    arrangement = "sorted by length, batches of 16, one inference stream a thread (AsyncInferQueue)"
+    arrangement = "sorted by length, batches of 16, a stream per thread (AsyncInferQueue)"
     seconds_to_prepare = 25.0
 
     _request: Any = None
@@ -123,7 +123,7 @@ class OpenVinoFp32(TokenizingBackend):
 
 
 class OpenVinoInt8(OpenVinoFp32):
-    """NNCF's post-training quantization, calibrated on the texts that LeanBERT's export takes."""
+    """NNCF's post-training quantization, calibrated on the texts that LeanBERT's export uses."""
 
     name = "OpenVINO int8 (NNCF static)"
     precision = "int8"
@@ -132,7 +132,7 @@ class OpenVinoInt8(OpenVinoFp32):
 
     @classmethod
     def prepare(cls, preparation: Preparation) -> Path:
-        """See :meth:`Backend.prepare`; a text of the calibration is a batch of its own."""
+        """See :meth:`Backend.prepare`; each calibration text is a batch of its own."""
 
         def make(folder: Path) -> None:
             import nncf

@@ -1,4 +1,4 @@
-"""PyTorch itself: eager fp32, the reference, and its own dynamic int8."""
+"""PyTorch itself: eager fp32, which is the reference, and its own dynamic int8."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class EagerFp32(TokenizingBackend):
         self.load_tokenizer()
 
     def set_threads(self) -> None:
-        """Give torch its budget."""
+        """Set the threads that torch may use."""
         import torch
 
         torch.set_num_threads(self.model.threads)
@@ -44,7 +44,7 @@ class EagerFp32(TokenizingBackend):
         }
 
     def made(self) -> Any:
-        """The module to be called."""
+        """Load the module that is called."""
         import transformers
 
         transformers.logging.set_verbosity_error()
@@ -96,7 +96,7 @@ class DynamicInt8(EagerFp32):
             return quantize(module, {torch.nn.Linear}, dtype=torch.qint8)
 
     def size(self) -> int:
-        """The quantized weights as torch saves them; users quantize at load, or save this."""
+        """Return the bytes of the quantized weights as torch saves them."""
         import tempfile
 
         import torch

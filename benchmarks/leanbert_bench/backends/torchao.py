@@ -1,4 +1,4 @@
-"""torchao: int8 weights, int8 activations by token, compiled by ``torch.compile``."""
+"""torchao: int8 weights and one activation scale per token, compiled by ``torch.compile``."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class CompiledInt8(EagerFp32):
     family = "torchao"
     precision = "int8"
     requires = ("torch", "torchao", "transformers")
-    seconds_to_load = 60.0  # the compiler's, at the first answers
+    seconds_to_load = 60.0  # it compiles at the first answers
 
     @classmethod
     def prepare(cls, preparation: Preparation) -> Path:
-        """See :meth:`Backend.prepare`: the compiler needs one of C++'s."""
+        """See :meth:`Backend.prepare`: torch's compiler needs a C++ compiler."""
         import shutil
 
         if not any(shutil.which(name) for name in ("c++", "g++", "clang++", "cl")):
@@ -49,7 +49,7 @@ class CompiledInt8(EagerFp32):
         return torch.compile(module, dynamic=True)
 
     def size(self) -> int:
-        """Bytes of all parameters and buffers, quantized; torchao quantizes at load."""
+        """Return the bytes of all quantized parameters and buffers; torchao quantizes at load."""
         import torch
 
         def stored(tensor: Any) -> int:

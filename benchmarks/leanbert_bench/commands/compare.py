@@ -64,8 +64,8 @@ def run(args: argparse.Namespace) -> int:
         InputError: a file, an id or a condition cannot be used.
     """
     from leanbert.errors import InputError
-    from leanbert_bench.results.compare import compare, differences, verdicts
-    from leanbert_bench.results.conditions import parse_condition
+    from leanbert_bench.results.compare import compare, differences
+    from leanbert_bench.results.conditions import parse_condition, verdicts
     from leanbert_bench.results.schema import read_results
 
     conditions = [parse_condition(text) for text in args.fail_if]
@@ -117,17 +117,17 @@ def _cells(change: Change) -> tuple[str, ...]:
 
     metric = f"{change.metric}: " if change.metric else ""
     if change.ratio is not None:
-        told = ratio(change.ratio)
+        size = ratio(change.ratio)
         if change.ratio.certain:
-            told += f" [{number(change.ratio.low)}, {number(change.ratio.high)}]"
+            size += f" [{number(change.ratio.low)}, {number(change.ratio.high)}]"
     elif change.difference is None:
-        told = ""
+        size = ""
     else:
         form = {"%": "+.2f", "texts": "+.0f"}.get(change.unit, "+.1e")
-        told = f"{change.difference:{form}}{' points' if change.unit == '%' else ''}"
+        size = f"{change.difference:{form}}{' points' if change.unit == '%' else ''}"
         if change.texts and change.difference:
-            told += f", {abs(change.difference) / 100 * change.texts:.0f} of {change.texts} texts"
+            size += f", {abs(change.difference) / 100 * change.texts:.0f} of {change.texts} texts"
     return (
-        f"{metric}{change.what}", shown(change.old), shown(change.new) or "–", change.unit, told,
+        f"{metric}{change.what}", shown(change.old), shown(change.new) or "–", change.unit, size,
         change.verdict,
     )  # fmt: skip

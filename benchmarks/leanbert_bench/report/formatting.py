@@ -1,4 +1,4 @@
-"""Numbers for people: three digits that count, and nothing where there is no number."""
+"""Numbers for people: three significant digits, and an empty text where there is no number."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ NO_DIFFERENCE = "no significant difference"
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """``5.432`` as ``5.43``, ``154.2`` as ``154``, ``1127.3`` as ``1,127``; empty for ``None``.
+    """Write ``5.432`` as ``5.43``, ``154.2`` as ``154``, ``1127.3`` as ``1,127``; ``None`` as "".
 
     Args:
         value: any finite number; an ``int`` is a count and stays whole.
-        digits: significant ones; digits before the point are never cut.
+        digits: how many digits are significant; digits before the point are never cut.
     """
     if value is None:
         return ""
@@ -30,31 +30,31 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def fixed(value: float | None, decimals: int) -> str:
-    """So many decimals; empty for ``None``."""
+    """Write a number with so many decimals."""
     return f"{value:,.{decimals}f}" if value is not None else ""
 
 
 def tiny(value: float | None) -> str:
-    """A difference of probabilities: four decimals, or as a power of ten if that shows nothing."""
+    """Write a difference of probabilities: four decimals, or a power of ten if they are 0."""
     if value is None:
         return ""
     return "0" if value == 0 else f"{value:.1e}" if abs(value) < 5e-4 else f"{value:.4f}"
 
 
 def percent(value: float | None, decimals: int = 1) -> str:
-    """A share of 1 as per cent; empty for ``None``."""
+    """Write a share of 1 as per cent."""
     return f"{100 * value:.{decimals}f}%" if value is not None else ""
 
 
 def rough_percent(value: float | None) -> str:
-    """Whole per cents, and two digits where that would say little: ``34%``, ``2.1%``, ``0.15%``."""
+    """Write whole per cents, but two digits below ten: ``34%``, ``2.1%``, ``0.15%``."""
     if value is None or value >= 0.1:
         return percent(value, 0)
     return f"{number(100 * value, 2)}%"
 
 
 def interval(value: Estimate | None) -> str:
-    """``5.43 [5.39, 5.51]``, or the median alone where one turn leaves no interval."""
+    """Write ``5.43 [5.39, 5.51]``, or the median alone where one turn has no interval."""
     if value is None:
         return ""
     if not value.certain:
@@ -63,12 +63,12 @@ def interval(value: Estimate | None) -> str:
 
 
 def ratio(value: Estimate | None) -> str:
-    """``6.54×``."""
+    """Write ``6.54×``."""
     return f"{number(value.median)}×" if value is not None else ""
 
 
 def ratio_with_interval(value: Estimate | None) -> str:
-    """``6.54× [6.41, 6.70]``, and said aloud if that is no significant difference."""
+    """Write ``6.54× [6.41, 6.70]``, and say so if that is no significant difference."""
     if value is None or not value.certain:
         return ratio(value)
     text = f"{ratio(value)} [{number(value.low)}, {number(value.high)}]"

@@ -1,4 +1,4 @@
-"""Markdown that stays what it was, whatever stands in a text or a name."""
+"""Markdown in which no text or name changes the layout."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ _MARKUP = re.compile(r"[\\|*`<>#]|(?<!\w)_|_(?!\w)")
 
 
 def row(cells: Sequence[str]) -> str:
-    """One line of a table; an empty cell is shown as a dash, unless it is the first."""
+    """Return one line of a table; an empty cell is shown as a dash unless it is the first."""
     first, *others = cells
     return "| " + " | ".join(map(escape, [first, *(cell or "–" for cell in others)])) + " |"
 
 
 def rule(columns: int) -> str:
-    """The line under a table's head: names to the left, figures to the right."""
+    """Return the line under a table's head, which puts names left and figures right."""
     return "| " + " | ".join(["---"] + ["--:"] * (columns - 1)) + " |"
 
 
 def escape(text: str) -> str:
-    """One line in which nothing ends a cell, opens a tag or a link, or sets in bold."""
+    """Return one line in which nothing ends a cell, opens a tag or a link, or becomes bold."""
     plain = _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
     return plain.replace("](", "]\\(")

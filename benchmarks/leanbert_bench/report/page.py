@@ -1,11 +1,11 @@
-"""``report.html``: one self-contained file, without scripts, for phone and desk, light and dark."""
+"""``report.html``: one self-contained file without scripts, for small and large, light and dark."""
 
 from __future__ import annotations
 
 from html import escape
 from typing import TYPE_CHECKING
 
-from leanbert_bench.report.plots import figures
+from leanbert_bench.report.plots import plots
 from leanbert_bench.report.prose import (
     FLIP_COLUMNS,
     facts,
@@ -23,7 +23,7 @@ from leanbert_bench.results.noise import all_warnings
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from leanbert_bench.report.plots import Figure, Key
+    from leanbert_bench.report.drawing import Key, Plot
 
 
 # The series' colours keep a contrast of 3:1 to their background, and differ in lightness too.
@@ -85,7 +85,7 @@ _OTHER_MARK = '<path d="M10 3l6 6M16 3l-6 6"/>'
 
 
 def html(results: Results) -> str:
-    """The whole page.
+    """Return the whole page.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -102,10 +102,10 @@ def _page(results: Results) -> Iterator[str]:
     yield from _list("What stands out", standing_out(results))
     yield from _list("Warnings", all_warnings(results), "warnings")
     yield from _list("Without a result", troubles(results))
-    drawn = figures(results)
+    drawn = plots(results)
     if drawn:
-        yield '<h2>Figures</h2>\n<div class="figures">'
-        yield from (_figure(figure) for figure in drawn)
+        yield '<h2>Plots</h2>\n<div class="figures">'
+        yield from map(_figure, drawn)
         yield "</div>"
     for table in all_tables(results):
         yield f'<h2 id="table-{table.name}">{escape(table.title)}</h2>'
@@ -132,19 +132,19 @@ def _list(heading: str, lines: Sequence[str], kind: str = "") -> Iterator[str]:
         yield f"<h2>{heading}</h2>\n<ul{attribute}>\n{items}</ul>"
 
 
-def _figure(figure: Figure) -> str:
-    legend = "".join(f"<li>{_key(key)}{escape(key.name)}</li>\n" for key in figure.legend)
+def _figure(plot: Plot) -> str:
+    legend = "".join(f"<li>{_key(key)}{escape(key.name)}</li>\n" for key in plot.legend)
     return (
-        f'<figure id="{figure.name}">\n<figcaption>{escape(figure.title)}</figcaption>\n'
-        f"{figure.svg}\n"
+        f'<figure id="{plot.name}">\n<figcaption>{escape(plot.title)}</figcaption>\n'
+        f"{plot.svg}\n"
         + (f'<ul class="legend">{legend}</ul>\n' if legend else "")
-        + f'<p class="note">{escape(figure.text)}</p>\n</figure>'
+        + f'<p class="note">{escape(plot.text)}</p>\n</figure>'
     )
 
 
 def _key(key: Key) -> str:
     colour = VARIABLES[key.colour]
-    # Half the box is one line width of the figure, about.
+    # Half the box is about one line width of the plot.
     widths = [2 * float(width) for width in key.dashes.split() if key.dashes != "none"]
     dashes = f' stroke-dasharray="{" ".join(map(str, widths))}"' if widths else ""
     line = "" if key.dashes == "none" else f'<path d="M0 6h26"{dashes}/>'

@@ -1,17 +1,24 @@
-"""The report's figures: drawn by matplotlib, given as SVG that takes its colours from the page.
-
-Each figure is drawn in stand-in colours, and :mod:`leanbert_bench.report.svg` replaces them by CSS
-variables, so that one drawing suits a light and a dark page.
-"""
+"""The report's plots: latency, throughput against accuracy, memory and cold start."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from leanbert.errors import MissingExtraError
-from leanbert_bench.report.svg import COLOURS, SERIES, inline_svg
+from leanbert_bench.report.drawing import (
+    STYLE,
+    Key,
+    Plot,
+    bars,
+    colour,
+    count,
+    dash_pattern,
+    finished,
+    markers_of,
+    new_axes,
+    plain_log_ticks,
+)
+from leanbert_bench.report.svg import COLOURS
 from leanbert_bench.results.access import (
     Entry,
     Results,
@@ -32,69 +39,12 @@ from leanbert_bench.results.per_turn import (
 )
 from leanbert_bench.statistics import estimate, median
 
-_WIDTH = 4.8  # inches; at 72 points each about a phone's width, so that no text shrinks there
-_FAMILIES = (
-    "leanbert", "pytorch", "transformers", "optimum", "openvino", "ctranslate2", "torchao",
-)  # fmt: skip
-_MARKERS = "osD^vPX*<>hd"
 _LIMITS = {"int8": "1 1.2", "fp32": "6 2 1 2"}
 """The dashes of the limit's lines, in line widths."""
 
-_STYLE = {
-    "svg.fonttype": "none",  # text stays text: it can be read aloud and searched
-    "font.size": 10.5,
-    "font.family": "sans-serif",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": COLOURS["muted"],
-    "axes.labelcolor": COLOURS["text"],
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": COLOURS["grid"],
-    "grid.linewidth": 0.8,
-    "text.color": COLOURS["text"],
-    "xtick.color": COLOURS["muted"],
-    "ytick.color": COLOURS["muted"],
-    "xtick.labelcolor": COLOURS["text"],
-    "ytick.labelcolor": COLOURS["text"],
-    "legend.frameon": False,
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "savefig.facecolor": "none",
-}
 
-
-@dataclass(frozen=True)
-class Key:
-    """One entry of a figure's legend."""
-
-    name: str
-    colour: str
-    """A stand-in of :mod:`leanbert_bench.report.svg`."""
-    marker: str = ""
-    """matplotlib's letter, or empty for none."""
-    dashes: str = ""
-    """As SVG's ``stroke-dasharray`` has them; empty for a solid line, ``none`` for no line."""
-    filled: bool = True
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One figure of the page."""
-
-    name: str
-    """Its id: lower case, no spaces."""
-    title: str
-    text: str
-    """What it shows, in words, for those who do not see it."""
-    svg: str
-    """One ``<svg>`` element."""
-    legend: tuple[Key, ...] = ()
-    """Of its lines or points, if it has any."""
-
-
-def figures(results: Results) -> list[Figure]:
-    """Those for which there are numbers.
+def plots(results: Results) -> list[Plot]:
+    """Draw those plots for which there are numbers.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -105,38 +55,14 @@ def figures(results: Results) -> list[Figure]:
         raise MissingExtraError(
             "report.html needs matplotlib; install with: pip install 'leanbert[bench]'"
         ) from error
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         return [
             *_latency(results), *_throughput(results), *_memory(results), *_start(results),
         ]  # fmt: skip
 
 
-def _colour(backend: Entry) -> str:
-    family = str(backend.get("family"))
-    return SERIES[_FAMILIES.index(family) if family in _FAMILIES else len(SERIES) - 1]
-
-
-def _markers(backends: Sequence[Entry]) -> dict[str, str]:
-    """A marker a back end within its family, so that neither colour nor line stands alone."""
-    counts: dict[str, int] = {}
-    found = {}
-    for item in backends:
-        family = str(item.get("family"))
-        found[item["id"]] = _MARKERS[counts.get(family, 0) % len(_MARKERS)]
-        counts[family] = counts.get(family, 0) + 1
-    return found
-
-
-def _axes(height: float) -> tuple[Any, Any]:
-    # No pyplot: it would keep every figure, and look for a screen.
-    from matplotlib.figure import Figure as Canvas
-
-    canvas = Canvas(figsize=(_WIDTH, height), layout="constrained")
-    return canvas, canvas.add_subplot()
-
-
-def _latency(results: Results) -> Iterator[Figure]:
-    """A figure for each batch size that has two lengths or more."""
+def _latency(results: Results) -> Iterator[Plot]:
+    """One plot per batch size that has two lengths or more."""
     lengths: dict[int, set[int]] = {}
     for item in measured(results):
         for shape in shapes_in(item):
@@ -147,21 +73,21 @@ def _latency(results: Results) -> Iterator[Figure]:
             yield _latency_at(results, batch, sorted(lengths[batch]))
 
 
-def _latency_at(results: Results, batch: int, lengths: Sequence[int]) -> Figure:
-    canvas, axes = _axes(4.4)
+def _latency_at(results: Results, batch: int, lengths: Sequence[int]) -> Plot:
+    canvas, axes = new_axes(4.4)
     drawn = [item for item in measured(results) if _line(item, batch, lengths)]
-    markers, legend, lowest = _markers(drawn), [], []
+    markers, legend, lowest = markers_of(drawn), [], []
     for item in drawn:
         points = _line(item, batch, lengths)
         lean = item.get("family") == "leanbert"
         axes.plot(
-            *zip(*points, strict=True), color=_colour(item), marker=markers[item["id"]],
+            *zip(*points, strict=True), color=colour(item), marker=markers[item["id"]],
             markersize=6 if lean else 4.5, linewidth=2.4 if lean else 1.3,
-            linestyle="-" if item.get("precision") == "int8" else _dashes("4 2"),
+            linestyle="-" if item.get("precision") == "int8" else dash_pattern("4 2"),
             gid=f"line-{item['id']}", zorder=3 if lean else 2,
         )  # fmt: skip
         dashes = "" if item.get("precision") == "int8" else "4 2"
-        legend.append(Key(name_of(item), _colour(item), markers[item["id"]], dashes))
+        legend.append(Key(name_of(item), colour(item), markers[item["id"]], dashes))
         lowest.append((points[-1][1], name_of(item)))
     limits = []
     for precision in _LIMITS:
@@ -173,7 +99,7 @@ def _latency_at(results: Results, batch: int, lengths: Sequence[int]) -> Figure:
         if len(points) > 1:
             axes.plot(
                 *zip(*points, strict=True), color=COLOURS["text"], linewidth=1.6,
-                linestyle=_dashes(_LIMITS[precision]), gid=f"limit-{precision}", zorder=1,
+                linestyle=dash_pattern(_LIMITS[precision]), gid=f"limit-{precision}", zorder=1,
             )  # fmt: skip
             legend.append(
                 Key(f"machine's limit, {precision}", COLOURS["text"], dashes=_LIMITS[precision])
@@ -184,29 +110,21 @@ def _latency_at(results: Results, batch: int, lengths: Sequence[int]) -> Figure:
     )
     axes.set_xticks(list(lengths), [str(length) for length in lengths])
     axes.minorticks_off()
-    _plain_log_ticks(axes.yaxis)
+    plain_log_ticks(axes.yaxis)
     best = min(lowest)
-    told = (
+    text = (
         f"Milliseconds of a forward pass by sequence length at batch size {batch}, both axes "
-        f"logarithmic, {_count(drawn)}. At {lengths[-1]} tokens the fastest is {best[1]} "
+        f"logarithmic, {count(drawn)}. At {lengths[-1]} tokens the fastest is {best[1]} "
         f"with {best[0]:.3g} ms."
     )
-    told += (
+    text += (
         f" The machine's measured limit is drawn for {' and '.join(limits)}."
         if limits
         else " The machine's limit was not measured."
     )
-    return _figure(
-        canvas, f"latency-{batch}", f"Latency by length, batch size {batch}", told, legend
+    return finished(
+        canvas, f"latency-{batch}", f"Latency by length, batch size {batch}", text, legend
     )
-
-
-def _count(drawn: Sequence[Entry]) -> str:
-    return f"{len(drawn)} back end{'s' if len(drawn) != 1 else ''}"
-
-
-def _dashes(widths: str) -> tuple[int, tuple[float, ...]]:
-    return 0, tuple(map(float, widths.split()))
 
 
 def _line(item: Entry, batch: int, lengths: Sequence[int]) -> list[tuple[int, float]]:
@@ -214,8 +132,8 @@ def _line(item: Entry, batch: int, lengths: Sequence[int]) -> list[tuple[int, fl
     return [(length, median(turns)) for length, turns in found if turns]
 
 
-def _throughput(results: Results) -> Iterator[Figure]:
-    """Texts a second against accuracy, or without labels against agreement with the reference."""
+def _throughput(results: Results) -> Iterator[Plot]:
+    """Texts per second against accuracy, or without labels against the reference's labels."""
     with_rate = [item for item in measured(results) if offline_texts_per_s(item)]
     right = {item["id"]: headline_accuracy(item) for item in with_rate}
     title_of = next((found[0] for found in right.values() if found), None)
@@ -232,23 +150,23 @@ def _throughput(results: Results) -> Iterator[Figure]:
         return
     what = title_of or "same label as the reference"
     unit = 1.0 if what == "Spearman" else 100.0
-    canvas, axes = _axes(4.0)
-    markers = _markers(drawn)
+    canvas, axes = new_axes(4.0)
+    markers = markers_of(drawn)
     for item in drawn:
         rate = estimate(offline_texts_per_s(item))
         lean = item.get("family") == "leanbert"
         drawing = axes.errorbar(
             rate.median, unit * heights[item["id"]],
             xerr=[[rate.median - rate.low], [rate.high - rate.median]], fmt=markers[item["id"]],
-            color=_colour(item), markersize=9 if lean else 7, elinewidth=1.2,
-            markerfacecolor=_colour(item) if item.get("precision") == "int8" else "none",
+            color=colour(item), markersize=9 if lean else 7, elinewidth=1.2,
+            markerfacecolor=colour(item) if item.get("precision") == "int8" else "none",
             markeredgewidth=1.6,
         )  # fmt: skip
         drawing.lines[0].set_gid(f"point-{item['id']}")
-    axes.set(xscale="log", xlabel="texts a second (Offline)")
+    axes.set(xscale="log", xlabel="texts per second (Offline)")
     axes.set_ylabel(what if unit == 1 else f"{what}, %")
     axes.margins(x=0.08, y=0.15)
-    _plain_log_ticks(axes.xaxis)
+    plain_log_ticks(axes.xaxis)
     reference = reference_of(results)
     if reference is not None and reference["id"] in heights:
         axes.axhline(
@@ -256,18 +174,18 @@ def _throughput(results: Results) -> Iterator[Figure]:
             linestyle=(0, (2, 2)),
         )  # fmt: skip
     best = max(drawn, key=lambda item: median(offline_texts_per_s(item)))
-    yield _figure(
+    yield finished(
         canvas,
         "throughput",
         f"Throughput against {'accuracy' if title_of else 'agreement'}",
-        f"Texts a second, logarithmic, against {what}, for {_count(drawn)}; right and up is "
+        f"Texts per second, logarithmic, against {what}, for {count(drawn)}; right and up is "
         f"better. The fastest is {name_of(best)} with "
-        f"{median(offline_texts_per_s(best)):.3g} texts a second at "
+        f"{median(offline_texts_per_s(best)):.3g} texts per second at "
         f"{unit * heights[best['id']]:.4g}{'' if unit == 1 else '%'}.",
         [
             Key(
                 name_of(item),
-                _colour(item),
+                colour(item),
                 markers[item["id"]],
                 "none",
                 filled=item.get("precision") == "int8",
@@ -277,7 +195,7 @@ def _throughput(results: Results) -> Iterator[Figure]:
     )
 
 
-def _memory(results: Results) -> Iterator[Figure]:
+def _memory(results: Results) -> Iterator[Plot]:
     peaks = {
         item["id"]: float(mib)
         for item in measured(results)
@@ -293,7 +211,7 @@ def _memory(results: Results) -> Iterator[Figure]:
     drawn = [item for item in measured(results) if item["id"] in peaks]
     if not drawn:
         return
-    canvas, axes = _bars(drawn, [peaks[item["id"]] for item in drawn], "{:,.0f}")
+    canvas, axes = bars(drawn, [peaks[item["id"]] for item in drawn], "{:,.0f}")
     marked = [(later[item["id"]], i) for i, item in enumerate(drawn) if item["id"] in later]
     if marked:
         axes.plot(
@@ -303,22 +221,22 @@ def _memory(results: Results) -> Iterator[Figure]:
     axes.set_xlabel("resident memory, MiB")
     axes.set_xlim(0, 1.18 * max([*peaks.values(), *later.values()]))
     least = min(drawn, key=lambda item: peaks[item["id"]])
-    yield _figure(
+    yield finished(
         canvas,
         "memory",
         "Memory",
-        f"Peak resident memory of {_count(drawn)}, in MiB; the least is {name_of(least)} "
+        f"Peak resident memory of {count(drawn)}, in MiB; the least is {name_of(least)} "
         f"with {peaks[least['id']]:,.0f} MiB."
         + (f" The strokes are the memory after {most:,} texts of mixed lengths." if marked else ""),
     )
 
 
-def _start(results: Results) -> Iterator[Figure]:
+def _start(results: Results) -> Iterator[Plot]:
     drawn = [item for item in measured(results) if cold_start_s(item)]
     if not drawn:
         return
     middles = [median(cold_start_s(item)) for item in drawn]
-    canvas, axes = _bars(drawn, middles, "{:.2f}")
+    canvas, axes = bars(drawn, middles, "{:.2f}")
     samples = [(value, i) for i, item in enumerate(drawn) for value in cold_start_s(item)]
     axes.plot(
         *zip(*samples, strict=True), linestyle="none", marker="o", markersize=3,
@@ -327,46 +245,11 @@ def _start(results: Results) -> Iterator[Figure]:
     axes.set_xlabel("process start to first answer, s")
     axes.set_xlim(0, 1.18 * max(value for value, _ in samples))
     first = min(range(len(drawn)), key=middles.__getitem__)
-    yield _figure(
+    yield finished(
         canvas,
         "cold-start",
         "Cold start",
-        f"Seconds from process start to the first answer of {_count(drawn)}: the median of "
+        f"Seconds from process start to the first answer of {count(drawn)}: the median of "
         f"the starts as a bar, each start as a dot. The soonest is {name_of(drawn[first])} with "
         f"{middles[first]:.2f} s.",
     )
-
-
-def _bars(drawn: Sequence[Entry], lengths: Sequence[float], label: str) -> tuple[Any, Any]:
-    """Lying bars, the first back end on top, each with its name above it and its figure in it.
-
-    Names beside the bars would leave a phone no room for the bars.
-    """
-    canvas, axes = _axes(0.9 + 0.46 * len(drawn))
-    axes.barh(
-        range(len(drawn)), lengths, height=0.42,
-        color=[_colour(item) for item in drawn], alpha=0.85,
-    )  # fmt: skip
-    for i, (item, length) in enumerate(zip(drawn, lengths, strict=True)):
-        axes.annotate(
-            f"{name_of(item)}: {label.format(length)}", (0, i), xytext=(2, 8.5),
-            textcoords="offset points", va="bottom", fontsize=9, color=COLOURS["text"],
-            annotation_clip=False,
-        )  # fmt: skip
-    axes.set_yticks([])
-    axes.set_ylim(len(drawn) - 0.6, -0.9)
-    axes.grid(visible=False, axis="y")
-    return canvas, axes
-
-
-def _plain_log_ticks(axis: Any) -> None:
-    """1, 2, 5, 10, 20 … as plain numbers, and no minor ticks."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    axis.set_minor_locator(NullLocator())
-
-
-def _figure(canvas: Any, name: str, title: str, text: str, legend: Sequence[Key] = ()) -> Figure:
-    return Figure(name, title, text, inline_svg(canvas, name, title, text), tuple(legend))

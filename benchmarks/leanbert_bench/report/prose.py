@@ -1,4 +1,4 @@
-"""The report in sentences: what was measured on what, what stands out, and how to repeat it."""
+"""The report's sentences: what was measured on what, what stands out, and how to repeat it."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _SHOWN_FLIPS = 10
 
 
 def title(results: Results) -> str:
-    """For example ``Benchmark of finbert``."""
+    """Return the report's title, for example ``Benchmark of finbert``."""
     name = dig(results, "model", "name") or dig(results, "model", "random_weights") or "a model"
     return f"Benchmark of {' '.join(str(name).split())}"
 
 
 def facts(results: Results) -> list[tuple[str, str]]:
-    """Machine, model, texts, settings and versions, each a name and one line; none is empty."""
+    """Return machine, model, texts, settings and versions, each as a name and one line."""
     found = {
         "Machine": _machine(results),
         "Limit": _roof(results),
@@ -72,8 +72,8 @@ def _machine(results: Results) -> str:
 
 def _roof(results: Results) -> str:
     peaks = (
-        ("int8_gops", "GOP/s of int8 products"),
-        ("fp32_gflops", "GFLOP/s of fp32 products"),
+        ("int8_gops", "GOP/s of int8 matmuls"),
+        ("fp32_gflops", "GFLOP/s of fp32 matmuls"),
         ("bandwidth_gbs", "GB/s of memory reads"),
     )
     parts = [f"{number(best)} {unit}" for name, unit in peaks if (best := peak(results, name))]
@@ -135,7 +135,7 @@ def _when(results: Results) -> str:
 
 
 def standing_out(results: Results) -> list[str]:
-    """The fastest in each way of asking, with those that are not significantly slower."""
+    """Name the fastest in each scenario, with those that are not significantly slower."""
     reference = reference_of(results)
     ways: tuple[tuple[str, Callable[[Entry], list[float]], bool, str], ...] = (
         ("one text at a time (SingleStream, p90)", single_stream_ms, True, "ms"),
@@ -166,7 +166,7 @@ def standing_out(results: Results) -> list[str]:
 def _versus(
     item: Entry, other: Entry | None, turns_of: Callable[[Entry], list[float]], less: bool
 ) -> Estimate | None:
-    """How many times better ``item`` is than ``other``."""
+    """How many times faster ``item`` is than ``other``."""
     if other is None or item is other:
         return None
     mine, theirs = turns_of(item), turns_of(other)
@@ -196,19 +196,19 @@ def _grid(results: Results, reference: Entry | None) -> list[str]:
 
 
 LEFT_OUT = "(left out)"
-"""In place of a text that the run was told not to write."""
+"""What stands in place of a text that the run was not allowed to write."""
 
 FLIP_COLUMNS = ("text", "reference", "answer", "difference")
 
 
 def flip_row(flip: Mapping[str, Any]) -> list[str]:
-    """The cells of one of :func:`flips`, under :data:`FLIP_COLUMNS`."""
+    """Return the cells of one flip, under :data:`FLIP_COLUMNS`."""
     labels = [str(flip.get(key, "")) for key in ("reference", "answer")]
     return [str(flip.get("text") or LEFT_OUT), *labels, f"{flip.get('difference') or 0:.3f}"]
 
 
 def flips(results: Results) -> list[tuple[str, Sequence[Mapping[str, Any]]]]:
-    """For each back end with flipped labels: a heading, and the first of them."""
+    """Return a heading and the first flipped labels of each back end that has any."""
     found = []
     for item in measured(results):
         listed = (dig(item, "accuracy", "flips") or [])[:_SHOWN_FLIPS]
@@ -222,6 +222,6 @@ def flips(results: Results) -> list[tuple[str, Sequence[Mapping[str, Any]]]]:
 
 
 def repeat(results: Results) -> str:
-    """The command line that made these results, or its usual form."""
+    """Return the command line that made these results, or its usual form."""
     command = results.get("command") or "leanbert bench run --output DIR"
     return " ".join(str(command).split())

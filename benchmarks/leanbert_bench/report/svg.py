@@ -1,7 +1,7 @@
 """From a matplotlib figure to an ``<svg>`` element that a page can hold.
 
-Colours become CSS variables, ids get the figure's name before them so that several figures can
-share a page, and what names places on the web (metadata, name spaces, the document type) goes.
+Colours become CSS variables. Ids begin with the plot's name, so that several plots can share a
+page. What names places on the web is removed: metadata, name spaces, the document type.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from html import escape
 from typing import Any
 
 COLOURS = {"text": "#010101", "muted": "#020202", "grid": "#030303"}
-"""Stand-ins of what every figure has."""
+"""Stand-ins of the colours that every plot has."""
 
 SERIES = tuple(f"#0101{i:02x}" for i in range(16, 24))
-"""Stand-ins of the back ends' families, the last one for families not known here."""
+"""Stand-ins of the colours of the back ends' families; the last is for unknown families."""
 
 VARIABLES = {
     **{colour: f"var(--{name})" for name, colour in COLOURS.items()},
@@ -31,11 +31,11 @@ _FONT = re.compile(r"font: (?:\d+ )?(\d+(?:\.\d+)?)px [^;\"]*")
 
 
 def inline_svg(canvas: Any, name: str, title: str, text: str) -> str:
-    """The figure as one element that fills the width it is given.
+    """Return the plot as one element that fills the width it is given.
 
     Args:
         canvas: a matplotlib ``Figure``, drawn in the stand-ins.
-        name: goes before every id.
+        name: the beginning of every id.
         title: what a pointer shows and a screen reader says.
         text: the longer description.
     """

@@ -1,9 +1,9 @@
-"""The report's tables, as text in cells: once for Markdown, HTML and whoever else shows them."""
+"""The report's tables as texts in cells, for Markdown and HTML alike."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from leanbert_bench.report.formatting import (
     fixed,
@@ -19,6 +19,7 @@ from leanbert_bench.results.access import (
     Entry,
     Results,
     dig,
+    first_value,
     measured,
     name_of,
     reference_of,
@@ -49,20 +50,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Table:
-    """One table: the first column holds names, all others figures."""
+    """One table, whose first column holds names and whose others hold figures."""
 
     name: str
-    """For links: lower case, no spaces."""
+    """Its name in links, in lower case without spaces."""
     title: str
     note: str
     """How to read it, in a sentence or two."""
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    """A row has a cell a column; an empty one was not measured."""
+    """One cell per column in each row; what is empty was not measured."""
 
 
 def all_tables(results: Results) -> list[Table]:
-    """Those that have anything to show."""
+    """Return the tables that have anything to show."""
     made = (_latency, _scenarios, _accuracy, _weight, _settings)
     return [table for make in made if (table := make(results)).rows]
 
@@ -74,7 +75,7 @@ def _table(
     note: str,
     columns: Mapping[str, Callable[[Entry], str]],
 ) -> Table:
-    """A row a back end; rows and columns that nobody fills are left out."""
+    """Make one row per back end; rows and columns that nobody fills are left out."""
     rows = [(name_of(item), *(get(item) for get in columns.values())) for item in measured(results)]
     rows = [row for row in rows if any(row[1:])]
     used = [i for i in range(1, 1 + len(columns)) if any(row[i] for row in rows)]
@@ -126,8 +127,8 @@ def _latency_cell(results: Results, item: Entry, shape: str, reference: Entry | 
 
 def _scenarios(results: Results) -> Table:
     reference = reference_of(results)
-    query = _first(results, "scenarios", "MultiStream", "samples_per_query") or 8
-    bound = _first(results, "scenarios", "Server", "bound_ms")
+    query = first_value(results, "scenarios", "MultiStream", "samples_per_query") or 8
+    bound = first_value(results, "scenarios", "Server", "bound_ms")
 
     def of_latency(turns: Callable[[Entry], list[float]]) -> Callable[[Entry], str]:
         return lambda item: _versus(item, reference, turns, faster)
@@ -145,7 +146,7 @@ def _scenarios(results: Results) -> Table:
         {
             "SingleStream, p90 ms": lambda item: interval(estimated(single_stream_ms(item))),
             "SingleStream ×": of_latency(single_stream_ms),
-            f"MultiStream ({query} a query), p99 ms": lambda item: interval(
+            f"MultiStream ({query} per query), p99 ms": lambda item: interval(
                 estimated(multi_stream_ms(item))
             ),
             "MultiStream ×": of_latency(multi_stream_ms),
@@ -171,7 +172,7 @@ def _versus(
 
 
 def _tokenization(item: Entry) -> str:
-    """The share of the Offline time that tokenization takes."""
+    """The share of tokenization in the time of Offline."""
     seconds = dig(item, "scenarios", "Offline", "tokenization_s")
     texts, rates = dig(item, "scenarios", "Offline", "texts"), offline_texts_per_s(item)
     if not seconds or not texts or not rates:
@@ -189,7 +190,7 @@ def _accuracy(results: Results) -> Table:
     def change(key: str) -> Callable[[Entry], str]:
         return lambda item: tiny(dig(item, "batch_invariance", key))
 
-    rows = _first(results, "accuracy", "rows")
+    rows = first_value(results, "accuracy", "rows")
     counted = f"On {number(rows)} texts" if rows else "On the texts of the run"
     return _table(
         results,
@@ -271,8 +272,3 @@ def _settings(results: Results) -> Table:
             "bundle": bundle,
         },
     )
-
-
-def _first(results: Results, *keys: str) -> Any:
-    """The value of the first back end that has it: the run gives all of them the same."""
-    return next((v for item in measured(results) if (v := dig(item, *keys)) is not None), None)

@@ -1,4 +1,4 @@
-"""The results as plain text of 80 to 120 columns, while a run goes on and at its end."""
+"""The results as plain text of 80 to 120 columns, during a run and at its end."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ class _Column:
 
 
 def terminal_table(results: Results, width: int | None = None) -> str:
-    """Tables of what there is so far: end to end, forward passes, share of the machine's limit.
+    """Return tables of what there is: end to end, forward passes, share of the machine's limit.
 
-    Plain text without colours or control characters, so that a pipe gets the same.
+    They have no colours and no control characters, so a pipe gets the same text.
 
     Args:
         results: the results, complete or not.
-        width: columns to fill; by default the terminal's. At least 80 and at most 120 are used; a
-            table that is wider goes on below.
+        width: the columns to fill, by default the terminal's. At least 80 and at most 120 are
+            used; a table that is wider goes on below.
     """
     columns = shutil.get_terminal_size((_WIDEST, 0)).columns if width is None else width
     width = min(max(columns, _NARROWEST), _WIDEST)
@@ -133,7 +133,7 @@ def _middle(turns: Sequence[float]) -> str:
 def _table(
     title: str, rows: Sequence[Entry], columns: Sequence[_Column], width: int
 ) -> Iterator[str]:
-    """Blocks of at most ``width`` columns; what nobody fills is left out, row or column."""
+    """Blocks of at most ``width`` columns, without rows and columns that nobody fills."""
     filled = [(column.head, [column.cell(item) for item in rows]) for column in columns]
     filled = [(head, cells) for head, cells in filled if any(cells)]
     used = [i for i in range(len(rows)) if any(cells[i] for _, cells in filled)]
@@ -162,7 +162,7 @@ def _shortened(name: str) -> str:
 
 
 def _wrapped(line: str, width: int) -> Iterator[str]:
-    """Words are never broken: a pip command must be copied as it is."""
+    """Break a line between words only, so that a pip command can be copied."""
     taken = ""
     for word in line.split():
         if taken and len(taken) + 1 + len(word) > width:

@@ -1,4 +1,4 @@
-"""The reports of a run: ``report.md`` and the self-contained ``report.html``."""
+"""Write the reports of a run: ``report.md`` and the self-contained ``report.html``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def write_reports(results: Results, output_dir: Path) -> list[Path]:
 
     Args:
         results: the results, complete or not.
-        output_dir: is made if it is missing.
+        output_dir: the directory, which is made if it is missing.
 
     Returns:
         The files, in the order of writing.
@@ -48,7 +48,7 @@ def write_reports(results: Results, output_dir: Path) -> list[Path]:
 
 
 def markdown(results: Results) -> str:
-    """The whole report as Markdown."""
+    """Return the whole report as Markdown."""
     return "\n".join(_lines(results)) + "\n"
 
 

@@ -1,8 +1,8 @@
 """What changed between two runs, for each back end and metric, and whether it is more than noise.
 
-Changes are paired by back end, scenario and shape. The turns of two runs have nothing in common but
-their number, so each run's turns are resampled by themselves; the turns of one run do share the
-machine's moods, so ``relative`` divides by the reference turn by turn before it compares.
+Changes are paired by back end, scenario and shape. The turns of two runs cannot be paired, so each
+run's turns are resampled by themselves. The turns of one run share what the machine did, so
+``relative`` divides them by the reference's same turns before it compares.
 """
 
 from __future__ import annotations
@@ -36,8 +36,6 @@ from leanbert_bench.statistics import Estimate, independent_ratio, median, paire
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from leanbert_bench.results.conditions import Condition
-
 
 _AGREEMENT = "same label as the reference"
 
@@ -50,9 +48,9 @@ class Change:
     """Its id."""
     name: str
     metric: str
-    """As conditions name it; empty for what no condition is about."""
+    """The name that conditions use; empty for what no condition is about."""
     what: str
-    """Scenario and statistic, or whatever tells it from the metric's others."""
+    """The scenario and statistic, or what else distinguishes it among those of the metric."""
     unit: str
     old: float
     new: float | None
@@ -62,16 +60,16 @@ class Change:
     ratio: Estimate | None = None
     """New over old; ``None`` where the difference is what counts."""
     texts: int | None = None
-    """Of which a percentage is one, if it is."""
+    """The number of texts that a percentage refers to."""
 
     @property
     def difference(self) -> float | None:
-        """New less old."""
+        """The new value less the old one."""
         return None if self.new is None else self.new - self.old
 
     @property
     def verdict(self) -> str:
-        """In words."""
+        """What the change means, in words."""
         if self.new is None:
             return "gone"
         if self.ratio is None:
@@ -104,7 +102,7 @@ class _Reading:
     better: int
     turns: Callable[[Entry], Sequence[float]]
     timed: bool = True
-    """Whether the machine's speed is in it, so that ``relative`` divides by the reference."""
+    """Whether it depends on the machine's speed, so that ``relative`` divides by the reference."""
 
 
 def _one(*keys: str, scale: float = 1.0) -> Callable[[Entry], Sequence[float]]:
@@ -140,8 +138,8 @@ def compare(
         old: the results before.
         new: the results after.
         backends: ids to restrict it to; by default all that ``old`` measured.
-        relative: divide what the machine's speed is in by the reference of its own run first, so
-            that a faster or slower machine cancels out.
+        relative: divide what depends on the machine's speed by the reference of its own run
+            first, so that a faster or slower machine cancels out.
 
     Raises:
         InputError: an id is unknown to ``old``, nothing can be compared, or ``relative`` lacks a
@@ -234,7 +232,7 @@ def _over(turns: Sequence[float], reference: Sequence[float]) -> list[float]:
 
 
 def _differences(old: Entry, new: Entry) -> Iterator[Change]:
-    """What is the same whenever the same texts are answered: no noise, no interval."""
+    """Changes of what has no noise, because the same texts give the same value."""
     headline = headline_accuracy(old)
     rows: list[tuple[str, str, str, int, float | None, float | None]] = []
     if headline is not None:
@@ -264,34 +262,8 @@ def _differences(old: Entry, new: Entry) -> Iterator[Change]:
             )  # fmt: skip
 
 
-def verdicts(comparison: Comparison, condition: Condition) -> list[str]:
-    """A line for each change for which the condition holds; empty if all is well.
-
-    A back end or a figure that the new run does not have any more is as bad as a change.
-
-    Raises:
-        InputError: there is nothing that the condition is about.
-    """
-    lines = [f"{name}: no result any more ({reason})" for name, reason in comparison.lost]
-    about = [change for change in comparison.changes if change.metric == condition.metric]
-    if not about and not lines:
-        raise InputError(
-            f"--fail-if {condition.text!r}: no back end has {condition.metric} in both runs"
-        )
-    for change in about:
-        told = f"{change.name}: {change.what}"
-        if change.new is None or change.difference is None:
-            lines.append(f"{told}: not measured any more")
-        elif change.ratio is not None:
-            if condition.holds_for(change.ratio):
-                lines.append(f"{told}: {change.ratio.median:.3f}x")
-        elif condition.holds(round(change.difference, 9)):
-            lines.append(f"{told}: {change.difference:+.4g}")
-    return lines
-
-
 def differences(old: Results, new: Results) -> dict[str, str]:
-    """What else differs between the runs, each in words: machine, model, texts, settings."""
+    """Say in words what else differs between the runs: machine, model, texts, settings."""
     watched = {
         "texts": ("data", "sha256"),
         "model": ("model", "weights_sha256"),

@@ -1,4 +1,4 @@
-"""Conditions on a change, such as ``latency > 1.10x``: what they may say, and when they hold.
+"""Conditions on a change, such as ``latency > 1.10x``: their grammar, and when they hold.
 
 The grammar, with any spaces between its parts::
 
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from leanbert.errors import InputError
+from leanbert_bench.results.compare import Comparison
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
 
 
 RELATIVE = ("latency", "throughput", "cold_start", "rss")
-"""Judged by the ratio of new to old."""
+"""Metrics whose change is the ratio of new to old."""
 
 ABSOLUTE = ("accuracy", "agreement", "flips")
-"""Judged by the difference of new and old."""
+"""Metrics whose change is the difference of new and old."""
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
@@ -43,7 +44,7 @@ class Condition:
     """A parsed condition; it holds when something is wrong."""
 
     text: str
-    """As it was given."""
+    """The condition as the user wrote it."""
     metric: str
     operator: str
     amount: float
@@ -54,15 +55,14 @@ class Condition:
         return self.metric in RELATIVE
 
     def holds(self, value: float) -> bool:
-        """Whether it holds for a ratio or a difference that is known exactly."""
+        """Tell whether it holds for a ratio or a difference that is known exactly."""
         return _OPERATORS[self.operator](value, self.amount)
 
     def holds_for(self, ratio: Estimate) -> bool:
-        """Whether it holds for a measured ratio.
+        """Tell whether it holds for a measured ratio.
 
-        What no change at all would not meet, noise must not meet: then the ratio's interval has to
-        leave out 1, on the side of the condition. A single turn has no interval and is taken at
-        its word.
+        A condition that an unchanged value does not meet must not be met by noise either, so the
+        ratio's interval must leave out 1. A single turn has no interval, and its ratio suffices.
         """
         if not self.holds(ratio.median):
             return False
@@ -95,3 +95,29 @@ def parse_condition(text: str) -> Condition:
     if metric in RELATIVE and amount <= 0:
         raise InputError(f"--fail-if {text!r}: a ratio is above 0")
     return Condition(text.strip(), metric, found["operator"], amount)
+
+
+def verdicts(comparison: Comparison, condition: Condition) -> list[str]:
+    """Return a line for each change for which the condition holds; none if all is well.
+
+    The condition also holds for a back end or a figure that only the old run has.
+
+    Raises:
+        InputError: there is nothing that the condition is about.
+    """
+    lines = [f"{name}: no result any more ({reason})" for name, reason in comparison.lost]
+    about = [change for change in comparison.changes if change.metric == condition.metric]
+    if not about and not lines:
+        raise InputError(
+            f"--fail-if {condition.text!r}: no back end has {condition.metric} in both runs"
+        )
+    for change in about:
+        subject = f"{change.name}: {change.what}"
+        if change.new is None or change.difference is None:
+            lines.append(f"{subject}: not measured any more")
+        elif change.ratio is not None:
+            if condition.holds_for(change.ratio):
+                lines.append(f"{subject}: {change.ratio.median:.3f}x")
+        elif condition.holds(round(change.difference, 9)):
+            lines.append(f"{subject}: {change.difference:+.4g}")
+    return lines

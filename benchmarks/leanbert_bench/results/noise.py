@@ -1,4 +1,4 @@
-"""What makes a run's numbers doubtful, said before somebody relies on them."""
+"""Warnings of what makes the numbers of a run doubtful."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ _DRIFT = 0.10
 _ENOUGH_FOR_P99 = 100
 
 _LISTED = 4
-"""So many back ends are named in one warning."""
+"""How many back ends one warning names."""
 
 
 def all_warnings(results: Results) -> list[str]:
-    """The run's own warnings, then the reader's."""
+    """Return the run's own warnings, then those of :func:`noise_warnings`."""
     own = [" ".join(str(line).split()) for line in results.get("warnings") or []]
     return own + [line for line in noise_warnings(results) if line not in own]
 
 
 def noise_warnings(results: Results) -> list[str]:
-    """One line each: an unfinished run, few turns, spread, drift of the machine, thin percentiles.
+    """Return a line for each: an unfinished run, few turns, spread, drift, thin percentiles.
 
-    The limits: fewer than 4 turns; turns that lie 25% apart; a machine that is 10% slower or faster
-    in the second half; fewer than 100 samples a turn behind a p99.
+    The limits are fewer than 4 turns; turns that lie 25% apart; a machine that is 10% slower or
+    faster in the second half; fewer than 100 samples per turn for a p99.
     """
     return [
         *_unfinished(results), *_few_turns(results), *_spread(results), *_drift(results),
@@ -84,7 +84,7 @@ def _spread(results: Results) -> Iterator[str]:
 
 
 def _drift(results: Results) -> Iterator[str]:
-    """The machine's own drift: what happened to all back ends alike."""
+    """The drift of the machine: what all back ends show alike."""
     relative = []
     for backend in measured(results):
         turns = grid_ms(backend, shapes_in(backend)) or single_stream_ms(backend)
@@ -112,6 +112,6 @@ def _thin_percentiles(results: Results) -> Iterator[str]:
     ]
     if counts and min(counts) < _ENOUGH_FOR_P99:
         yield (
-            f"MultiStream: {min(counts)} queries a turn, so that p99 is the slowest of them; "
+            f"MultiStream: {min(counts)} queries per turn, so that p99 is the slowest of them; "
             f"{_ENOUGH_FOR_P99} would be needed"
         )

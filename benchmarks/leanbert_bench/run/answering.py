@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from leanbert_bench.run.workload import Workload
 
 
-_CHUNK = 100  # texts of one command, so that a time limit means a hang and not a large file
+_CHUNK = 100  # texts per command, so that only a hang meets the time limit, not a large file
 _BATCH = 32
 
 
 def collect_answers(bench: Bench, id_: str, worker: WorkerProcess, limit: float) -> None:
-    """Put into the journal what a loaded back end answers, alone and in batches.
+    """Put into the journal what a loaded back end answers to texts alone and in batches.
 
     Args:
         bench: what is asked.
-        id_: of the back end.
+        id_: the back end.
         worker: its process.
-        limit: seconds for each of the commands.
+        limit: seconds for each command.
 
     Raises:
         WorkerError: it failed.
@@ -41,7 +41,7 @@ def collect_answers(bench: Bench, id_: str, worker: WorkerProcess, limit: float)
 
 
 def answer_rows(workload: Workload, plan: Plan) -> list[int]:
-    """The rows that answers are compared on: all, or a seeded sample where there are many."""
+    """Return the rows whose answers are compared: all, or a seeded sample of very many."""
     rows = list(range(len(workload.texts)))
     if len(rows) > plan.accuracy_rows:
         rows = sorted(Random(0).sample(rows, plan.accuracy_rows))  # noqa: S311 - not a secret

@@ -1,4 +1,4 @@
-"""How much disk a back end needs installed: the closure of its dependencies, counted by file."""
+"""How much disk an installed back end needs: the files of all that it depends on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Find = Callable[[str], Any]
 
 
 def installed_bytes(names: Iterable[str], find: Find = metadata.distribution) -> int | None:
-    """Bytes on disk of these distributions with all they require; ``None`` if one is absent."""
+    """Return the bytes of these distributions and all they require; ``None`` if one is absent."""
     try:
         found = closure(names, find)
     except metadata.PackageNotFoundError:
@@ -24,10 +24,10 @@ def installed_bytes(names: Iterable[str], find: Find = metadata.distribution) ->
 
 
 def closure(names: Iterable[str], find: Find = metadata.distribution) -> dict[str, Any]:
-    """The distributions and what they require, by normalized name.
+    """Return the distributions and what they require, by normalized name.
 
-    Requirements of extras are left out, and those whose marker excludes this machine: what is not
-    installed is not needed here.
+    Requirements of extras are left out, and so are those that are not installed, because a marker
+    excludes them on this machine.
 
     Raises:
         PackageNotFoundError: one of ``names`` is not installed.
@@ -52,10 +52,10 @@ def closure(names: Iterable[str], find: Find = metadata.distribution) -> dict[st
 
 
 def distribution_bytes(distribution: Any) -> int:
-    """Bytes of the files that a distribution's RECORD lists; bytecode that pip made counts.
+    """Return the bytes of the files that a distribution's RECORD lists, with pip's bytecode.
 
-    An editable install lists no sources: those of LeanBERT's runtime and model are counted where
-    they stand.
+    An editable install lists no sources, so those of LeanBERT's runtime and model are counted
+    where they stand.
     """
     own = _editable_sources(distribution)
     files = list(own) if own is not None else _recorded(distribution)

@@ -1,4 +1,4 @@
-"""Finished steps, kept on disk as they come: an interrupted run loses none and goes on."""
+"""The journal: finished steps on disk, so that an interrupted run loses none and goes on."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _PLAN, _STEPS = "plan.json", "steps.jsonl"
 
 
 class Journal:
-    """The steps of one run; a line each, so that only the last can be torn.
+    """The steps of one run, one per line, so that only the last line can be torn.
 
     Args:
         folder: where they are kept.
-        plan: what decides the numbers; the steps of another plan are thrown away.
+        plan: all that decides the numbers; the steps of another plan are thrown away.
 
     Raises:
         OSError: ``folder`` cannot be written.
@@ -57,11 +57,11 @@ class Journal:
         return bool(self._steps)
 
     def get(self, who: str, step: str) -> Any:
-        """What a step gave; ``None`` if it is not done."""
+        """Return what a step gave, or ``None`` if it is not done."""
         return self._steps.get((who, step))
 
     def put(self, who: str, step: str, content: Any) -> Any:
-        """Keep what a step gave, on disk before this returns; returns it."""
+        """Keep what a step gave, on disk before this returns, and return it."""
         self._steps[who, step] = content
         self._file.write(json.dumps([who, step, content], ensure_ascii=False) + "\n")
         self._file.flush()
@@ -69,10 +69,10 @@ class Journal:
         return content
 
     def close(self) -> None:
-        """Leave the steps for another time."""
+        """Close the file and leave the steps for another time."""
         self._file.close()
 
     def remove(self) -> None:
-        """The run is over: its results are elsewhere."""
+        """Remove the steps, since the run is over and its results are elsewhere."""
         self._file.close()
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""``results.json``: everything that a run found, as samples; who reads it makes the statistics."""
+"""Make ``results.json``: everything that a run found, as samples without statistics."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class About:
-    """What belongs to the run and not to what it found."""
+    """What is known of the run apart from what it found."""
 
     command: str
     machine: Json
@@ -53,11 +53,11 @@ class About:
     isa: str | None = None
     """Kernels that LeanBERT's native engine is held to by ``LEANBERT_ISA``."""
     texts: bool = True
-    """Whether texts of the data may be written."""
+    """Whether texts of the data may be written into the results."""
 
 
 def make_results(run: Run, about: About) -> Json:
-    """The whole ``results.json``, of a run that is over or not yet."""
+    """Return the whole ``results.json`` of a run that is over or still going on."""
     subject, plan, workload = run.subject, run.plan, run.workload
     lengths = sorted(run.journal.get(RUN, "lengths") or [])
     labels = list(subject.config.id2label.values())
@@ -188,7 +188,7 @@ def _accuracy(run: Run, id_: str, *, texts: bool) -> Json | None:
 
 
 def _turns(run: Run, id_: str, part: str) -> list[Any]:
-    """What each turn found, in order; turns that are not done are left out."""
+    """What each finished turn found, in order."""
     found = (run.journal.get(id_, f"turn {turn}: {part}") for turn in range(run.plan.turns))
     return [samples for samples in found if samples is not None]
 
@@ -233,7 +233,7 @@ def _bundle(who: Participant, about: Json) -> Json | None:
 
 
 def _drift(run: Run) -> list[str]:
-    """A warning if the reference itself ran at different speeds from turn to turn."""
+    """A warning if the reference itself ran at different speeds in different turns."""
     turns = _turns(run, run.bench.reference, SINGLE_STREAM)
     middles = [sorted(samples)[len(samples) // 2] for samples in turns if samples]
     if len(middles) < 2 or max(middles) < _DRIFT * min(middles):

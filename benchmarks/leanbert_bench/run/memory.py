@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from leanbert_bench.run.participants import Bench, Participant
 
 
-_TOLD = 500  # texts of a command
-_CHUNK = 50  # texts answered at once
+_PER_COMMAND = 500  # texts
+_AT_ONCE = 50  # texts that are answered together
 
 
 def measure_memory(
@@ -24,7 +24,7 @@ def measure_memory(
     """Answer texts of mixed lengths in a process that does nothing else.
 
     Returns:
-        ``peak_rss_mib``, and ``rss_mib_after`` so many texts as the plan counts.
+        ``peak_rss_mib``, and ``rss_mib_after`` by each of the plan's numbers of texts.
 
     Raises:
         WorkerError: the back end failed.
@@ -47,8 +47,8 @@ def measure_memory(
                     "mixed",
                     limit,
                     first=done,
-                    count=min(_TOLD, count - done),
-                    chunk=_CHUNK,
+                    count=min(_PER_COMMAND, count - done),
+                    chunk=_AT_ONCE,
                     seconds=left,
                 )
                 done += found["done"]

@@ -1,4 +1,4 @@
-"""How much a model computes for a shape: what a share of the machine's limit is counted by."""
+"""How much a model computes for a shape, from which the machine's limit is derived."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _LAYERS = ("num_hidden_layers", "n_layers", "num_layers")
 
 
 def operations(config: Mapping[str, Any], batch_size: int, seq_len: int) -> dict[str, int] | None:
-    """Operations of one forward pass of a BERT-like encoder; a multiply-add counts as two.
+    """Count the operations of one forward pass of a BERT-like encoder; a multiply-add is two.
 
-    Linear layers: four products of ``hidden x hidden`` and two of ``hidden x intermediate`` a layer
-    for each token, and the pooler's for each text. Attention: scores and their product with the
-    values, for each pair of tokens. Embeddings, norms and the head are left out: below 1%.
+    The linear layers are four matmuls of ``hidden x hidden`` and two of ``hidden x intermediate``
+    per layer and token, and the pooler's per text. Attention is two matmuls per layer, for each
+    pair of tokens. Embeddings, norms and the head are below 1% and are left out.
 
     Args:
         config: Hugging Face's.
@@ -24,7 +24,7 @@ def operations(config: Mapping[str, Any], batch_size: int, seq_len: int) -> dict
 
     Returns:
         ``linear`` and ``attention`` operations, and the bytes of the weights that are read, as int8
-        and as fp32; ``None`` where the config does not tell.
+        and as fp32; ``None`` where the config does not say.
     """
     hidden, intermediate, layers = (_first(config, k) for k in (_HIDDEN, _INTERMEDIATE, _LAYERS))
     if hidden is None or intermediate is None or layers is None:

@@ -1,4 +1,4 @@
-"""What a run is about: the model, its back ends, and why one of them cannot run."""
+"""Who takes part in a run: the model, the back ends, and why one of them cannot run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 RUN = "run"
-"""The journal's name for what belongs to no back end."""
+"""The journal's name for steps that belong to no back end."""
 
 PIPELINE = "transformers-pipeline"
 """The reference of tasks whose decoding is more than a softmax."""
@@ -68,19 +68,19 @@ class Participant:
     worker: WorkerProcess | None = field(default=None, repr=False)
 
     def drop(self, status: str, reason: str, install: str | None = None) -> None:
-        """End it: its who says why, and has no numbers."""
+        """End it: its entry in the results says why, and has no numbers."""
         self.status, self.reason, self.install = status, reason, install
         self.close(at_once=True)
 
     def close(self, *, at_once: bool = False) -> None:
-        """End its process, if there is one; the who keeps what it has."""
+        """End its process if there is one, and keep what it found."""
         if self.worker is not None:
             self.worker.close(at_once=at_once)
             self.worker = None
 
     @property
     def running(self) -> WorkerProcess:
-        """Its process.
+        """The process that takes its turns.
 
         Raises:
             WorkerError: there is none.
@@ -91,7 +91,7 @@ class Participant:
 
     @property
     def prepared(self) -> Path:
-        """What is loaded.
+        """The path that it loads.
 
         Raises:
             WorkerError: there is nothing yet.
@@ -109,13 +109,13 @@ class Bench:
     subject: Subject
     workload: Workload
     threads: int
-    """The budget of each back end."""
+    """The threads that each back end may use."""
     journal: Journal
-    """Finished steps; what is in it already is not measured again."""
+    """The finished steps, which are not measured again."""
 
     @property
     def has_grid(self) -> bool:
-        """Whether the task's graph is called with token ids, by every back end."""
+        """Whether every back end can be called with token ids for this task."""
         return self.subject.task in _WITH_GRID
 
     @property

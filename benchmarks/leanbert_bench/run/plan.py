@@ -32,10 +32,10 @@ MEASURES = {
 QUICK_SECONDS = 95.0
 """What ``--quick`` plans to spend; with what it cannot foresee it ends within two minutes."""
 
-# What the estimate supposes before anything is measured: the share of the machine's peak that a
-# whole forward pass reaches, and seconds that a process takes to import its libraries.
+# What estimates suppose before anything is measured: the share of the machine's peak that a whole
+# forward pass reaches, and the seconds that a process takes to import its libraries.
 _SHARE = {"fp32": 0.5, "int8": 0.4}
-_GUESSED_PEAK = {"fp32": 60e9, "int8": 150e9}  # operations a second and thread, where unmeasured
+_GUESSED_PEAK = {"fp32": 60e9, "int8": 150e9}  # operations per second and thread
 _START_SECONDS = {"leanbert": 0.5}
 _HEAVY_START_SECONDS = 5.0
 _MEAN_TOKENS_OF_MIXED = 150
@@ -46,7 +46,7 @@ class Part:
     """One thing that is measured in every turn."""
 
     name: str
-    """A scenario's name, or a shape's as ``"8x128"``."""
+    """The name of a scenario, or a shape such as ``"8x128"``."""
     shape: tuple[int, int] | None = None
 
 
@@ -58,31 +58,31 @@ class Plan:
     grid: tuple[tuple[int, int], ...]
     scenarios: tuple[str, ...]
     grid_seconds: float
-    """Of one shape and turn; at least 3 runs."""
+    """Seconds per shape and turn; at least 3 runs are timed."""
     single: int
-    """Queries of SingleStream a turn."""
+    """Queries of SingleStream per turn."""
     multi: int
-    """Queries of MultiStream a turn."""
+    """Queries of MultiStream per turn."""
     offline: int
-    """Texts of Offline a turn."""
+    """Texts of Offline per turn."""
     scenario_seconds: float
-    """After so long no further query of SingleStream and MultiStream begins."""
+    """Seconds after which no further query of SingleStream and MultiStream begins."""
     server_attempts: tuple[int, int]
-    """Rates tried in the first turn, and in each later one."""
+    """How many rates are tried in the first turn, and in each later one."""
     server_seconds: float
-    """Of one attempt, about."""
+    """About how many seconds one attempt takes."""
     cold_starts: int
     memory_counts: tuple[int, ...]
-    """Texts of mixed lengths after which the resident set is read."""
+    """Numbers of texts of mixed lengths after which the resident set is read."""
     memory_seconds: float
-    """After so long no further mixed texts are answered."""
+    """Seconds after which no further mixed texts are answered."""
     accuracy_rows: int
     invariance_rows: int
     warmup: int
     time_limit_s: float
-    """Of one command to a back end."""
+    """Seconds that one command to a back end may take."""
     seconds: float | None = None
-    """The budget of the whole run; ``None`` for no bound."""
+    """Seconds that the whole run may take; ``None`` for no bound."""
 
     @property
     def quick(self) -> bool:
@@ -156,9 +156,9 @@ class Speed:
     """What an estimate supposes of a model and a machine.
 
     Args:
-        config: the model's.
-        median_tokens: of the texts.
-        peaks: operations a second for ``"fp32"`` and ``"int8"``.
+        config: the model's config.
+        median_tokens: the median length of the texts.
+        peaks: operations per second for ``"fp32"`` and ``"int8"``.
     """
 
     config: Mapping[str, Any]
@@ -166,23 +166,23 @@ class Speed:
     peaks: Mapping[str, float]
 
     def forward(self, precision: str, batch_size: int, tokens: float) -> float:
-        """Seconds of one pass."""
+        """Return the seconds of one forward pass."""
         ops = operations(self.config, batch_size, max(1, round(tokens)))
         total = ops["linear"] + ops["attention"] if ops else 1e9 * batch_size
         return total / (_SHARE[precision] * self.peaks[precision])
 
     def one(self, precision: str) -> float:
-        """Seconds of one text."""
+        """Return the seconds of one text."""
         return self.forward(precision, 1, self.median_tokens)
 
 
 def guessed_peaks(threads: int) -> dict[str, float]:
-    """Operations a second of a machine that was not measured."""
+    """Return a guess of the operations per second of a machine that was not measured."""
     return {name: peak * threads for name, peak in _GUESSED_PEAK.items()}
 
 
 def turn_seconds(plan: Plan, speed: Speed, precision: str) -> float:
-    """How long a turn of one back end takes, roughly."""
+    """Return roughly how many seconds a turn of one back end takes."""
     one, seconds = speed.one(precision), 0.0
     for batch_size, length in plan.grid:
         run = speed.forward(precision, batch_size, length)
@@ -200,13 +200,13 @@ def turn_seconds(plan: Plan, speed: Speed, precision: str) -> float:
 def estimate_seconds(
     plan: Plan, speed: Speed, backends: Sequence[tuple[str, str, float]], rows: int
 ) -> float:
-    """How long a run takes, roughly: from the model's operations and the machine's peak.
+    """Return roughly how many seconds a run takes, from operations and the machine's peak.
 
     Args:
         plan: what is measured.
-        speed: of the model on the machine.
-        backends: family, precision and seconds to prepare (0 if it is made) of each.
-        rows: texts that the accuracy is measured on.
+        speed: what is supposed of the model on the machine.
+        backends: family, precision and seconds to prepare (0 if it is made) of each back end.
+        rows: the number of texts that the accuracy is measured on.
     """
     seconds = 3.0 * plan.turns
     for family, precision, prepare in backends:

@@ -1,7 +1,7 @@
-"""What each back end needs of one checkpoint, made once and kept.
+"""The cache: what each back end needs of one checkpoint, made once and kept.
 
-A folder is named by all that decides what is in it: the weights, the versions, the CPU's
-instruction sets. It takes its name when it is whole.
+A folder's name depends on all that decides what is in it: the weights, the versions, the CPU's
+instruction sets. It gets this name when it is whole.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ class NotPreparedError(Exception):
 
 @dataclass(frozen=True)
 class Preparation:
-    """One checkpoint, and where what is made of it is kept."""
+    """One checkpoint, and where that is kept which is made of it."""
 
     checkpoint: Path
     task: str
     cache: Path
     weights_sha256: str
     calibration_rows: int | None = None
-    """How many of :func:`calibration_texts` are taken; ``None`` for all. Few do for random
-    weights, whose answers mean nothing."""
+    """How many calibration texts are taken; ``None`` for all. A few suffice for random weights,
+    whose answers mean nothing."""
     only_cached: bool = False
     """Whether :class:`NotPreparedError` is raised instead of making anything."""
 
@@ -51,14 +51,14 @@ class Preparation:
         *,
         sources: bool = False,
     ) -> Path:
-        """The folder that ``make`` fills, from the cache if it is there.
+        """Return the folder that ``make`` fills, from the cache if it is there.
 
         Args:
-            name: what is made.
+            name: the beginning of the folder's name.
             packages: distributions whose versions decide what is made.
-            make: is given an empty folder.
-            sources: whether LeanBERT's own export decides it too, which may change without a new
-                version.
+            make: fills the empty folder that it is given.
+            sources: whether the sources of LeanBERT's export decide it too, which may change
+                without a new version.
         """
         key = {
             "name": name,
@@ -77,14 +77,14 @@ class Preparation:
         return make_once(folder, make)
 
     def calibration_texts(self) -> list[str]:
-        """What LeanBERT's export calibrates on by default: every static peer gets the same."""
+        """Return what LeanBERT's export calibrates on by default; static peers get the same."""
         from leanbert_export.samples import sample_texts
 
         return list(sample_texts())[: self.calibration_rows]
 
 
 def default_cache() -> Path:
-    """Where the operating system keeps a user's caches."""
+    """Return where the operating system keeps a user's caches."""
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA")
         home = Path(base) if base else Path.home() / "AppData" / "Local"
@@ -95,7 +95,9 @@ def default_cache() -> Path:
 
 
 def weights_of(checkpoint: Path) -> tuple[str, int]:
-    """The sha256 of a checkpoint's weights (of the digests, of several files) and their bytes.
+    """Return the sha256 of a checkpoint's weights and their bytes.
+
+    Of several files it is the sha256 of their digests.
 
     Raises:
         InputError: it has none.
@@ -111,7 +113,7 @@ def weights_of(checkpoint: Path) -> tuple[str, int]:
 
 
 def make_once(folder: Path, make: Callable[[Path], object]) -> Path:
-    """``folder``, filled by ``make`` if it is not there; it appears whole or not at all."""
+    """Return ``folder``, filled by ``make`` if it is missing; it appears whole or not at all."""
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -136,7 +138,7 @@ def make_once(folder: Path, make: Callable[[Path], object]) -> Path:
 
 
 def seconds_spent(folder: Path) -> float | None:
-    """How long it took to make a folder of the cache; ``None`` for what was not made."""
+    """Return how many seconds it took to make a folder of the cache; ``None`` if unknown."""
     try:
         return float(_seconds_file(folder).read_text(encoding="ascii"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""A worker process and its pipes: asked one thing at a time, within a time limit."""
+"""A worker process and its pipes, which is given one command at a time with a time limit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import IO, Any
 
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
-"""Of the environment, by which libraries are told their budget."""
+"""Environment variables by which libraries learn how many threads they may use."""
 
 _SECONDS_TO_EXIT = 10
 
@@ -32,7 +32,7 @@ class WorkerProcess:
 
     Args:
         factory: ``module:Class`` of the back end, or whatever else ``module`` asks for.
-        threads: the thread budget that its environment declares.
+        threads: the number of threads that its environment allows.
         module: what the process runs: it calls :func:`leanbert_bench.run.worker.serve`.
     """
 
@@ -66,9 +66,9 @@ class WorkerProcess:
         """Send one command and wait for its answer.
 
         Args:
-            do: the command.
+            do: the name of the command.
             time_limit: seconds until the worker is ended; ``None`` for no limit.
-            arguments: of the command.
+            arguments: the arguments of the command, which JSON can hold.
 
         Raises:
             WorkerTimeoutError: the time was over.
@@ -107,11 +107,11 @@ class WorkerProcess:
 
     @property
     def returncode(self) -> int | None:
-        """The exit code, ``None`` while the process runs."""
+        """The exit code, or ``None`` while the process runs."""
         return self._process.poll()
 
     def close(self, *, at_once: bool = False) -> None:
-        """End the process: its stdin closes, and if it stays, it is killed."""
+        """Close the process's stdin so that it ends, and kill it if it does not."""
         if at_once:
             end_at_once(self._process)
         try:
@@ -140,7 +140,7 @@ class WorkerProcess:
 
 
 def end_at_once(process: subprocess.Popen[str]) -> None:
-    """Kill a process that leads a session of its own, with what it started, as a compiler."""
+    """Kill a process that leads a session of its own, and what it started, such as a compiler."""
     if process.poll() is None and hasattr(os, "killpg"):
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -148,16 +148,16 @@ def end_at_once(process: subprocess.Popen[str]) -> None:
 
 
 def compiling_environment() -> dict[str, str]:
-    """This process's environment, where Python may keep the modules that it compiles.
+    """Return this process's environment, but let Python keep the modules that it compiles.
 
-    Installing a package compiles its modules once. A source checkout where Python may keep nothing
-    would pay for it at every start, and its installed peers would not.
+    Installing a package compiles its modules once. Where Python may keep nothing, a source checkout
+    would compile them at every start, and its installed peers would not.
     """
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def worker_environment(threads: int) -> dict[str, str]:
-    """The environment that gives every library the same budget, and no network."""
+    """Return an environment that gives every library the same threads, and no network."""
     return {
         **compiling_environment(),
         **dict.fromkeys(VARIABLES, str(threads)),

@@ -1,7 +1,7 @@
-"""The machine's limit: matrix products in int8 and fp32, and reading memory.
+"""The machine's limit: matmuls in int8 and fp32, and reading memory.
 
-Measured in a process of its own with a well-kept library: oneDNN's quantized linear layer and the
-BLAS, as PyTorch brings them; without PyTorch, ONNX Runtime's ``MatMulInteger`` and numpy's BLAS.
+It is measured in a process of its own with well-kept libraries: oneDNN's quantized linear layer
+and the BLAS that PyTorch brings, or ONNX Runtime's ``MatMulInteger`` and numpy's BLAS without it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MODULE = "leanbert_bench.run.roof"
 
 _SIZES = ((1024, 1024, 4096), (2048, 2048, 2048))  # M, K, N: large enough, and within an L3
 _BYTES = 256 << 20  # beyond any L3 of a desktop or a server's slice
-_SECONDS = 0.15  # of one candidate
+_SECONDS = 0.15  # per candidate
 
 
 class _Roof:
@@ -80,7 +80,7 @@ class _Roof:
         )
 
     def measure(self, _: Message) -> Message:
-        """One sample of each: the best of a few runs, as a limit is not an average."""
+        """Take one sample of each: the best of a few runs, as a limit is not an average."""
         found = {
             name: max(ops / _best(run) / 1e9 for _, ops, run in candidates)
             for name, candidates in self._products.items()
@@ -93,7 +93,7 @@ def _call(function: Callable[..., object], *arguments: Any) -> Callable[[], obje
 
 
 def _onednn(torch: Any, left: Any, right: Any) -> Callable[[], object]:
-    """OneDNN's product through PyTorch's own quantized linear operator, as inductor calls it."""
+    """OneDNN's matmul through PyTorch's own quantized linear operator, as inductor calls it."""
     rows = right.shape[0]
     packed = torch.ops.onednn.qlinear_prepack(right, None)
     scales, zeros = torch.ones(rows), torch.zeros(rows, dtype=torch.int64)
@@ -138,7 +138,7 @@ def _integer_product(ort: Any, threads: int) -> Any:
 
 
 def _best(run: Callable[[], object]) -> float:
-    """Seconds of the fastest of the runs that fit."""
+    """The seconds of the fastest run."""
     run()
     found: list[float] = []
     while len(found) < 3 or sum(found) < _SECONDS:

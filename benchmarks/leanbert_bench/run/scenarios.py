@@ -1,4 +1,4 @@
-"""MLPerf Inference's scenarios, played to one back end inside its worker.
+"""MLPerf Inference's scenarios, as a worker plays them to its back end.
 
 Names and definitions follow the rules of MLPerf Inference (mlcommons/inference_policies): in
 *SingleStream* a query is one sample and the next is sent when the last is answered; in
@@ -19,7 +19,7 @@ SINGLE_STREAM, MULTI_STREAM = "SingleStream", "MultiStream"
 OFFLINE, SERVER = "Offline", "Server"
 SCENARIOS = (SINGLE_STREAM, MULTI_STREAM, OFFLINE, SERVER)
 SAMPLES_PER_QUERY = 8
-"""Of MultiStream."""
+"""The samples per query of MultiStream."""
 
 _LEAST = 3  # timed queries, however slow
 _FIRST_LOAD, _STEP = 0.7, 1.15
@@ -44,15 +44,15 @@ def latencies(
     seconds: float = math.inf,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[float]:
-    """Milliseconds of each query of ``size`` items, one after the other.
+    """Return the milliseconds of each query of ``size`` items, one after the other.
 
     Args:
         answer: answers the items of a query.
-        items: are cut into queries; a rest that fills none is left out.
-        size: items of a query.
-        warmup: queries that are answered first and discarded.
-        seconds: no query begins later, but three are timed in any case.
-        clock: seconds.
+        items: what the queries are made of; a rest that fills none is left out.
+        size: the items per query.
+        warmup: how many queries are answered first and discarded.
+        seconds: after so long no query begins, but three are timed in any case.
+        clock: returns seconds.
     """
     queries = [items[i : i + size] for i in range(0, len(items) - size + 1, size)]
     for query in queries[:warmup]:
@@ -69,7 +69,7 @@ def latencies(
 
 
 def arrivals(qps: float, queries: int, seed: int) -> list[float]:
-    """Seconds from the start at which each query arrives: gaps are exponential, seeded."""
+    """Return the seconds at which each query arrives; the gaps are exponential and seeded."""
     random = Random(seed)  # noqa: S311 - arrivals, not secrets
     at, found = 0.0, []
     for _ in range(queries):
@@ -89,14 +89,14 @@ def poisson(
 ) -> tuple[float, bool]:
     """Answer queries of one item as they arrive, in order, one at a time.
 
-    It ends early once more than 1% are too late: nothing can save the rate then.
+    It ends as soon as more than 1% are too late, since the rate cannot hold any more.
 
     Args:
         answer: answers one query.
-        items: are taken in order, again from the first when they end.
+        items: what is asked, in order, again from the first when they end.
         times: when each query arrives, see :func:`arrivals`.
-        bound_ms: the latency that 99% must keep, from arrival to answer.
-        clock: seconds.
+        bound_ms: the latency from arrival to answer that 99% must keep.
+        clock: returns seconds.
         sleep: waits for the next arrival.
 
     Returns:
@@ -127,12 +127,12 @@ def percentile(values: Sequence[float], share: float) -> float:
 class RateSearch:
     """Find the highest rate that holds in a few attempts.
 
-    Steps of 15% up or down from a first guess until one rate held and one did not, then halves of
-    the gap between them, on a logarithmic scale.
+    From a first guess it goes up or down in steps of 15% until one rate held and one did not. Then
+    it halves the gap between them, on a logarithmic scale.
 
     Args:
         guess_qps: the first rate: the one that held before, or see :meth:`from_service_time`.
-        attempts: how many there are.
+        attempts: how many rates are tried.
     """
 
     def __init__(self, guess_qps: float, attempts: int) -> None:
@@ -156,8 +156,8 @@ class RateSearch:
         """The highest rate that held; ``None`` if none did."""
         return self._held
 
-    def tell(self, attempt: Attempt) -> None:
-        """Take a result into account."""
+    def take(self, attempt: Attempt) -> None:
+        """Take the result of an attempt into account."""
         self._left -= 1
         if attempt.held:
             self._held = max(attempt.qps, self._held or 0.0)

@@ -1,4 +1,4 @@
-"""What is measured, as a command's arguments name it: the model, the texts, the back ends."""
+"""What a command's arguments name: the model, the texts and the back ends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ENOUGH_LABELS = frozenset({"positive", "negative", "neutral"})
 
 
 def choose_subject(args: argparse.Namespace, cache: Path, threads: int) -> Subject:
-    """The model that the arguments name, random or not.
+    """Return the model that the arguments name, random or not.
 
     Raises:
         InputError: it cannot be read, or none is named.
@@ -99,7 +99,7 @@ def _task_of(config: ModelConfig, where: Path) -> str:
 
 
 def choose_workload(args: argparse.Namespace, subject: Subject) -> Workload:
-    """The texts that the arguments name, or LeanBERT's own.
+    """Return the texts that the arguments name, or LeanBERT's own.
 
     Raises:
         InputError: they cannot be read, or do not fit the model.
@@ -149,7 +149,7 @@ def _check_numbers(labels: Sequence[str], where: Path) -> None:
 
 
 def choose_specs(args: argparse.Namespace, subject: Subject) -> list[Spec]:
-    """The back ends that the arguments name, or all; given bundles last.
+    """Return the back ends that the arguments name, or all, and the given bundles last.
 
     Raises:
         InputError: there is no such back end.

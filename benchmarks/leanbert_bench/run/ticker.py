@@ -1,4 +1,4 @@
-"""Says what a run does now: on a terminal in one line that is overwritten, else a line at times."""
+"""Say what a run does now: on a terminal in one line that is overwritten, else in a few lines."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ _EVERY = 5.0  # seconds between lines where no terminal shows them
 
 
 class Ticker:
-    """The clock of a run.
+    """Shows the time of a run and the step that it is at.
 
     Args:
-        begin: :func:`time.monotonic` of its beginning.
-        expected: seconds that it is thought to take; ``None`` if nobody knows yet.
+        begin: :func:`time.monotonic` when it began.
+        expected: seconds that it is expected to take; ``None`` if that is unknown.
     """
 
     def __init__(self, begin: float, expected: float | None) -> None:
@@ -23,11 +23,11 @@ class Ticker:
         self._said = -_EVERY
 
     def expect(self, seconds: float) -> None:
-        """How long the whole is thought to take."""
+        """Set the seconds that the whole run is expected to take."""
         self._expected = seconds
 
     def say(self, line: str) -> None:
-        """Show the step that begins now; warnings and failures stay to be read."""
+        """Show the step that begins now; warnings and failures stay on the screen."""
         elapsed = time.monotonic() - self._begin
         left = ""
         if self._expected and elapsed < self._expected:
@@ -46,7 +46,7 @@ class Ticker:
 
 
 def duration(seconds: float) -> str:
-    """For people: ``1 h 05 min``, ``4 min 10 s``."""
+    """Write seconds for people: ``1 h 05 min``, ``4 min 10 s``."""
     minutes, rest = divmod(round(seconds), 60)
     if minutes >= 60:
         return f"{minutes // 60} h {minutes % 60:02d} min"
@@ -54,7 +54,7 @@ def duration(seconds: float) -> str:
 
 
 def say(line: str) -> None:
-    """A line that stays, beside whatever shows the progress."""
+    """Write a line that stays, beside whatever shows the progress."""
     clear = "\r\x1b[K" if sys.stderr.isatty() else ""
     sys.stderr.write(f"{clear}leanbert: bench: {line}\n")
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""One back end's turn at a shape or a scenario, as its process is asked for it."""
+"""One turn of a back end at a shape or a scenario: the commands that its process gets."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
 
 
 _BOUND_OVER_REFERENCE = 4.0
-"""The Server scenario's bound: so many times the reference's median latency of one text."""
+"""The Server scenario's bound in multiples of the reference's median latency of one text."""
 
 _FALLBACK_BOUND_MS = 100.0
-_LEAST_QUERIES, _MOST_QUERIES = 60, 2000  # of one attempt in Server
-_FEW_WORDS = 100  # any vocabulary has as many, where the config does not tell its size
+_LEAST_QUERIES, _MOST_QUERIES = 60, 2000  # per attempt in Server
+_FEW_WORDS = 100  # where the config does not say how large the vocabulary is
 
 
 def measure_part(
     bench: Bench, id_: str, worker: WorkerProcess, part: Part, turn: int, limit: float
 ) -> Any:
-    """What one turn of a loaded back end gives for a shape or a scenario.
+    """Return what one turn of a loaded back end gives for a shape or a scenario.
 
     Args:
         bench: how much is measured.
-        id_: of the back end.
+        id_: the back end.
         worker: its process.
         part: the shape or scenario.
-        turn: from 0; decides which texts, the same for all back ends.
-        limit: seconds for each of the commands.
+        turn: the turn's number from 0, which decides the texts for all back ends alike.
+        limit: seconds for each command.
 
     Raises:
         WorkerError: it failed.
@@ -102,13 +102,13 @@ def _serve(
             seed=turn,
         )
         attempt = Attempt(qps, found["p99_ms"], found["held"])
-        search.tell(attempt)
+        search.take(attempt)
         made.append({"qps": qps, "p99_ms": attempt.p99_ms, "held": attempt.held})
     return {"attempts": made, "qps": search.best_qps or 0.0}
 
 
 def server_bound_ms(bench: Bench) -> float:
-    """The bound of the Server scenario, the same for all back ends and turns."""
+    """Return the bound of the Server scenario in ms, the same for all back ends and turns."""
     kept = bench.journal.get(RUN, "server bound")
     if kept is None:
         single = bench.journal.get(bench.reference, f"turn 0: {SINGLE_STREAM}")

@@ -1,4 +1,4 @@
-"""The texts of a run, with their labels if known."""
+"""The texts of a run, with their labels if there are any."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ class Workload:
     """What every back end answers."""
 
     name: str
-    """The file's name."""
+    """The name of the file."""
     sha256: str
     rows: int
-    """Texts in the whole file, before any limit."""
+    """The number of texts in the whole file, before any limit."""
     texts: Sequence[str]
     labels: Sequence[str] | None
     bundled: bool = False
     """Whether it is LeanBERT's own sample."""
     pairs: Sequence[str] | None = None
-    """The other text of each, for the similarity of embeddings; ``labels`` are numbers then."""
+    """The other text of each row, for the similarity of embeddings; ``labels`` are numbers then."""
     questions: Sequence[str] | None = None
-    """For question answering: ``texts`` are contexts then."""
+    """The questions, whose contexts are ``texts``, for question answering."""
     truths: Sequence[Sequence[str]] | None = None
     """The true answers of each question."""
     words: Sequence[Sequence[str]] | None = None
-    """For token classification: the words that each text was joined from."""
+    """The words that each text was joined from, for token classification."""
     tags: Sequence[Sequence[str]] | None = None
     """The true tag of each word."""
 
     @property
     def items(self) -> list[Any]:
-        """What a pipeline is called with, one a row."""
+        """What a pipeline is called with, one item per row."""
         if self.questions is None:
             return list(self.texts)
         return [
@@ -59,13 +59,13 @@ class Workload:
         ]
 
     def shuffled(self, turn: int) -> list[Any]:
-        """The items in an order that is random but the same for every back end of a turn."""
+        """Return the items in a random order that is the same for every back end of a turn."""
         items = self.items
         Random(_SEED + turn).shuffle(items)  # noqa: S311 - an order, not a secret
         return items
 
     def drawn(self, turn: int, count: int) -> list[Any]:
-        """So many shuffled items; a short list is gone through again."""
+        """Return ``count`` shuffled items; a short list is gone through again."""
         items: list[Any] = []
         again = 0
         while len(items) < count:
@@ -133,14 +133,14 @@ def _cell(row: Row, column: str) -> str:
 
 
 def bundled_workload(limit: int | None = None) -> Workload:
-    """LeanBERT's own labelled headlines: positive, negative, neutral."""
+    """Return LeanBERT's own headlines, which are labelled positive, negative or neutral."""
     with resources.as_file(resources.files("leanbert_bench").joinpath(_SAMPLE)) as path:
         found = read_workload(path, label_column="label", limit=limit)
     return replace(found, bundled=True)
 
 
 def match_labels(workload: Workload, labels: Sequence[str], where: object) -> list[int]:
-    """The number of each row's label among the model's, by name in any case, or by number.
+    """Return the number of each row's label among the model's, by its name or number.
 
     Raises:
         InputError: a label is none of the model's.
@@ -192,7 +192,7 @@ def read_squad(path: Path, limit: int | None = None) -> Workload:
 def read_conll(
     path: Path, limit: int | None = None, reading: ReadOptions | None = None
 ) -> Workload:
-    """Read sentences of words and tags: a word and its tag a line, a blank line between sentences.
+    """Read sentences: one word with its tag per line, and a blank line between sentences.
 
     Raises:
         InputError: it is no such file.
@@ -229,7 +229,7 @@ def read_conll(
 
 
 def mixed_texts(first: int, count: int) -> list[str]:
-    """Seeded texts of 3 to 400 words, log-uniformly, from number ``first`` of the series on."""
+    """Return seeded texts of 3 to 400 words, log-uniformly, from number ``first`` of a series."""
     words = [word for text in bundled_workload().texts for word in text.split()]
 
     def series() -> Iterator[str]:

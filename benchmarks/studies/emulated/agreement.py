@@ -10,7 +10,7 @@ from leanbert.errors import InputError
 from studies.emulated.guests import WHEELS
 
 _HEAD = (
-    "CPU (emulated)", "has", "products", "same label", "largest diff. of a logit",
+    "CPU (emulated)", "has", "int8 matmuls", "same label", "largest diff. of a logit",
     "of a probability", "`leanbert verify`: largest, mean distance from PyTorch",
 )  # fmt: skip
 
@@ -78,7 +78,7 @@ def markdown(results: Json) -> str:
 
 def _markdown(results: Json) -> str:
     native, texts, bundle = results["native"], results["texts"], results["bundle"]
-    own = f"{results['machine']['cpu']}: {native['products']}; verify: {_verified(native)}"
+    own = f"{results['machine']['cpu']}: {native['matmuls']}; verify: {_verified(native)}"
     rows = [row for row in results["rows"] if not row.get("skipped")]
     lines = [_line(_HEAD), _line(["---"] * len(_HEAD))]
     lines += [_line(_cells(row, texts["rows"])) for row in rows]
@@ -106,11 +106,11 @@ def _cells(row: Json, texts: int) -> list[str]:
     name = f"{row['machine']} {row['cpu']}"
     if row.get("error"):
         return [name, row["has"], f"failed: {row['error']}", *["–"] * 4]
-    products = row["products"] if row["way"] == "chosen" else "int8 weights, **nothing done**"
+    matmuls = row["matmuls"] if row["way"] == "chosen" else "int8 weights, **nothing done**"
     return [
         name,
         row["has"],
-        products,
+        matmuls,
         f"{row['same_label']}/{texts}",
         f"{row['max_logit_difference']:.2g}",
         f"{row['max_probability_difference']:.2g}",

@@ -40,7 +40,7 @@ def main(words: list[str]) -> None:
         "python": platform.python_version(),
         "onnxruntime": metadata.version("onnxruntime"),
         "int8_saturates": probe is not saturation.Matmuls.INT8,
-        "products": classify.engine_report.matmuls,
+        "matmuls": classify.engine_report.matmuls,
         "logits": [{row["label"]: row["score"] for row in answer} for answer in answers],
         "verify": verified(path),
     }

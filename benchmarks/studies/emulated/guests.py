@@ -54,7 +54,7 @@ class Cpu:
     name: str
     """As ``qemu-… -cpu help`` lists it."""
     has: str
-    """What matters for int8 products."""
+    """What matters for int8 matmuls."""
     since: tuple[int, int] = (0, 0)
     """The first release of qemu that computes it rightly, of those tried."""
 
@@ -65,7 +65,7 @@ CPUS = (
     Cpu("aarch64", "cortex-a72", "NEON, no dot product"),
     Cpu("aarch64", "neoverse-n1", "dot product"),
     Cpu("aarch64", "neoverse-n2", "dot product, i8mm, SVE"),
-    # qemu 7.2 gives wrong products in SME, which onnxruntime's Arm kernels use
+    # qemu 7.2 computes SME wrongly, which onnxruntime's Arm kernels use
     Cpu("aarch64", "max", "dot product, i8mm, SVE, SME", since=(10, 0)),
 )
 

@@ -117,7 +117,7 @@ def test_a_quiet_run_has_no_warnings() -> None:
         ({"turns": 1}, "one turn only"),
         ({"turns": 3}, "3 turns only"),
         ({"noise": 0.3}, "lie far apart for"),
-        ({}, "MultiStream: 10 queries a turn"),
+        ({}, "MultiStream: 10 queries per turn"),
     ],
 )
 def test_doubtful_numbers_are_said_to_be(options: dict[str, float], told: str) -> None:

@@ -11,8 +11,14 @@ from hypothesis import strategies as st
 
 from leanbert.cli import main
 from leanbert.errors import InputError
-from leanbert_bench.results.compare import compare, differences, verdicts
-from leanbert_bench.results.conditions import ABSOLUTE, RELATIVE, Condition, parse_condition
+from leanbert_bench.results.compare import compare, differences
+from leanbert_bench.results.conditions import (
+    ABSOLUTE,
+    RELATIVE,
+    Condition,
+    parse_condition,
+    verdicts,
+)
 from leanbert_bench.results.schema import write_json
 from leanbert_bench.statistics import estimate
 from tests.helpers import bench_results as examples

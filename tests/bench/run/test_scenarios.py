@@ -98,7 +98,7 @@ def test_the_search_closes_in_on_the_highest_rate(limit: float) -> None:
     tried = []
     while (qps := search.next_qps) is not None:
         tried.append(qps)
-        search.tell(Attempt(qps, 1.0, qps <= limit))
+        search.take(Attempt(qps, 1.0, qps <= limit))
     assert tried[0] == pytest.approx(70.0)
     assert len(tried) == 14
     assert search.best_qps is not None
@@ -108,5 +108,5 @@ def test_the_search_closes_in_on_the_highest_rate(limit: float) -> None:
 def test_no_rate_may_hold() -> None:
     search = RateSearch(10.0, 3)
     while (qps := search.next_qps) is not None:
-        search.tell(Attempt(qps, 9.9, False))
+        search.take(Attempt(qps, 9.9, False))
     assert search.best_qps is None

@@ -29,7 +29,7 @@ def row(**changes: object) -> dict[str, Any]:
         "has": "AVX2",
         "way": "chosen",
         "qemu": "10.0.1",
-        "products": "uint8 weights",
+        "matmuls": "uint8 weights",
         "same_label": 2,
         "max_logit_difference": 0.1234,
         "max_probability_difference": 0.01234,
@@ -44,7 +44,7 @@ def results(*rows: dict[str, Any]) -> dict[str, Any]:
         "bundle": {"name": "small", "manifest_sha256": "ab" * 32},
         "texts": {"name": "texts.txt", "sha256": "cd" * 32, "rows": 2},
         "versions": {"numpy": "2.4.6", "onnxruntime": "1.32.0", "tokenizers": "0.22.2"},
-        "native": {**row(), "products": "int8 weights"},
+        "native": {**row(), "matmuls": "int8 weights"},
         "rows": list(rows),
     }
 
@@ -222,7 +222,7 @@ def test_what_a_guest_says(
     texts.write_text("Profit rose.\nSales fell.\n", encoding="utf-8")
     answers.main([str(embedded_bundle()), str(texts), answers.AS_STORED])
     found = json.loads(capsys.readouterr().out)
-    assert found["products"] == saturation.Matmuls.INT8.value
+    assert found["matmuls"] == saturation.Matmuls.INT8.value
     assert [agreement.best(logits) for logits in found["logits"]] == ["positive", "negative"]
     assert found["verify"]["passed"]
 

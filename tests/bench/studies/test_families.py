@@ -14,7 +14,7 @@ from studies import families
 def row(**changes: Any) -> dict[str, Any]:
     times = {"1x32": {"pytorch": [12.0, 14.0, 16.0], "onnxruntime": [6.0, 7.0, 4.0]}}
     return {
-        "family": "mpnet", "fused": "3 of 3 Gelu; rest", "int8_products": 14, "agreement": 0.9565,
+        "family": "mpnet", "fused": "3 of 3 Gelu; rest", "int8_matmuls": 14, "agreement": 0.9565,
         "rows": 23, "native": "no: relative positions", "times": times,
     } | changes  # fmt: skip
 
