@@ -360,6 +360,40 @@ def test_calibration_files(
     assert (recipe["calibration"], recipe["calibration_rows"]) == (path.name, 3)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "line", "flags"),
+    [
+        ("news.tsv", "{text}\t{label}", []),
+        ("news.txt", "{text}@{label}", ["--delimiter", "@"]),
+        ("news.csv", "{text};{label}", ["--delimiter", ";"]),
+    ],
+)
+def test_other_calibration_files(
+    name: str,
+    line: str,
+    flags: list[str],
+    workshop: Workshop,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    already_traced: None,
+) -> None:
+    """Latin-1, tabs, Financial PhraseBank's text@label, and a cell of 200,000 characters."""
+    texts = ["Gewinn stieg, Umsätze fielen", "a b", "niet één", "x " * 100_000, "déjà vu", "so so"]
+    header = [] if name.endswith("txt") else [line.format(text="text", label="label")]
+    rows = [line.format(text=text, label="neutral") for text in texts]
+    path = tmp_path / name
+    path.write_bytes("\n".join([*header, *rows]).encode("latin-1"))
+    given = ["--calibration", str(path), "--label-column", "label", "--max-drop", "100", *flags]
+    arguments = ["export", str(workshop.tiny()), "-o", str(tmp_path / "out"), "--json", *given]
+    assert main(arguments) == 2
+    assert "not valid utf-8" in capsys.readouterr().err
+    assert main([*arguments, "--encoding", "latin-1"]) == 0
+    card = json.loads(capsys.readouterr().out)
+    assert (card["calibration"], card["gate"]["metric"]) == (name, "accuracy")
+    assert card["gate"]["rows"] == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

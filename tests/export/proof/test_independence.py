@@ -5,21 +5,21 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from leanbert.bundle import Bundle
-from leanbert.engines import load_engine
+from leanbert.engines import Batch, load_engine
 from leanbert.numerics import apply_function
 from leanbert.pipelines import embedded_bundle
 from leanbert.tokenization import Encodings, Tokenizer
+from leanbert_export.errors import ProofError
+from leanbert_export.proof.independence import check_independence
+from leanbert_export.proof.reference import TorchReference
 from leanbert_export.samples import sample_texts
-
-if TYPE_CHECKING:
-    from tests.export.conftest import Workshop
+from tests.export.conftest import Workshop, load
 
 pytestmark = pytest.mark.slow
 
@@ -66,6 +66,31 @@ def largest_change(found: dict[str, Floats]) -> float:
     return max(
         float(np.abs(one - other).max()) for one in found.values() for other in found.values()
     )
+
+
+@pytest.mark.parametrize("kind", ["classifier", "features", "tokens"])
+def test_lengths_are_proved(workshop: Workshop, kind: str) -> None:
+    bundle = Bundle.open(workshop.bundle(kind, "fp32"))
+    reference = TorchReference(load(workshop.tiny(kind)))
+    assert 0 < check_independence(bundle, reference, sample_texts()) < 1e-5
+    check_independence(bundle, reference, ["one"])
+    check_independence(bundle, reference, [("one", "two"), ("three " * 20, "four")])
+
+
+def test_a_graph_that_is_wrong_for_long_texts_only(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = Bundle.open(workshop.bundle("classifier", "fp32"))
+    reference = TorchReference(load(workshop.tiny()))
+    honest = reference.run
+
+    def run(batch: Batch) -> Floats:
+        shifted: Floats = honest(batch) + np.float32(0.01 * (batch.lengths.max() > 100))
+        return shifted
+
+    monkeypatch.setattr(reference, "run", run)
+    with pytest.raises(ProofError, match=r"^lengths: .* is 0\.01 away from PyTorch's: the graph"):
+        check_independence(bundle, reference, sample_texts())
 
 
 @pytest.mark.parametrize("kind", ["classifier", "features"])
