@@ -45,7 +45,7 @@ FUSED: Mapping[str, str] = {
 }
 NOT_NATIVE: Mapping[str, str] = {
     "mpnet": "attention has a bias, a relative position or a cache",
-    "deberta-v2": "an attention block does not end in a residual sum and a norm",
+    "deberta-v2": "an attention does not end in a residual sum and a normalization",
     "modernbert": "",
 }
 # The kernels take embeddings of 32 columns and more; narrower than the layers, as the real ones.
