@@ -72,10 +72,7 @@ def nearness(scores: Floats, reference: Floats) -> dict[str, float]:
     *Shape:* ``(rows, columns)`` twice.
     """
     difference = np.abs(scores - reference)
-    return {
-        "mean_difference": float(difference.mean()),
-        "max_difference": float(difference.max()),
-    }
+    return {"mean_difference": float(difference.mean()), "max_difference": float(difference.max())}
 
 
 def flips(

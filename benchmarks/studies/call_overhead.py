@@ -26,7 +26,10 @@ from pathlib import Path
 from typing import Any
 
 from leanbert.cpu import cpu_name
+from leanbert.errors import LeanBertError
+from leanbert_bench.run.workload import bundled_workload
 from leanbert_bench.statistics import median, paired_ratio
+from studies.command_line import new_parser, one_line_errors
 
 HEADLINE = (
     "Operating profit rose to EUR 13.1 mn from EUR 8.7 mn a year earlier, as sales grew by 9%."
@@ -36,7 +39,6 @@ PARTS = ("call", "engine", "tokenizer", "remainder")
 """What is timed of a call, in milliseconds; the last is the first less the two between."""
 
 _ROOT = Path(__file__).parents[2]
-_SAMPLES = _ROOT / "benchmarks" / "leanbert_bench" / "sample_headlines.csv"
 _SEED = 4
 
 # Runs once for each tree, whose sources PYTHONPATH names. It knows nothing of either tree but the
@@ -117,7 +119,7 @@ for line in sys.stdin:
 """
 
 
-class TreeError(Exception):
+class TreeError(LeanBertError):
     """A tree cannot be measured; the message is one line."""
 
 
@@ -261,10 +263,7 @@ def read_texts(path: Path | None, number: int) -> list[str]:
         TreeError: the file has no text.
     """
     if path is None:
-        import csv
-
-        with _SAMPLES.open(encoding="utf-8", newline="") as file:
-            lines = [row["text"] for row in csv.DictReader(file)]
+        lines = list(bundled_workload().texts)
     else:
         lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     if not lines:
@@ -276,13 +275,7 @@ def read_texts(path: Path | None, number: int) -> list[str]:
 
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The arguments of the command."""
-    head, _, examples = str(__doc__).partition("examples:")
-    parser = argparse.ArgumentParser(
-        prog="python -m studies.call_overhead",
-        description=head,
-        epilog="examples:" + examples,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser(__doc__)
     parser.add_argument(
         "--before", type=Path, required=True, metavar="DIR", help="a checkout of the earlier tree"
     )
@@ -304,17 +297,23 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
 def main(words: Sequence[str] | None = None) -> int:
     """Measure both trees and print what each part of a call takes."""
     args = parse(words)
-    try:
-        before, after = measure(
-            [("before", args.before), ("after", args.after)],
-            read_texts(args.input, args.texts),
-            turns=args.turns,
-            calls=args.calls,
-            threads=args.threads,
-        )
-    except (TreeError, OSError) as error:
-        print(f"call_overhead: {error}", file=sys.stderr)
-        return 1
+    return one_line_errors("call_overhead", lambda: run(args))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, and print the table or JSON.
+
+    Raises:
+        TreeError: a tree cannot be measured.
+    """
+    texts = read_texts(args.input, args.texts)
+    before, after = measure(
+        [("before", args.before), ("after", args.after)],
+        texts,
+        turns=args.turns,
+        calls=args.calls,
+        threads=args.threads,
+    )
     if args.json:
         content: dict[str, Any] = {"cpu": cpu_name(), "headline": HEADLINE, "tokens": TOKENS}
         print(json.dumps(content | {side.name: asdict(side) for side in (before, after)}))

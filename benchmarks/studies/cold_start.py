@@ -21,19 +21,15 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from leanbert.engines import ENGINES
 from leanbert.pipelines import embedded_bundle
 from leanbert_bench.provenance import describe_bundle, describe_study
-from leanbert_bench.results.schema import read_json, write_json
 from leanbert_bench.run.process import compiling_environment
 from leanbert_bench.statistics import median
-from studies.command_line import new_parser, one_line_errors
+from studies.command_line import Json, measure_or_show, new_parser
 
 TEXT = "Operating profit rose to EUR 13.1 mn."
-
-Json = dict[str, Any]
 
 # Runs in the twin: argv is the bundle, the engine, the text. Not imported from here, as this module
 # has loaded everything already.
@@ -130,12 +126,10 @@ def table(found: Json) -> str:
 
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = new_parser(__doc__)
+    parser = new_parser(__doc__, results=True)
     parser.add_argument("--model", type=Path, help="bundle (default: the embedded one)")
     parser.add_argument("--engine", choices=ENGINES, default="auto", help="default: auto")
     parser.add_argument("--turns", type=int, default=15, help="fresh processes of each kind (15)")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="results, JSON")
-    parser.add_argument("--table", type=Path, metavar="FILE", help="show earlier results only")
     args = parser.parse_args(words)
     if args.turns < 1:
         parser.error("--turns must be at least 1")
@@ -145,18 +139,10 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
 def main(words: Sequence[str] | None = None) -> int:
     """Measure and print a Markdown table, or print that of earlier results."""
     args = parse(words)
-
-    def run() -> int:
-        if args.table:
-            found = read_json(args.table)
-        else:
-            found = measure(args.model or embedded_bundle(), args.engine, args.turns)
-        if args.output:
-            write_json(args.output, found)
-        print(table(found), end="")
-        return 0
-
-    return one_line_errors("cold_start", run)
+    model = args.model or embedded_bundle()
+    return measure_or_show(
+        "cold_start", args, lambda: measure(model, args.engine, args.turns), table
+    )
 
 
 if __name__ == "__main__":

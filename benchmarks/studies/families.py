@@ -18,7 +18,6 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from leanbert.cli import main as leanbert
 from leanbert.cpu import allowed_cores
@@ -26,11 +25,9 @@ from leanbert.errors import InputError
 from leanbert_bench.provenance import describe_study
 from leanbert_bench.results.access import backend_of, shapes_of
 from leanbert_bench.results.per_turn import faster, forward_ms
-from leanbert_bench.results.schema import read_json, read_results, write_json
+from leanbert_bench.results.schema import read_json, read_results
 from leanbert_bench.run.random_weights import save_random_checkpoint
-from studies.command_line import new_parser, one_line_errors
-
-Json = dict[str, Any]
+from studies.command_line import Json, measure_or_show, new_parser, one_line_errors
 
 LAYERS = 3
 REFERENCE = "pytorch-eager-fp32"
@@ -155,7 +152,7 @@ def table(found: Json) -> str:
 
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = new_parser(__doc__)
+    parser = new_parser(__doc__, results=True)
     add = parser.add_argument
     add("--work-dir", type=Path, metavar="DIR", help="checkpoints and bundles, by family")
     add("--prepare", action="store_true", help="export, and time nothing")
@@ -163,8 +160,6 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     add("--grid", default="1x32,8x128", metavar="BxT,...", help="batch x tokens (1x32,8x128)")
     add("--threads", type=int, default=allowed_cores(), help="of each engine (all allowed)")
     add("--turns", type=int, default=3, help="of each back end (3)")
-    add("-o", "--output", type=Path, metavar="FILE", help="results, JSON")
-    add("--table", type=Path, metavar="FILE", help="show earlier results only")
     args = parser.parse_args(words)
     if (args.work_dir is None) == (args.table is None):
         parser.error("give --work-dir DIR, or --table FILE")
@@ -175,24 +170,19 @@ def main(words: Sequence[str] | None = None) -> int:
     """Prepare, or measure and print the table, or print that of earlier results."""
     args = parse(words)
 
-    def run() -> int:
-        if args.prepare:
-            for family in args.families:
-                print(family, prepare(family, args.work_dir / family), flush=True)
-            return 0
-        if args.table:
-            found = read_json(args.table)
-        else:
-            options = ["--grid", args.grid, "--threads", str(args.threads)]
-            options += ["--turns", str(args.turns)]
-            rows = [measure(args.work_dir / family, options) for family in args.families]
-            found = {**describe_study(), "threads": args.threads, "rows": rows}
-        if args.output:
-            write_json(args.output, found)
-        print(table(found))
+    def prepare_all() -> int:
+        for family in args.families:
+            print(family, prepare(family, args.work_dir / family), flush=True)
         return 0
 
-    return one_line_errors("families", run)
+    def measure_all() -> Json:
+        options = ["--grid", args.grid, "--threads", str(args.threads), "--turns", str(args.turns)]
+        rows = [measure(args.work_dir / family, options) for family in args.families]
+        return {**describe_study(), "threads": args.threads, "rows": rows}
+
+    if args.prepare:
+        return one_line_errors("families", prepare_all)
+    return measure_or_show("families", args, measure_all, table)
 
 
 if __name__ == "__main__":

@@ -31,15 +31,13 @@ from leanbert.errors import InputError
 from leanbert_bench.backends.base import random_inputs
 from leanbert_bench.commands.arguments import positive, shape_list
 from leanbert_bench.provenance import describe_bundle, describe_study
-from leanbert_bench.results.schema import read_json, write_json
 from leanbert_bench.statistics import median
-from studies.command_line import new_parser, one_line_errors
+from studies.command_line import Json, measure_or_show, new_parser
 
 SHAPES = ((8, 128), (1, 512), (1, 8))
 WARM_UP = 3
 """Runs that are left out at the beginning."""
 
-Json = dict[str, Any]
 Event = Mapping[str, Any]
 
 
@@ -188,7 +186,7 @@ def table(found: Json, smallest: float) -> str:
 
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = new_parser(__doc__)
+    parser = new_parser(__doc__, results=True)
     add = parser.add_argument
     add("bundle", type=Path, nargs="?", metavar="DIR", help="the bundle to profile")
     add(
@@ -201,8 +199,6 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
         "--smallest", type=float, default=0.01, metavar="SHARE",
         help="smaller shares of the time are summed up as others (0.01)",
     )  # fmt: skip
-    add("-o", "--output", type=Path, metavar="FILE", help="all numbers, JSON")
-    add("--table", type=Path, metavar="FILE", help="show earlier results only")
     args = parser.parse_args(words)
     if (args.bundle is None) == (args.table is None):
         parser.error("give a bundle to profile, or --table FILE")
@@ -227,17 +223,9 @@ def measure(args: argparse.Namespace) -> Json:
 def main(words: Sequence[str] | None = None) -> int:
     """Profile and print the tables, or print those of earlier results."""
     args = parse(words)
-
-    def run() -> int:
-        if args.output and not args.output.absolute().parent.is_dir():
-            raise InputError(f"{args.output.parent}: is not a directory")
-        found = read_json(args.table) if args.table else measure(args)
-        if args.output:
-            write_json(args.output, found)
-        print(table(found, args.smallest), end="")
-        return 0
-
-    return one_line_errors("operators", run)
+    return measure_or_show(
+        "operators", args, lambda: measure(args), lambda found: table(found, args.smallest)
+    )
 
 
 if __name__ == "__main__":

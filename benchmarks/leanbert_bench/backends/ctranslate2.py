@@ -34,15 +34,12 @@ class CTranslate2Int8(TokenizingBackend):
 
     @classmethod
     def why_not(cls, config: ModelConfig) -> str | None:
-        """See :meth:`Backend.why_not`."""
         if config.model_type != "bert":
             return f"this back end's head is for BERT, and the model is {config.model_type}"
         return None
 
     @classmethod
     def prepare(cls, preparation: Preparation) -> Path:
-        """See :meth:`Backend.prepare`."""
-
         def make(folder: Path) -> None:
             import ctranslate2
             import numpy as np
@@ -64,14 +61,9 @@ class CTranslate2Int8(TokenizingBackend):
 
     @property
     def imports(self) -> tuple[str, ...]:
-        """See :meth:`Backend.imports`."""
-        return (
-            "ctranslate2",
-            "transformers.models.auto.tokenization_auto",
-        )
+        return ("ctranslate2", "transformers.models.auto.tokenization_auto")
 
     def load(self) -> None:
-        """See :meth:`Backend.load`."""
         import ctranslate2
         import numpy as np
 
@@ -91,7 +83,6 @@ class CTranslate2Int8(TokenizingBackend):
         self.threads_set = {"intra_threads": threads, "inter_threads": 1}
 
     def forward(self, inputs: dict[str, Ids]) -> Floats:
-        """See :meth:`Backend.forward`."""
         import ctranslate2
         import numpy as np
 
@@ -108,7 +99,6 @@ class CTranslate2Int8(TokenizingBackend):
         return cast("Floats", np.array(found.pooler_output) @ weight.T + bias)
 
     def size(self) -> int:
-        """See :meth:`Backend.size`."""
         folder = self.model.checkpoint or self.model.path
         tokenizer = [folder / name for name in TOKENIZER_FILES]
         return file_bytes([*self.model.path.iterdir(), *tokenizer])

@@ -38,18 +38,16 @@ class _LeanBert(Backend):
 
     @classmethod
     def why_not(cls, config: ModelConfig) -> str | None:  # noqa: ARG003 - it is about this CPU
-        """See :meth:`Backend.why_not`: the native library must be there and suit this CPU."""
+        """Say why the native library cannot run here, for the native engine."""
         from leanbert.engines.native.binding import why_no_library
 
         return why_no_library() if cls.engine == "native" else None
 
     @property
     def imports(self) -> tuple[str, ...]:
-        """See :meth:`Backend.imports`."""
         return ("leanbert.pipelines." + self.model.task.replace("-", "_"),)
 
     def load(self) -> None:
-        """See :meth:`Backend.load`."""
         self._pipeline = self._open("latency")
         self.threads_set = {"threads": self.model.threads}
 
@@ -65,7 +63,6 @@ class _LeanBert(Backend):
         )
 
     def forward(self, inputs: dict[str, Ids]) -> Floats:
-        """See :meth:`Backend.forward`."""
         import numpy as np
 
         from leanbert.engines import Batch
@@ -84,22 +81,18 @@ class _LeanBert(Backend):
         return padded
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        """See :meth:`Backend.tokenize`."""
         found = self._pipeline.runner.tokenizer.encode(list(texts), truncation=True)
         return [found.input_ids[found.place(i)].tolist() for i in range(len(found))]
 
     def answer(self, items: Sequence[Any]) -> object:
-        """See :meth:`Backend.answer`."""
         return self._pipeline(list(items), **call_options(self.model.task))
 
     def many(self, items: Sequence[Any]) -> object:
-        """See :meth:`Backend.many`."""
         if self._throughput is None:
             self._throughput = self._open("throughput")
         return self._throughput(list(items), **call_options(self.model.task))
 
     def size(self) -> int:
-        """See :meth:`Backend.size`."""
         return int(self._pipeline.bundle.size)
 
     def about(self) -> dict[str, str | None]:
@@ -140,7 +133,7 @@ class LeanBertFp32(_LeanBert):
 
     @classmethod
     def prepare(cls, preparation: Preparation) -> Path:
-        """See :meth:`Backend.prepare`: ``leanbert export``."""
+        """Make the bundle as ``leanbert export`` does."""
 
         def make(folder: Path) -> None:
             from leanbert_export import exporting
@@ -188,7 +181,6 @@ class LeanBertInt8Shared(LeanBertInt8OnnxRuntime):
     only_if_named = True
 
     def load(self) -> None:
-        """See :meth:`Backend.load`."""
         from concurrent.futures import ThreadPoolExecutor
 
         super().load()
@@ -196,7 +188,6 @@ class LeanBertInt8Shared(LeanBertInt8OnnxRuntime):
         self._workers = ThreadPoolExecutor(self.model.threads)
 
     def forward(self, inputs: dict[str, Ids]) -> Floats:
-        """See :meth:`Backend.forward`."""
         import numpy as np
 
         rows = np.array_split(np.arange(len(inputs["input_ids"])), self.model.threads)

@@ -39,8 +39,6 @@ class OpenVinoFp32(TokenizingBackend):
 
     @classmethod
     def prepare(cls, preparation: Preparation) -> Path:
-        """See :meth:`Backend.prepare`."""
-
         def make(folder: Path) -> None:
             import openvino
 
@@ -51,14 +49,9 @@ class OpenVinoFp32(TokenizingBackend):
 
     @property
     def imports(self) -> tuple[str, ...]:
-        """See :meth:`Backend.imports`."""
-        return (
-            "openvino",
-            "transformers.models.auto.tokenization_auto",
-        )
+        return ("openvino", "transformers.models.auto.tokenization_auto")
 
     def load(self) -> None:
-        """See :meth:`Backend.load`."""
         threads = self.model.threads
         compiled = self._compile({"PERFORMANCE_HINT": "LATENCY"})
         self._names = [port.get_any_name() for port in compiled.inputs]
@@ -87,12 +80,11 @@ class OpenVinoFp32(TokenizingBackend):
         )
 
     def forward(self, inputs: dict[str, Ids]) -> Floats:
-        """See :meth:`Backend.forward`."""
         found = self._request.infer({name: inputs[name] for name in self._names})
         return cast("Floats", found[self._index])
 
     def many(self, items: Sequence[Any]) -> object:
-        """See :meth:`Backend.many`: as many batches at once as there are streams."""
+        """Compute as many batches at once as there are streams."""
         import numpy as np
         import openvino
 
@@ -116,7 +108,6 @@ class OpenVinoFp32(TokenizingBackend):
         self._answers.update(zip(batch, self.decode(outputs, mask), strict=True))
 
     def size(self) -> int:
-        """See :meth:`Backend.size`."""
         path = self.model.path / _GRAPH
         folder = self.model.checkpoint or self.model.path
         return file_bytes([path, path.with_suffix(".bin"), *(folder / n for n in TOKENIZER_FILES)])
@@ -132,7 +123,7 @@ class OpenVinoInt8(OpenVinoFp32):
 
     @classmethod
     def prepare(cls, preparation: Preparation) -> Path:
-        """See :meth:`Backend.prepare`; each calibration text is a batch of its own."""
+        """Quantize the export; each calibration text is a batch of its own."""
 
         def make(folder: Path) -> None:
             import nncf

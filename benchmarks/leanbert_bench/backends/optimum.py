@@ -51,12 +51,11 @@ class OptimumFp32(TransformersPipeline):
 
     @classmethod
     def prepare(cls, preparation: Preparation) -> Path:
-        """See :meth:`Backend.prepare`: Optimum's own export."""
+        """Make Optimum's own export."""
         return exported(preparation)
 
     @property
     def imports(self) -> tuple[str, ...]:
-        """See :meth:`Backend.imports`."""
         return (
             "torch",
             "optimum.onnxruntime",
@@ -65,7 +64,6 @@ class OptimumFp32(TransformersPipeline):
         )
 
     def load(self) -> None:
-        """See :meth:`Backend.load`."""
         import onnxruntime
         import optimum.onnxruntime
         import torch
@@ -98,12 +96,10 @@ class OptimumFp32(TransformersPipeline):
         }
 
     def forward(self, inputs: dict[str, Ids]) -> Floats:
-        """See :meth:`Backend.forward`."""
         feed = {name: inputs[name] for name in self._inputs}
         return cast("Floats", self._session.run(self._output, feed)[0])
 
     def size(self) -> int:
-        """See :meth:`Backend.size`."""
         names = (self.graph, f"{self.graph}.data", f"{self.graph}_data", *TOKENIZER_FILES)
         return file_bytes(self.model.path / name for name in names)
 
@@ -118,8 +114,6 @@ class OptimumInt8(OptimumFp32):
 
     @classmethod
     def prepare(cls, preparation: Preparation) -> Path:
-        """See :meth:`Backend.prepare`."""
-
         def make(folder: Path) -> None:
             import optimum.onnxruntime
             from transformers import AutoTokenizer

@@ -23,11 +23,9 @@ class EagerFp32(TokenizingBackend):
 
     @property
     def imports(self) -> tuple[str, ...]:
-        """See :meth:`Backend.imports`."""
         return ("torch", *transformers_modules(self.config))
 
     def load(self) -> None:
-        """See :meth:`Backend.load`."""
         self.set_threads()
         self._model = self.made()
         self.load_tokenizer()
@@ -59,7 +57,6 @@ class EagerFp32(TokenizingBackend):
         return made
 
     def forward(self, inputs: dict[str, Ids]) -> Floats:
-        """See :meth:`Backend.forward`."""
         import torch
 
         given = {
@@ -73,7 +70,6 @@ class EagerFp32(TokenizingBackend):
         return cast("Floats", output.float().numpy())
 
     def size(self) -> int:
-        """See :meth:`Backend.size`."""
         return checkpoint_bytes(self.model.path)
 
 
@@ -84,7 +80,6 @@ class DynamicInt8(EagerFp32):
     precision = "int8"
 
     def made(self) -> Any:
-        """See :meth:`EagerFp32.made`."""
         import warnings
 
         import torch

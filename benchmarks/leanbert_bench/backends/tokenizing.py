@@ -39,7 +39,6 @@ class TokenizingBackend(Backend):
         self._function = config.default_function
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        """See :meth:`Backend.tokenize`."""
         found = self._tokenizer(list(texts), truncation=True, max_length=self._longest)
         rows: list[list[int]] = found["input_ids"]
         return rows
@@ -59,12 +58,11 @@ class TokenizingBackend(Backend):
         ]
 
     def answer(self, items: Sequence[Any]) -> object:
-        """See :meth:`Backend.answer`: one padded batch."""
+        """Answer the items as one padded batch."""
         inputs = self.collate(self.tokenize(items))
         return self.decode(self.forward(inputs), inputs["attention_mask"])
 
     def many(self, items: Sequence[Any]) -> object:
-        """See :meth:`Backend.many`."""
         rows = self.tokenize(items)
         answers: dict[int, Any] = {}
         for batch in sorted_batches([len(row) for row in rows], self.batch_size):

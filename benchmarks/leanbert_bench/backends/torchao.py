@@ -24,7 +24,7 @@ class CompiledInt8(EagerFp32):
 
     @classmethod
     def prepare(cls, preparation: Preparation) -> Path:
-        """See :meth:`Backend.prepare`: torch's compiler needs a C++ compiler."""
+        """Check that there is a C++ compiler, which torch's compiler needs."""
         import shutil
 
         if not any(shutil.which(name) for name in ("c++", "g++", "clang++", "cl")):
@@ -33,11 +33,10 @@ class CompiledInt8(EagerFp32):
 
     @property
     def imports(self) -> tuple[str, ...]:
-        """See :meth:`Backend.imports`."""
         return ("torchao.quantization", *super().imports)
 
     def made(self) -> Any:
-        """See :meth:`EagerFp32.made`; lengths vary, so shapes are dynamic from the start."""
+        """Quantize and compile; lengths vary, so shapes are dynamic from the start."""
         from pathlib import Path
 
         import torch

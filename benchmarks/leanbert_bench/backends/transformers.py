@@ -24,11 +24,9 @@ class TransformersPipeline(EagerFp32):
 
     @property
     def imports(self) -> tuple[str, ...]:
-        """See :meth:`Backend.imports`."""
         return ("torch", "transformers.pipelines", *super().imports)
 
     def load(self) -> None:
-        """See :meth:`Backend.load`."""
         import transformers
 
         self.set_threads()
@@ -41,11 +39,9 @@ class TransformersPipeline(EagerFp32):
         self.use_tokenizer(self._pipeline.tokenizer)
 
     def answer(self, items: Sequence[Any]) -> object:
-        """See :meth:`Backend.answer`."""
         return self._pipeline(list(items), **call_options(self.model.task))
 
     def many(self, items: Sequence[Any]) -> object:
-        """See :meth:`Backend.many`."""
         options = call_options(self.model.task)
         return self._pipeline(list(items), batch_size=self.pipeline_batch, **options)
 

@@ -126,11 +126,7 @@ _RATIOS = (
 
 
 def compare(
-    old: Results,
-    new: Results,
-    *,
-    backends: Sequence[str] = (),
-    relative: bool = False,
+    old: Results, new: Results, *, backends: Sequence[str] = (), relative: bool = False
 ) -> Comparison:
     """Compare what both runs measured.
 
@@ -203,10 +199,7 @@ def _changes(
 
 
 def _ratio(
-    reading: _Reading,
-    old: Entry,
-    new: Entry,
-    references: tuple[Entry | None, Entry | None] | None,
+    reading: _Reading, old: Entry, new: Entry, references: tuple[Entry | None, Entry | None] | None
 ) -> Iterator[Change]:
     before, after = list(reading.turns(old)), list(reading.turns(new))
     unit = reading.unit

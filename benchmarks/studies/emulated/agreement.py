@@ -51,9 +51,7 @@ def softmax(logits: Mapping[str, float]) -> dict[str, float]:
     return {label: value / total for label, value in powers.items()}
 
 
-def largest_difference(
-    pairs: Sequence[tuple[Mapping[str, float], Mapping[str, float]]],
-) -> float:
+def largest_difference(pairs: Sequence[tuple[Mapping[str, float], Mapping[str, float]]]) -> float:
     """Return the largest absolute difference over all texts and labels."""
     return max((abs(a[label] - b[label]) for a, b in pairs for label in a), default=0.0)
 

@@ -26,9 +26,8 @@ from typing import Any
 from leanbert.errors import InputError
 from leanbert.pipelines import embedded_bundle
 from leanbert_bench.provenance import describe_bundle, describe_study
-from leanbert_bench.results.schema import read_json, write_json
 from leanbert_export.samples import sample_texts
-from studies.command_line import new_parser, one_line_errors
+from studies.command_line import Json, measure_or_show, new_parser
 from studies.emulated.agreement import compare, markdown, passed
 from studies.emulated.answers import AS_STORED
 from studies.emulated.guests import (
@@ -47,14 +46,11 @@ from studies.emulated.guests import (
 CHOSEN = "chosen"
 MIRROR = "http://deb.debian.org/debian"
 
-Json = dict[str, Any]
-
 
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = new_parser(__doc__)
+    parser = new_parser(__doc__, results=True)
     add = parser.add_argument
-    add("-o", "--output", type=Path, metavar="FILE", help="results, JSON")
     add("--bundle", type=Path, metavar="DIR", help="default: the embedded model")
     add("--texts", type=Path, metavar="FILE", help="one per line (default: LeanBERT's sample)")
     add("--limit", type=int, default=60, metavar="N", help="the first N texts (default: 60)")
@@ -69,7 +65,6 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     )  # fmt: skip
     add("--mirror", default=MIRROR, metavar="URL", help=f"of Debian (default: {MIRROR})")
     add("--timeout", type=float, default=600, metavar="S", help="of one CPU (default: 600)")
-    add("--table", type=Path, metavar="FILE", help="run nothing: show earlier results")
     args = parser.parse_args(words)
     if (args.output is None) == (args.table is None):
         parser.error("give -o FILE for new results, or --table FILE to show earlier ones")
@@ -77,17 +72,9 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run, write and show; return the exit code."""
+    """Run and show, or show earlier results; return the exit code."""
     args = parse(words)
-
-    def run() -> int:
-        found = read_json(args.table) if args.table else check(args)
-        if args.output:
-            write_json(args.output, found)
-        sys.stdout.write(markdown(found))
-        return 0 if passed(found) else 1
-
-    return one_line_errors("check", run)
+    return measure_or_show("check", args, lambda: check(args), markdown, passed)
 
 
 def check(args: argparse.Namespace) -> Json:
@@ -97,8 +84,6 @@ def check(args: argparse.Namespace) -> Json:
         LeanBertError: an argument cannot be used, qemu or a download is missing, or the native
             run fails.
     """
-    if not args.output.absolute().parent.is_dir():  # said now, not after minutes
-        raise InputError(f"{args.output.parent}: no such directory; make it, or change -o")
     cpus = [cpu for cpu in CPUS if not args.cpu or cpu.name in args.cpu]
     qemus = {machine: Qemu.find(machine, args.qemu_dir) for machine in {c.machine for c in cpus}}
     bundle = (args.bundle or embedded_bundle()).resolve()

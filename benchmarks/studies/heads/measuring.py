@@ -27,12 +27,9 @@ from leanbert_bench.backends.base import Model, sorted_batches
 from leanbert_bench.backends.pytorch import EagerFp32
 from leanbert_bench.metrics import cosines, entity_f1, exact_match, spearman, token_f1
 from leanbert_bench.provenance import describe_study
-from leanbert_bench.results.schema import read_json, write_json
 from leanbert_bench.run.workload import Workload
-from studies.command_line import new_parser, one_line_errors
+from studies.command_line import Json, measure_or_show, new_parser
 from studies.public_sets import Question, entities, questions, similarities
-
-Json = dict[str, Any]
 
 ROWS = ("fp32", "int8 onnxruntime", "int8 native")
 
@@ -153,24 +150,14 @@ def measure(args: argparse.Namespace) -> Json:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Measure and print the table, or print that of earlier results."""
-    parser = new_parser(__doc__)
+    parser = new_parser(__doc__, results=True)
     parser.add_argument("--data", type=Path, help="folder of the public sets")
     parser.add_argument("--entities", type=Path, help="the trained checkpoint for entities")
     parser.add_argument("--answers", type=Path, help="the trained checkpoint for answers")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="results, JSON")
-    parser.add_argument("--table", type=Path, metavar="FILE", help="show earlier results only")
     args = parser.parse_args(words)
     if args.table is None and None in (args.data, args.entities, args.answers, args.output):
         parser.error("give --data, --entities, --answers and -o, or --table FILE")
-
-    def run() -> int:
-        found = read_json(args.table) if args.table else measure(args)
-        if args.output:
-            write_json(args.output, found)
-        print(table(found))
-        return 0
-
-    return one_line_errors("measuring", run)
+    return measure_or_show("measuring", args, lambda: measure(args), table)
 
 
 if __name__ == "__main__":
