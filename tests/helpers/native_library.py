@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import math
 import os
+import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -37,7 +38,11 @@ I8 = npt.NDArray[np.int8]
 
 OK, INVALID_ARGUMENT, INVALID_MODEL, UNSUPPORTED, NO_ISA, NO_MEMORY, IO = range(7)
 ABSENT, INT8, FLOAT32 = range(3)
-ISAS = ["avx512_vnni", "avx_vnni_evex", "avx_vnni", "avx2"]
+ISAS = (
+    ["neon_i8mm", "neon_dotprod", "neon"]
+    if platform.machine() in ("aarch64", "arm64")
+    else ["avx512_vnni", "avx_vnni_evex", "avx_vnni", "avx2"]
+)
 """Every path of the library; ``avx_vnni_evex`` is ``avx_vnni`` in another encoding, for tests."""
 
 

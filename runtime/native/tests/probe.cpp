@@ -74,7 +74,7 @@ LB_PROBE probe_matmul(const char* isa, size_t rows, size_t k, size_t n, const ui
     in.zeros.data[r] = zero[r];
     for (size_t c = 0; c < k; c++) {
       uint8_t* to = in.view.data + r * in.view.stride + c * kernels->activation_bytes;
-      *to = q[r * k + c];
+      *to = q[r * k + c] ^ kernels->activation_flip;
     }
   }
   const size_t scale_panels = 32 / kernels->panel;
@@ -132,7 +132,7 @@ LB_PROBE probe_quantize(const char* isa, size_t n, const float* x, const float* 
   if (!kernels) return 1;
   Rows rows(*kernels, 1, n);
   kernels->quantize(x, n, smoothing, rows.view, 0);
-  for (size_t i = 0; i < n; i++) q[i] = rows.view.data[i * kernels->activation_bytes];
+  for (size_t i = 0; i < n; i++) q[i] = rows.view.data[i * kernels->activation_bytes] ^ kernels->activation_flip;
   *scale = rows.scales.data[0];
   *zero = rows.zeros.data[0];
   return 0;

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "case.h"
@@ -46,13 +47,17 @@ bool replay(const char* isa, const char* path) {
       return false;
     }
     std::vector<float> whole, parts;
-    bool good = !*isa || std::strcmp(lb_encoder_isa(encoder), isa) == 0;
-    if (!good) std::fprintf(stderr, "this CPU runs %s, not %s\n", lb_encoder_isa(encoder), isa);
+    const std::string ran = lb_encoder_isa(encoder);
+    bool good = !*isa || ran == isa;
+    if (!good) std::fprintf(stderr, "this CPU runs %s, not %s\n", ran.c_str(), isa);
     good = good && run(encoder, c, 0, c.lengths.size(), &whole);
     for (size_t i = 0; good && i < c.lengths.size(); i++) good = run(encoder, c, i, i + 1, &parts);
     lb_close(encoder);
     if (!good) return false;
-    if (expected.empty()) expected = whole;
+    if (expected.empty()) {
+      expected = whole;
+      std::fprintf(stderr, "%s ran %s\n", path, ran.c_str());
+    }
     if (whole.size() != expected.size() || parts.size() != expected.size() ||
         std::memcmp(whole.data(), expected.data(), whole.size() * sizeof(float)) != 0 ||
         std::memcmp(parts.data(), expected.data(), parts.size() * sizeof(float)) != 0) {

@@ -127,7 +127,7 @@ def why_no_library() -> str | None:
 
 
 def native_isa() -> str:
-    """The kernels that would run, ``"avx512_vnni"`` or ``"avx2"``; only where there is a library.
+    """The kernels that would run, ``"avx2"`` for one; only where there is a library.
 
     Raises:
         EngineError: as :func:`load_library`.
@@ -154,7 +154,7 @@ def _load(path: Path) -> ctypes.CDLL:
     if not path.is_file():
         raise EngineError(
             "the native library is not installed (LeanBERT was built without a C++ compiler, "
-            "or not for x86-64 Linux)"
+            "or for another system than Linux on x86-64 or 64-bit ARM)"
         )
     try:
         library = ctypes.CDLL(str(path))

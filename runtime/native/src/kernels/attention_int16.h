@@ -120,12 +120,12 @@ LB_NOINLINE void score_block16(const int16_t* q, size_t stride, const int16_t* k
       for (size_t v = 0; v < V::key_vectors; v++) acc[m][v] = V::no_words();
     const int16_t* a = q;
     for (const int16_t* end = keys + width * key_panel<V>; keys != end; keys += 2 * key_panel<V>, a += 2) {
-      W k[V::key_vectors];
+      typename V::P k[V::key_vectors];
 #pragma GCC unroll 2
-      for (size_t v = 0; v < V::key_vectors; v++) k[v] = V::load_words(keys + v * 32);
+      for (size_t v = 0; v < V::key_vectors; v++) k[v] = V::load_pairs(keys + v * 32);
 #pragma GCC unroll 16
       for (size_t m = 0; m < M; m++) {
-        const W x = V::all_pairs(a + m * stride);
+        const typename V::Pair x = V::all_pairs(a + m * stride);
 #pragma GCC unroll 2
         for (size_t v = 0; v < V::key_vectors; v++) V::dot_pairs(acc[m][v], x, k[v]);
       }
@@ -196,12 +196,12 @@ LB_NOINLINE void value_block16(const int16_t* p, size_t padded, const int16_t* v
 #pragma GCC unroll 4
     for (size_t v = 0; v < C; v++) acc[m][v] = V::no_words();
   for (size_t j = 0; j < length; j += 2, values += 2 * value_stride, p += 2) {
-    W x[C];
+    typename V::P x[C];
 #pragma GCC unroll 4
-    for (size_t v = 0; v < C; v++) x[v] = V::load_words(values + v * 32);
+    for (size_t v = 0; v < C; v++) x[v] = V::load_pairs(values + v * 32);
 #pragma GCC unroll 16
     for (size_t m = 0; m < M; m++) {
-      const W w = V::all_pairs(p + m * 2 * padded);
+      const typename V::Pair w = V::all_pairs(p + m * 2 * padded);
 #pragma GCC unroll 4
       for (size_t v = 0; v < C; v++) V::dot_pairs(acc[m][v], w, x[v]);
     }

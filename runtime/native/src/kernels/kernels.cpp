@@ -17,6 +17,11 @@ const Kernels* const all_kernels[] = {&avx512_vnni_kernels,
                                       &avx2_kernels, nullptr};
 #define LB_NAMES "avx512_vnni, avx_vnni or avx2"
 #define LB_NEEDS "this CPU has neither AVX-512 VNNI nor AVX2 with FMA"
+#elif defined(__aarch64__)
+extern const Kernels neon_i8mm_kernels, neon_dotprod_kernels, neon_kernels;
+const Kernels* const all_kernels[] = {&neon_i8mm_kernels, &neon_dotprod_kernels, &neon_kernels, nullptr};
+#define LB_NAMES "neon_i8mm, neon_dotprod or neon"
+#define LB_NEEDS "this CPU has no NEON"
 #endif
 
 const Kernels* choose_kernels(const char* forced, const char** why_not) {

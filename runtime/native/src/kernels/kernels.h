@@ -95,6 +95,7 @@ struct Kernels {
   size_t panel;             // columns of a weight panel
   size_t group;             // k-values side by side
   size_t activation_bytes;  // of one quantized activation: 1, or 2 where the matmuls work on 16 bits
+  uint8_t activation_flip;  // what a stored activation is XORed with: 0x80 makes q - 128 of it, where s8 is multiplied
   size_t block_rows;        // rows of a full register block
 
   void (*matmul)(const MatmulCall&);

@@ -1,15 +1,16 @@
 // Sixteen f32 lanes: what the shared kernels are written over.
 //
-// A lanes type `V` is a struct of static functions, one for each instruction set (x86/lanes512.h: one register,
-// x86/lanes256.h: two). Every one has the same sixteen lanes, folds them by the same tree and fuses a multiply-add only
+// A lanes type `V` is a struct of static functions, one for each width of registers (x86/lanes512.h: one register,
+// x86/lanes256.h: two, arm/lanes128.h: four). Every one has the same sixteen lanes, folds them by the same tree and fuses a multiply-add only
 // where the code says so; whatever is written over `V` therefore gives the same bits on every path.
 //
 // Types
-//   V::F  sixteen f32       V::W  sixteen int32, or sixteen pairs of int16
+//   V::F  sixteen f32       V::W  sixteen int32
+//   V::P  sixteen pairs of int16, in whatever order the path multiplies them       V::Pair  one pair for all lanes
 //
 // Memory (no alignment is asked)
 //   load, store, load_part, store_part (the first n lanes, 1 <= n <= 16; load_part fills with 0)
-//   load_words, store_words, store16 (32 int16), from_int (16 int32 -> f32), from_int8
+//   load_words, store_words, load_pairs, store16 (32 int16), from_int (16 int32 -> f32), from_int8
 //
 // Arithmetic: each is one IEEE operation per lane, rounded to nearest
 //   zeros, all, add, sub, mul, div, fma(a, b, c) = a b + c, fma_into(acc, a, b), magnitude
@@ -22,7 +23,7 @@
 //
 // Integers
 //   no_words, all_words, add_words, sub_words, max_words, from_words, to_words (rounds)
-//   all_pairs(p)          the pair of int16 at p in every lane
+//   all_pairs(p)          the pair of int16 at p
 //   dot_pairs(acc, a, b)  acc += a.first b.first + a.second b.second, in int32
 //   narrow16(a, b)        32 saturated int16, those of a first; pack16: the same from f32; interleave16: pairs (a, b)
 //

@@ -1,6 +1,6 @@
 // The driver of matmuls: panels of columns, blocks of rows, prefetching. A path `V` gives its lanes and
 //
-//   group, quantized_bytes    kernels.h's layouts
+//   group, quantized_bytes, quantized_flip    kernels.h's layouts
 //   store_quantized(p, v)     sixteen numbers, rounded and clamped to 0..255, in that layout
 //   panel, block_rows         columns and rows of the register block of int8 matmuls
 //   f32_block_rows            rows of the register block of f32 matmuls, whose columns are a panel, too

@@ -14,23 +14,9 @@ namespace {
 
 template <class V>
 constexpr Kernels kernels_of(const char* name, bool (*runs_here)()) {
-  return {name,
-          runs_here,
-          V::panel,
-          V::group,
-          V::quantized_bytes,
-          V::block_rows,
-          matmul<V>,
-          quantize<V>,
-          quantize_ranged<V>,
-          layer_norm<V>,
-          layer_norm_quantize<V>,
-          activate<V>,
-          embed<V>,
-          attention<V>,
-          attention_int16<V>,
-          attention_scratch<V>,
-          roof<V>};
+  return {name,          runs_here, V::panel,     V::group,           V::quantized_bytes,   V::quantized_flip,
+          V::block_rows, matmul<V>, quantize<V>,  quantize_ranged<V>, layer_norm<V>,        layer_norm_quantize<V>,
+          activate<V>,   embed<V>,  attention<V>, attention_int16<V>, attention_scratch<V>, roof<V>};
 }
 
 }  // namespace

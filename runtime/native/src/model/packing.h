@@ -7,8 +7,9 @@
 
 namespace leanbert {
 
-// int8 [k, n] -> panels of `panel` columns, `group` k-values side by side. k and n are multiples of 32, group is 2 or
-// 4, panel 16 or 32. Also writes column_sum[n]. Reads and writes one cache line after another: bound by memory.
+// int8 [k, n] -> panels of `panel` columns, `group` k-values side by side. k is a multiple of 32, group a power of
+// 2 that the architecture's paths use,
+// panel 16 or 32. Also writes column_sum[n]. Reads and writes one cache line after another: bound by memory.
 void pack_int8(const int8_t* weight, size_t k, size_t n, size_t panel, size_t group, int8_t* packed,
                int32_t* column_sum);
 

@@ -29,6 +29,7 @@ namespace {
 struct Avx2 : Lanes256 {
   using I = __m256i;
   static constexpr size_t panel = 16, group = 2, quantized_bytes = 2;
+  static constexpr uint8_t quantized_flip = 0;
   static constexpr size_t block_rows = 6, f32_block_rows = 6;
   static constexpr size_t step_lines = 1, fetching_blocks = 1, ahead_bytes = 4096;
   static constexpr size_t key_vectors = 1, query_rows = 6, value_vectors = 1;

@@ -30,6 +30,7 @@ namespace {
 
 struct Avx512Vnni : Lanes512 {
   static constexpr size_t panel = 32, group = 4, quantized_bytes = 1;
+  static constexpr uint8_t quantized_flip = 0;
   static constexpr size_t block_rows = 14, f32_block_rows = 12;
   static constexpr size_t step_lines = 4, fetching_blocks = 2, ahead_bytes = 8192;
   static constexpr size_t key_vectors = 2, query_rows = 12, value_vectors = 4;

@@ -29,6 +29,7 @@ namespace {
 struct AvxVnni : Lanes256 {
   using I = __m256i;
   static constexpr size_t panel = 16, group = 4, quantized_bytes = 1;
+  static constexpr uint8_t quantized_flip = 0;
   static constexpr size_t block_rows = 6, f32_block_rows = 6;
   static constexpr size_t step_lines = 2, fetching_blocks = 1, ahead_bytes = 4096;
   static constexpr size_t key_vectors = 1, query_rows = 6, value_vectors = 1;
@@ -43,7 +44,7 @@ struct AvxVnni : Lanes256 {
 
   LB_INLINE void dot4(I& acc, I a, I b) { __asm__(LB_ENCODING "vpdpbusd %2, %1, %0" : "+x"(acc) : "x"(a), "x"(b)); }
   LB_INLINE void dot_half(I& acc, I a, I b) { __asm__(LB_ENCODING "vpdpwssd %2, %1, %0" : "+x"(acc) : "x"(a), "x"(b)); }
-  LB_INLINE void dot_pairs(W& acc, W a, W b) {
+  LB_INLINE void dot_pairs(W& acc, Pair a, P b) {
     dot_half(acc.lo, a.lo, b.lo);
     dot_half(acc.hi, a.hi, b.hi);
   }

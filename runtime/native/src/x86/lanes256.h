@@ -87,7 +87,10 @@ struct Lanes256 {
   LB_INLINE W all_words(int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
   LB_INLINE F from_words(W v) { return {_mm256_cvtepi32_ps(v.lo), _mm256_cvtepi32_ps(v.hi)}; }
   LB_INLINE W to_words(F v) { return {_mm256_cvtps_epi32(v.lo), _mm256_cvtps_epi32(v.hi)}; }
-  LB_INLINE W all_pairs(const int16_t* p) {
+  using P = W;
+  using Pair = W;
+  LB_INLINE P load_pairs(const int16_t* p) { return load_words(p); }
+  LB_INLINE Pair all_pairs(const int16_t* p) {
     int32_t x;
     __builtin_memcpy(&x, p, 4);
     return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)};
@@ -96,7 +99,7 @@ struct Lanes256 {
     __m256i t;
     __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(acc), "=&x"(t) : "x"(a), "x"(b));
   }
-  LB_INLINE void dot_pairs(W& acc, W a, W b) {
+  LB_INLINE void dot_pairs(W& acc, Pair a, P b) {
     dot_half(acc.lo, a.lo, b.lo);
     dot_half(acc.hi, a.hi, b.hi);
   }

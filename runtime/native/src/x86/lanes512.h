@@ -15,6 +15,8 @@ struct Lanes512 {
   using F = __m512;
   using I = __m512i;
   using W = I;
+  using P = W;
+  using Pair = W;
 
   LB_INLINE F load(const float* p) { return _mm512_loadu_ps(p); }
   LB_INLINE void store(float* p, F v) { _mm512_storeu_ps(p, v); }
@@ -62,12 +64,13 @@ struct Lanes512 {
   LB_INLINE W all_words(int32_t x) { return _mm512_set1_epi32(x); }
   LB_INLINE F from_words(W v) { return _mm512_cvtepi32_ps(v); }
   LB_INLINE W to_words(F v) { return _mm512_cvtps_epi32(v); }
-  LB_INLINE W all_pairs(const int16_t* p) {
+  LB_INLINE P load_pairs(const int16_t* p) { return load_words(p); }
+  LB_INLINE Pair all_pairs(const int16_t* p) {
     int32_t x;
     __builtin_memcpy(&x, p, 4);
     return _mm512_set1_epi32(x);
   }
-  LB_INLINE void dot_pairs(W& acc, W a, W b) { __asm__("vpdpwssd %2, %1, %0" : "+v"(acc) : "v"(a), "v"(b)); }
+  LB_INLINE void dot_pairs(W& acc, Pair a, P b) { __asm__("vpdpwssd %2, %1, %0" : "+v"(acc) : "v"(a), "v"(b)); }
   // 32 saturated int16, those of a first; the same from f32, rounded
   LB_INLINE F narrow16(W a, W b) {
     return _mm512_castsi512_ps(

@@ -1,0 +1,220 @@
+"""Run the native engine on every CPU and system that this Linux machine can show; write a table.
+
+For each row the committed cases (``golden_bits.json``) are replayed by ``native_replay`` with 1, 2
+and 4 threads, as a whole and text by text, and have to give the committed bits; ``native_stress``
+checks threads and, where there are some, forks. Exits 1 if a row fails. Rows whose tools are not
+there are left out, and named: ``apt install qemu-user g++-aarch64-linux-gnu wine64`` and zig
+(``pip install ziglang``) bring them all. Takes about half an hour on two cores.
+
+    python -m tests.native.everywhere --zig "python -m ziglang" --page docs/cpus.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+
+from leanbert.cpu import cpu_name
+from leanbert_bench.sections import replace_section
+from tests.helpers.native_golden import SHORT, cases, golden, write_case
+
+ROOT = Path(__file__).resolve().parents[2]
+START, END = "<!-- native:start -->", "<!-- native:end -->"
+PREFIX = "/usr/aarch64-linux-gnu"  # where the cross compiler's libraries are
+WINE = ("wine64", "/usr/lib/wine/wine64", "wine")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One CPU and system: how a program is started there, and which path has to run."""
+
+    where: str
+    how: str
+    build: str
+    isa: str
+    command: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    chosen: bool = False
+    """The path is the one that the library chooses by itself there; else it is asked for."""
+    program: str = "native_replay"
+    stress: bool = True
+
+
+HERE = f"this machine ({cpu_name()})"
+ARM = {"QEMU_LD_PREFIX": PREFIX}
+QUIET = {"WINEDEBUG": "-all"}
+ROWS = (
+    Row(HERE, "native", "linux", "avx512_vnni"),
+    Row(HERE, "native, EVEX twin of avx_vnni", "linux", "avx_vnni_evex"),
+    Row(
+        HERE,
+        "short cases, its instructions trapped",
+        "linux",
+        "avx_vnni",
+        program="native_trap",
+        stress=False,
+    ),
+    Row(HERE, "native", "linux", "avx2"),
+    Row(HERE, "native, condition variables for futexes", "posix", "avx512_vnni"),
+    Row(
+        "x86-64, Haswell",
+        "qemu-user",
+        "linux",
+        "avx2",
+        ("qemu-x86_64", "-cpu", "Haswell-noTSX"),
+        chosen=True,
+    ),
+    *(
+        Row(f"AArch64, {cpu}", "qemu-user", "arm", isa, ("qemu-aarch64", "-cpu", cpu), ARM, chosen)
+        for cpu, isa, chosen in (
+            ("cortex-a53", "neon", True),
+            ("cortex-a72", "neon", True),
+            ("cortex-a76", "neon_dotprod", True),
+            ("max", "neon_dotprod", False),
+            ("max", "neon_i8mm", True),
+        )
+    ),
+    *(
+        Row("Windows, x86-64", "wine, compiled by zig", "windows", isa, WINE, QUIET, stress=False)
+        for isa in ("avx512_vnni", "avx2")
+    ),
+)
+
+
+def builds(zig: str | None, folder: Path) -> dict[str, list[str]]:
+    """CMake's options for each build whose compiler is there."""
+    found: dict[str, list[str]] = {"linux": [], "posix": ["-DLEANBERT_NATIVE_PLATFORM=posix"]}
+    if shutil.which("aarch64-linux-gnu-g++"):
+        found["arm"] = [
+            "-DCMAKE_SYSTEM_NAME=Linux",
+            "-DCMAKE_SYSTEM_PROCESSOR=aarch64",
+            "-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++",
+        ]
+    if zig is not None:
+        for name, words in (("c++", "c++ -target x86_64-windows-gnu"), ("ar", "ar")):
+            script = folder / f"zig-{name}"
+            script.write_text(f'#!/bin/sh\nexec {zig} {words} "$@"\n', encoding="utf-8")
+            script.chmod(script.stat().st_mode | stat.S_IXUSR)
+        found["windows"] = [
+            "-DCMAKE_SYSTEM_NAME=Windows",
+            "-DCMAKE_SYSTEM_PROCESSOR=AMD64",
+            f"-DCMAKE_CXX_COMPILER={folder / 'zig-c++'}",
+            f"-DCMAKE_AR={folder / 'zig-ar'}",
+        ]
+    return found
+
+
+def build(options: Sequence[str], folder: Path) -> None:
+    """Compile the library and its programs; ends with the compiler's message if that fails."""
+    for command in (
+        ["cmake", "-S", str(ROOT / "runtime" / "native"), "-B", str(folder), *options],
+        ["cmake", "--build", str(folder), "--parallel", "2"],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"everywhere: {' '.join(command)}\n{done.stdout[-2000:]}{done.stderr}")
+
+
+def why_not(row: Row, built: Mapping[str, object]) -> str | None:
+    """Why a row cannot be run here."""
+    if row.build not in built:
+        return f"no compiler for {row.build}"
+    return None if starter(row) is not None else f"no {row.command[0]}"
+
+
+def starter(row: Row) -> list[str] | None:
+    """The command in front of a program; ``None`` if it is not there."""
+    if row.command is WINE:
+        found = next((path for path in map(shutil.which, WINE) if path), None)
+        return None if found is None else [found]
+    if row.command and shutil.which(row.command[0]) is None:
+        return None
+    return list(row.command)
+
+
+def run(row: Row, folder: Path, files: Mapping[str, Path]) -> str:
+    """What a row gave: "same bits", or what went wrong."""
+    suffix = ".exe" if row.build == "windows" else ""
+    isa = "" if row.chosen else row.isa
+    environment = {**os.environ, **row.environment, "LEANBERT_ISA": isa}
+    chosen = {name: path for name, path in files.items() if row.isa != "avx_vnni" or name in SHORT}
+    program = [str(folder / f"{row.program}{suffix}")]
+    if row.program == "native_replay":
+        program.append(isa)
+    done = subprocess.run(
+        [*(starter(row) or []), *program, *(path.name for path in chosen.values())],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        cwd=next(iter(files.values())).parent,
+    )
+    wanted = [f"{path.name}: {golden()[name]}" for name, path in chosen.items()]
+    if done.returncode:
+        return f"**failed**: {done.stderr.strip().splitlines()[-1:] or done.returncode}"
+    if done.stdout.split("\n")[:-1] != wanted:
+        return "**other bits**"
+    ran = {line.rpartition(" ran ")[2] for line in done.stderr.splitlines() if " ran " in line}
+    if row.program == "native_replay" and ran != {row.isa}:
+        return f"**another path**: {ran}"
+    result = f"{len(chosen)} of {len(files)} cases: same bits"
+    if row.stress:
+        command = [*(starter(row) or []), str(folder / "native_stress"), "5", "3"]
+        if subprocess.run(command, env=environment, check=False).returncode:
+            return f"{result}, **stress failed**"
+        result += "; stress"
+    return result
+
+
+def table(results: Sequence[tuple[Row, str]], left_out: Sequence[str]) -> str:
+    """The results in Markdown."""
+    lines = ["| CPU, system | path | how | result |", "| --- | --- | --- | --- |"]
+    lines += [f"| {row.where} | {row.isa} | {row.how} | {result} |" for row, result in results]
+    today = datetime.now(tz=timezone.utc).date()
+    return "\n".join([*lines, "", f"{today}.", *(f"Not run: {line}." for line in left_out)])
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Build, run, show; returns the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--zig", metavar="COMMAND", help="for Windows: how zig is called")
+    parser.add_argument("--build", type=Path, default=ROOT / "build" / "everywhere", metavar="DIR")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="where the table goes")
+    arguments = parser.parse_args(words)
+    arguments.build.mkdir(parents=True, exist_ok=True)
+    built = builds(arguments.zig, arguments.build.resolve())
+    results, left_out = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        files = {}
+        for i, case in enumerate(cases()):
+            files[case.name] = Path(folder) / f"{i:02d}.case"
+            write_case(case, files[case.name])
+        for name, options in built.items():
+            sys.stderr.write(f"compiling for {name}\n")
+            build(options, arguments.build / name)
+        for row in ROWS:
+            reason = why_not(row, built)
+            if reason is not None:
+                left_out.append(f"{row.where}, {row.isa} ({reason})")
+                continue
+            result = run(row, (arguments.build / row.build).resolve(), files)
+            sys.stderr.write(f"{row.where}, {row.isa}: {result}\n")
+            results.append((row, result))
+    made = table(results, left_out)
+    sys.stdout.write(made + "\n")
+    if arguments.page is not None:
+        replace_section(arguments.page, made, START, END)
+    return 1 if any("**" in result for _, result in results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
