@@ -405,7 +405,7 @@ def test_a_model_that_does_not_bear_int8(
     honest = rounding.quantize_compensated
 
     def coarse(weight: Any, gram: Any, limit: int) -> Any:
-        return honest(weight, gram, 1)  # three values a weight
+        return honest(weight, gram, 1)  # three values per weight
 
     monkeypatch.setattr(weights, "quantize_compensated", coarse)
     options = {"texts": TEXTS, "calibration": TEXTS}

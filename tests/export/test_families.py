@@ -172,7 +172,7 @@ def test_what_golden_references_keep(exports: Exports) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "told"),
+    ("key", "value", "reason"),
     [
         ("positions", [9999], "instead of"),
         ("columns", [0, 10**9], "instead of"),
@@ -183,13 +183,13 @@ def test_what_golden_references_keep(exports: Exports) -> None:
     ],
 )
 def test_golden_positions_that_are_not_there(
-    exports: Exports, tmp_path: Path, key: str, value: Any, told: str
+    exports: Exports, tmp_path: Path, key: str, value: Any, reason: str
 ) -> None:
     copy = Path(shutil.copytree(exports.report("bert", "fill-mask").path, tmp_path / "copy"))
     golden = manifest_of(copy)["golden"]
     golden["texts"][0][key] = value
     writing.amend_manifest(copy, golden=golden)
-    with pytest.raises((VerificationError, BundleCorruptError), match=told):
+    with pytest.raises((VerificationError, BundleCorruptError), match=reason):
         verify(copy, engine="onnxruntime")
 
 

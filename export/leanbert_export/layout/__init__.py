@@ -1,1 +1,1 @@
-"""Tell the native engine where each tensor lies in the weights file, and prove that it is right."""
+"""Say where the native engine finds each tensor in the weights file, and prove that it is right."""

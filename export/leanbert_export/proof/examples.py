@@ -1,4 +1,4 @@
-"""Texts to calibrate and to judge on, with or without labels: read from a file, split in two."""
+"""Read the texts that calibrate and judge, with or without labels, and divide them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ class Examples:
     labels: Sequence[int] | None = None
 
     def split(self, most: int) -> tuple[Examples, Examples]:
-        """Two thirds to calibrate, one, and no more than ``most`` texts, held back; seed 0."""
+        """Divide the examples at random, with a fixed seed.
+
+        Returns:
+            Two thirds, which calibrate, and one third, which is held back to judge. No more than
+            ``most`` are held back; a single example does both.
+        """
         order = np.random.default_rng(0).permutation(len(self.texts))
         cut = max(1, len(order) * 2 // 3, len(order) - most)
         parts = order[:cut], order[cut:] if len(order) > 1 else order

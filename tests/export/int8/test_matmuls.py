@@ -103,11 +103,13 @@ def test_without_samples_the_plan_is_plain(workshop: Workshop) -> None:
 
 def test_only_readers_of_a_layernorm_are_smoothed(workshop: Workshop) -> None:
     found = find_matmuls(rewrite(workshop.fused("classifier")).graph)
-    told: list[str] = []
-    plans = quantize_matmuls(found, {p.name: sample(p) for p in found}, Int8Settings(), told.append)
+    named: list[str] = []
+    plans = quantize_matmuls(
+        found, {p.name: sample(p) for p in found}, Int8Settings(), named.append
+    )
     names = [p.name for p in found]
     assert list(plans) == names
-    assert sorted(told) == sorted(names)
+    assert sorted(named) == sorted(names)
     for name, plan in plans.items():
         reads_norm = not name.endswith(("attention_output", "ffn_down"))
         assert (plan.smoothing is not None) == reads_norm, name
@@ -129,10 +131,10 @@ def shared(workshop: Workshop, tmp_path: Path) -> ir.Model:
 def test_layers_that_share_weights_share_a_plan(shared: ir.Model) -> None:
     found = find_matmuls(shared.graph)
     samples = {matmul.name: sample(matmul, i) for i, matmul in enumerate(found)}
-    told: list[str] = []
-    plans = quantize_matmuls(found, samples, Int8Settings(), told.append)
+    named: list[str] = []
+    plans = quantize_matmuls(found, samples, Int8Settings(), named.append)
     first, second = found[:4], found[4:]
-    assert told == [matmul.name for matmul in first]
+    assert named == [matmul.name for matmul in first]
     for one, other in zip(first, second, strict=True):
         assert one.name.replace("layer.0", "layer.1") == other.name
         assert one.weight_name == other.weight_name

@@ -164,7 +164,7 @@ def test_names_of_the_matmuls(workshop: Workshop) -> None:
 
 
 @pytest.mark.slow
-def test_per_tensor_has_one_operator_a_matmul(workshop: Workshop, wanted: list[Floats]) -> None:
+def test_per_tensor_has_one_operator_per_matmul(workshop: Workshop, wanted: list[Floats]) -> None:
     bundle = workshop.bundle("classifier", "int8-per-tensor")
     graph = read(bundle)
     assert graph.counts == Counter(LAYER) + Counter(LAYER) + Counter(
@@ -269,7 +269,7 @@ def test_the_fp32_recipe_is_rewritten_too(workshop: Workshop) -> None:
 
 
 @pytest.mark.slow
-def test_embeddings_are_int8_with_a_scale_a_row(
+def test_embeddings_are_int8_with_one_scale_per_row(
     int8: Graph, torch_weights: dict[str, npt.NDArray[np.float32]]
 ) -> None:
     tables = [

@@ -56,7 +56,7 @@ def gram_of(rows: Floats) -> npt.NDArray[np.float64]:
     return made
 
 
-def product_error(rows: Floats, weight: Floats, levels: Any, scale: Floats) -> float:
+def matmul_error(rows: Floats, weight: Floats, levels: Any, scale: Floats) -> float:
     return float((((rows @ weight) - rows @ (levels * scale)) ** 2).sum())
 
 
@@ -77,8 +77,8 @@ def test_compensation_never_loses_to_nearest(width: int, outputs: int, limit: in
     for seed in SEEDS:
         rows = rows_like_activations(400, width, seed)
         weight = floats(width, outputs, seed=seed + 100)
-        nearest = product_error(rows, weight, *quantize_columns(weight, limit))
-        found = product_error(rows, weight, *quantize_compensated(weight, gram_of(rows), limit))
+        nearest = matmul_error(rows, weight, *quantize_columns(weight, limit))
+        found = matmul_error(rows, weight, *quantize_compensated(weight, gram_of(rows), limit))
         ratios.append(found / nearest)
     assert max(ratios) <= 1.0
     assert np.mean(ratios) < 0.7
