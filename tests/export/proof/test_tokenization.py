@@ -51,7 +51,6 @@ def test_every_kind_of_tokenizer(
     assert check_tokenization(bundle, loaded, TEXTS) > 2 * len(TEXTS)
 
 
-# What a checkpoint says, and how a runtime would err that does not obey it.
 SETTINGS: list[dict[str, Any]] = [
     {"truncation_side": "left"},
     {"do_lower_case": False},
@@ -64,7 +63,7 @@ SETTINGS: list[dict[str, Any]] = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: next(iter(settings)))
-def test_settings_are_obeyed_or_refused(
+def test_settings_are_obeyed(
     checkpoint_copy: Path, workshop: Workshop, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
     loaded = load(edit(checkpoint_copy, **settings))
@@ -73,11 +72,7 @@ def test_settings_are_obeyed_or_refused(
     (name,) = settings
     assert written[name] == settings[name]
     assert written["padding_side"] == "right"
-    try:
-        check_tokenization(bundle, loaded, TEXTS)
-    except ProofError as error:
-        assert name in {"truncation_side", "model_input_names"}, error
-        assert f"{name} {settings[name]!r}" in str(error)
+    check_tokenization(bundle, loaded, TEXTS)
 
 
 @pytest.mark.slow
