@@ -17,9 +17,10 @@ from leanbert.bundle import Bundle, Golden, Manifest
 from leanbert.bundle.graph_file import parse_graph
 from leanbert.bundle.values import WrongValueError, brief, is_whole
 from leanbert.cpu import cpu_name
-from leanbert.engines import ENGINES, Engine, ModelOutputs, load_engine
+from leanbert.engines import ENGINES, Engine, load_engine
 from leanbert.engines.native.binding import why_no_library
 from leanbert.engines.native.layout import LAYOUT_FORMAT, Layout
+from leanbert.engines.outputs import task_output
 from leanbert.errors import (
     BundleCorruptError,
     BundleError,
@@ -35,7 +36,6 @@ __all__ = [
     "Verification",
     "golden_answer",
     "golden_values",
-    "task_output",
     "verify",
 ]
 
@@ -276,18 +276,6 @@ def golden_answer(engine: Engine, tokenizer: Tokenizer, golden: Golden) -> Float
     text = golden.text if golden.text_pair is None else (golden.text, golden.text_pair)
     output = task_output(engine.run(tokenizer.encode([text], truncation=True)))
     return golden_values(output, golden.positions, golden.columns)
-
-
-def task_output(outputs: ModelOutputs) -> Floats:
-    """The one array that a task's answers are decoded from.
-
-    *Shape:* ``logits`` or ``last_hidden_state`` as they are; ``start_logits`` and ``end_logits``,
-    each ``(tokens,)``, as the two columns of ``(tokens, 2)``.
-    """
-    if "start_logits" in outputs:
-        both: Floats = np.stack([outputs["start_logits"], outputs["end_logits"]], axis=-1)
-        return both
-    return outputs["logits"] if "logits" in outputs else outputs["last_hidden_state"]
 
 
 def golden_values(

@@ -19,9 +19,9 @@ import numpy as np
 from leanbert.batching.order import cut_batches
 from leanbert.bundle import Bundle
 from leanbert.engines import Batch, load_engine
+from leanbert.engines.outputs import task_output
 from leanbert.numerics import Floats
 from leanbert.tokenization import Tokenizer
-from leanbert.verification import task_output
 from leanbert_export.checkpoint.heads import HEADS
 from leanbert_export.proof.examples import Examples
 from leanbert_export.proof.predictions import Flips, Predictions

@@ -13,10 +13,10 @@ import numpy as np
 
 from leanbert.bundle import Bundle
 from leanbert.engines import load_engine
+from leanbert.engines.outputs import task_output
 from leanbert.errors import EngineError
 from leanbert.numerics import Floats
 from leanbert.tokenization import TextInput, Tokenizer
-from leanbert.verification import task_output
 from leanbert_export.errors import ProofError
 from leanbert_export.proof.comparison import FP32_ATOL
 from leanbert_export.proof.predictions import Predictions, first_text

@@ -7,8 +7,8 @@ import numpy.typing as npt
 import torch
 
 from leanbert.engines import Batch
+from leanbert.engines.outputs import task_output
 from leanbert.engines.padding import pad, strip
-from leanbert.verification import task_output
 from leanbert_export.checkpoint.heads import HEADS
 from leanbert_export.checkpoint.loading import LoadedCheckpoint
 
@@ -32,7 +32,7 @@ class TorchReference:
             self._inputs.add("token_type_ids")
 
     def run(self, batch: Batch) -> npt.NDArray[np.float32]:
-        """The task's output for one batch, as :func:`leanbert.verification.task_output`.
+        """The task's output for one batch, as :func:`leanbert.engines.outputs.task_output`.
 
         *Shape:* ``(texts, labels)`` or ``(tokens, width)``.
         """

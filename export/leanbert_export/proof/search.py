@@ -10,9 +10,9 @@ import numpy as np
 from leanbert.batching.order import cut_batches
 from leanbert.bundle import Bundle
 from leanbert.engines import load_engine
+from leanbert.engines.outputs import task_output
 from leanbert.numerics import Floats
 from leanbert.tokenization import TextInput, Tokenizer
-from leanbert.verification import task_output
 from leanbert_export.errors import GateError
 from leanbert_export.proof.gate import Gate, GateReport
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol, TypeAlias
-
-import numpy as np
-import numpy.typing as npt
+from typing import Protocol
 
 from leanbert.arguments import check_count
 from leanbert.bundle import Bundle
 from leanbert.engines.batch import Batch
 from leanbert.engines.native.engine import NativeEngine
+from leanbert.engines.outputs import ModelOutputs
 from leanbert.engines.report import EngineReport
 from leanbert.errors import EngineError, InputError
 
@@ -27,12 +25,6 @@ __all__ = [
 
 ENGINES = ("auto", "native", "onnxruntime")
 """What a user may ask for."""
-
-ModelOutputs: TypeAlias = "dict[str, npt.NDArray[np.float32]]"
-"""The graph's outputs by name: ``logits``, ``last_hidden_state``, …
-
-*Shape:* one row per text ``(texts, …)``, or one row per token, text after text, ``(tokens, …)``.
-"""
 
 
 class Engine(Protocol):

@@ -18,8 +18,8 @@ from leanbert import verify
 from leanbert.bundle import MANIFEST, Bundle
 from leanbert.engines import load_engine, report_engine
 from leanbert.engines.native.binding import why_no_library
+from leanbert.engines.outputs import task_output
 from leanbert.tokenization import Tokenizer
-from leanbert.verification import task_output
 from leanbert_export import writing
 from leanbert_export.checkpoint.finding import find_checkpoint
 from leanbert_export.checkpoint.heads import HEADS
