@@ -22,11 +22,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import onnxruntime as ort
-
 from leanbert.bundle import Bundle
 from leanbert.engines import Batch
 from leanbert.engines.onnxruntime import OnnxRuntimeEngine
+from leanbert.engines.ort import ort
 from leanbert.errors import InputError
 from leanbert_bench.backends.base import random_inputs
 from leanbert_bench.commands.arguments import positive, shape_list

@@ -5,3 +5,9 @@ makes the graph small, ``proof`` compares it with PyTorch, and ``layout`` says w
 engine finds each tensor. ``exporting`` runs them in this order, and ``writing`` makes the bundle
 appear whole.
 """
+
+import os
+
+# Before Optimum imports onnxruntime, which would otherwise write into the user's cache folder; see
+# leanbert.engines.ort.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

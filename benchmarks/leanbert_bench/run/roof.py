@@ -57,7 +57,8 @@ class _Roof:
 
     def _with_numpy(self, threads: int) -> None:
         import numpy as np
-        import onnxruntime as ort
+
+        from leanbert.engines.ort import ort
 
         draw = np.random.default_rng(0)
         int8: list[tuple[str, float, Callable[[], object]]] = []

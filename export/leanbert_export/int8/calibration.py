@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
-import onnxruntime as ort
 
 from leanbert.batching.order import cut_batches
 from leanbert.cpu import allowed_cores
+from leanbert.engines.ort import ort
 from leanbert.engines.padding import pad
 from leanbert.tokenization import TextInput, Tokenizer
 from leanbert_export.int8.matmuls import Matmul, find_matmuls

@@ -7,7 +7,6 @@ fork, or has to be pickled.
 
 from __future__ import annotations
 
-import atexit
 import os
 import threading
 from collections import deque
@@ -16,6 +15,7 @@ from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
 from leanbert.errors import EngineError
+from leanbert.leaving import when_leaving
 
 __all__ = ["in_order"]
 
@@ -167,11 +167,10 @@ class _Crew(Generic[R]):
 _crews: WeakSet[_Crew[Any]] = WeakSet()
 
 
-@atexit.register
 def _stop_all() -> None:
-    """End the threads of abandoned iterators while the interpreter is still whole.
-
-    A thread that comes back from native code into a finalized interpreter can abort the process.
-    """
+    """End the threads of abandoned iterators while the interpreter is still whole."""
     for crew in list(_crews):
         crew.stop()
+
+
+when_leaving(_stop_all)

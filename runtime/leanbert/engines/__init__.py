@@ -11,7 +11,7 @@ from leanbert.engines.batch import Batch
 from leanbert.engines.native.engine import NativeEngine
 from leanbert.engines.outputs import ModelOutputs
 from leanbert.engines.report import EngineReport
-from leanbert.errors import EngineError, InputError
+from leanbert.errors import EngineError, InputError, MissingExtraError
 
 __all__ = [
     "ENGINES",
@@ -65,12 +65,17 @@ def load_engine(
         InputError: the number of threads makes no sense, or there is no such engine.
         BundleCorruptError, EngineError: the engine cannot load the graph, or cannot compute it
             exactly on this CPU.
+        MissingExtraError: it is ONNX Runtime, which is not installed.
     """
     check_count("threads", intra_op_num_threads, most=1024)
     native = _native(bundle, intra_op_num_threads, engine)
     if isinstance(native, NativeEngine):
         return native
-    from leanbert.engines.onnxruntime import OnnxRuntimeEngine
+    try:
+        from leanbert.engines.onnxruntime import OnnxRuntimeEngine
+    except MissingExtraError as error:
+        why = f" (the native engine cannot run it: {native})" if native else ""
+        raise MissingExtraError(f"{bundle.path}: {error}{why}") from error
 
     return OnnxRuntimeEngine(bundle, intra_op_num_threads, why_not_native=native)
 
@@ -86,11 +91,11 @@ def report_engine(bundle: Bundle, engine: str = "auto") -> EngineReport:
     native = _native(bundle, 1, engine)
     if isinstance(native, NativeEngine):
         return native.report
-    from leanbert.engines.saturation import choose_matmuls
-
     try:
+        from leanbert.engines.saturation import choose_matmuls
+
         matmuls = choose_matmuls(bundle).value
-    except EngineError as error:
+    except (EngineError, MissingExtraError) as error:
         matmuls = f"none: {error}"
     return EngineReport("onnxruntime", matmuls, None, native)
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import onnxruntime as ort
 
 from leanbert.bundle import Bundle
 from leanbert.cpu import allowed_cores
 from leanbert.engines.batch import Batch
+from leanbert.engines.forking import leak, watch_forks
+from leanbert.engines.ort import ort
 from leanbert.engines.padding import pad, strip
 from leanbert.engines.report import EngineReport
 from leanbert.engines.saturation import Matmuls, choose_matmuls, use_uint8_weights
 from leanbert.engines.sessions import first_line, open_session
 from leanbert.errors import EngineError
+from leanbert.leaving import hold_if_leaving
 
 if TYPE_CHECKING:
     from leanbert.engines import ModelOutputs
@@ -31,6 +34,12 @@ _DTYPES = {
 }
 _SPAN = frozenset({"start_logits", "end_logits"})  # one number per token: two axes
 _FATAL_ONLY = 4  # failures reach the caller as exceptions; nothing is printed beside them
+
+
+class _Opened(NamedTuple):
+    session: ort.InferenceSession
+    held: object
+    """What must live as long."""
 
 
 class OnnxRuntimeEngine:
@@ -56,20 +65,23 @@ class OnnxRuntimeEngine:
         *,
         why_not_native: str | None = None,
     ) -> None:
-        ort.disable_telemetry_events()
-        options = self._options(bundle, intra_op_num_threads or allowed_cores())
+        self._bundle = bundle
+        self._threads = intra_op_num_threads or allowed_cores()
         matmuls = choose_matmuls(bundle)
         self.report = EngineReport(self.name, matmuls.value, None, why_not_native)
         """See :class:`leanbert.engines.Engine`."""
-        disabled = use_uint8_weights(options) if matmuls is Matmuls.UINT8 else []
-        self._session, self._held = open_session(bundle, options, disabled)
+        self._uint8 = matmuls is Matmuls.UINT8
+        self._opened: _Opened | None = None
+        self._opening = threading.Lock()
+        session = self._session
+        watch_forks(self)
         self._path = bundle.model_path
         self._dtypes: dict[str, Any] = {
-            node.name: _DTYPES.get(node.type, np.int64) for node in self._session.get_inputs()
+            node.name: _DTYPES.get(node.type, np.int64) for node in session.get_inputs()
         }
         self._pad_token_id = bundle.config.pad_token_id
         self._first_position = bundle.config.first_position
-        outputs = self._session.get_outputs()
+        outputs = session.get_outputs()
         names = [node.name for node in outputs]
         self.output_names = tuple(
             other if (other := _OTHER_NAMES.get(name, name)) not in names else name
@@ -86,6 +98,27 @@ class OnnxRuntimeEngine:
                 f"make; it knows {', '.join(sorted(_KNOWN_INPUTS))}"
             )
         self._check_labels(bundle)
+
+    @property
+    def _session(self) -> ort.InferenceSession:
+        """The session of this process, which a forked child opens at its first call.
+
+        Raises:
+            BundleError: the bundle cannot be opened again, or has changed meanwhile.
+        """
+        if self._opened is None:
+            with self._opening:
+                if self._opened is None:
+                    options = self._options(self._bundle, self._threads)
+                    disabled = use_uint8_weights(options) if self._uint8 else []
+                    self._opened = _Opened(*open_session(self._bundle, options, disabled))
+        return self._opened.session
+
+    def abandon(self) -> None:
+        """See :class:`leanbert.engines.forking.Forkable`."""
+        leak(self._opened)
+        self._opened = None
+        self._opening = threading.Lock()  # the other one may be held by a thread of the parent
 
     def _options(self, bundle: Bundle, threads: int) -> ort.SessionOptions:
         options = ort.SessionOptions()
@@ -117,6 +150,7 @@ class OnnxRuntimeEngine:
         Raises:
             EngineError: the runtime failed, for example on an id outside the vocabulary.
         """
+        hold_if_leaving()
         inputs = pad(batch, self._pad_token_id)
         if "position_ids" in self._dtypes:
             rows, length = inputs["input_ids"].shape

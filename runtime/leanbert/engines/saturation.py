@@ -1,9 +1,10 @@
-"""Whether ONNX Runtime's int8 products are exact on this CPU, and what to do where they are not.
+"""Whether ONNX Runtime's int8 matmuls are exact on this CPU, and what to do where they are not.
 
 x86 CPUs without VNNI multiply uint8 activations with int8 weights by ``vpmaddubsw``, which adds
 two products in 16 bits and saturates: answers are wrong, and nothing says so (AVX2, AVX-512 without
 VNNI; SSE4.1 in the Windows build). Weights in 7 bits cannot saturate, and uint8 weights go through
-other, exact kernels.
+other, exact kernels. onnxruntime converts int8 weights to uint8 from 1.25 on, and from 1.25 to 1.29
+an assertion in that conversion ends the process, so that it is asked for from 1.30 on only.
 
 The CPU is asked by multiplying, not by its flags: ``/proc/cpuinfo`` shows the host's flags under
 emulation and is absent elsewhere, and what counts is the kernel that the installed runtime chose.
@@ -12,13 +13,14 @@ The sums are integers, so either all are right or the kernel saturates.
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from functools import cache
 
 import numpy as np
-import onnxruntime as ort
 
 from leanbert.bundle import Bundle
+from leanbert.engines.ort import ort
 from leanbert.errors import EngineError
 
 __all__ = ["Matmuls", "choose_matmuls", "int8_matmuls", "use_uint8_weights"]
@@ -28,12 +30,13 @@ _ROWS, _SIZE = 2, 16  # a square of weights: more than one pair of products for 
 # The runtime turns int8 weights into uint8 (and subtracts the zero point 128: the same integers) in
 # its pass Avx2WeightS8ToU8Transformer, which the level "extended" runs and "disabled" does not.
 _PRECISION = "session.x64quantprecision"
+_CONVERTING = (1, 30)  # the first version that does so without ending the process
 # What else that level would do to a final graph is neutral but for these, which are slower.
 _SLOWER = ("SkipLayerNormFusion", "BiasGeluFusion")
 
 
 class Matmuls(Enum):
-    """How a graph's products are computed; the value is what users read."""
+    """How a graph's matmuls are computed; the value is what users read."""
 
     FP32 = "fp32"
     INT7 = "7-bit weights, which cannot saturate"
@@ -44,44 +47,52 @@ class Matmuls(Enum):
 
 
 def choose_matmuls(bundle: Bundle) -> Matmuls:
-    """How to compute a bundle's products on this CPU.
+    """How to compute a bundle's matmuls on this CPU.
 
     Raises:
-        EngineError: the bundle's products would saturate, and the runtime has no exact way.
+        EngineError: the bundle's matmuls would saturate, and the runtime has no exact way.
     """
     recipe = bundle.manifest.recipe if bundle.manifest else {}
     if recipe.get("name") == "fp32":
         return Matmuls.FP32
     if recipe.get("reduce_range") is True:
         return Matmuls.INT7
-    products = int8_matmuls()
-    if products is Matmuls.SATURATING and bundle.manifest:
+    matmuls = int8_matmuls()
+    if matmuls is Matmuls.SATURATING and bundle.manifest:
+        upgrade = "upgrade onnxruntime to 1.30 or newer, or " if _version() < _CONVERTING else ""
         raise EngineError(
-            f"{bundle.path}: its int8 products saturate on this CPU, and onnxruntime "
-            f"{ort.__version__} has no exact way here; export the checkpoint with --reduce-range "
-            "or --recipe fp32"
+            f"{bundle.path}: its int8 matmuls saturate on this CPU, and onnxruntime "
+            f"{ort.__version__} has no exact way here; {upgrade}export the checkpoint with "
+            "--reduce-range or --recipe fp32"
         )
-    return products
+    return matmuls
 
 
 @cache
 def int8_matmuls() -> Matmuls:
-    """How 8-bit weights are multiplied on this CPU: found by two tiny products, once a process."""
+    """How 8-bit weights are multiplied on this CPU: found by two tiny matmuls, once per process."""
     if _is_exact(uint8_weights=False):
         return Matmuls.INT8
-    return Matmuls.UINT8 if _is_exact(uint8_weights=True) else Matmuls.SATURATING
+    if _version() >= _CONVERTING and _is_exact(uint8_weights=True):
+        return Matmuls.UINT8
+    return Matmuls.SATURATING
 
 
 def use_uint8_weights(options: ort.SessionOptions) -> list[str]:
     """Have a session multiply uint8 weights; returns the optimizers to disable with it.
 
-    Not for CPUs whose int8 products are exact: their uint8 kernels are the slower ones.
+    Not for CPUs whose int8 matmuls are exact: their uint8 kernels are the slower ones.
     """
     options.add_session_config_entry(_PRECISION, "1")
     if options.graph_optimization_level == ort.GraphOptimizationLevel.ORT_DISABLE_ALL:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         return list(_SLOWER)
     return []
+
+
+def _version() -> tuple[int, ...]:
+    """The first two numbers of onnxruntime's version."""
+    return tuple(int(part) for part in re.findall(r"\d+", ort.__version__)[:2])
 
 
 def _is_exact(*, uint8_weights: bool) -> bool:

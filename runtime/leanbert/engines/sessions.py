@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
 
 from leanbert.bundle import Bundle
 from leanbert.bundle.graph_file import External, parse_graph
 from leanbert.bundle.reading import read_whole
 from leanbert.bundle.values import WrongValueError
+from leanbert.engines.ort import ort
 from leanbert.errors import BundleCorruptError
 
 __all__ = ["first_line", "open_session"]

@@ -25,6 +25,7 @@ from leanbert.bundle.reading import read_file, read_json, status
 from leanbert.bundle.tokenizer_file import MOST_TOKENIZER_BYTES, check_tokenizer
 from leanbert.cpu import allowed_cores
 from leanbert.errors import BundleCorruptError, InputError
+from leanbert.leaving import hold_if_leaving
 from leanbert.tokenization.cutting import refuse_cut, truncation_flag
 from leanbert.tokenization.encodings import Encodings, TextInput
 from leanbert.tokenization.failures import failure
@@ -257,6 +258,7 @@ def encode_rows(
         InputError: a text is not a string.
         BundleCorruptError: the tokenizer cannot encode a text at all.
     """
+    hold_if_leaving()
     try:
         try:
             return encode(list(texts))

@@ -90,7 +90,28 @@ def test_what_the_probe_finds_decides(
     monkeypatch.setattr(
         saturation, "_is_exact", lambda uint8_weights: converted if uint8_weights else plain
     )
+    monkeypatch.setattr(ort, "__version__", "1.30.0")
     assert int8_matmuls.__wrapped__() is wanted
+
+
+@pytest.mark.parametrize("version", ["1.20.1", "1.24.4", "1.25.0", "1.27.0", "1.29.0"])
+def test_versions_that_do_not_convert_or_abort_are_not_asked_to(
+    monkeypatch: pytest.MonkeyPatch, pretend: Any, tiny_bundle: Path, version: str
+) -> None:
+    asked: list[bool] = []
+
+    def exact(*, uint8_weights: bool) -> bool:
+        asked.append(uint8_weights)
+        return uint8_weights
+
+    monkeypatch.setattr(saturation, "_is_exact", exact)
+    monkeypatch.setattr(ort, "__version__", version)
+    assert int8_matmuls.__wrapped__() is Matmuls.SATURATING
+    assert asked == [False]
+    pretend(Matmuls.SATURATING)
+    wanted = f"onnxruntime {version} has no exact way here; upgrade onnxruntime to 1.30 or newer"
+    with pytest.raises(EngineError, match=wanted):
+        choose_matmuls(with_recipe(tiny_bundle, name="int8"))
 
 
 @pytest.mark.parametrize("flags", [(), ("avx2",), ("avx2", "avx512_vnni", "avx_vnni")])

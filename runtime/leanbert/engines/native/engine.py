@@ -22,6 +22,7 @@ from leanbert.engines.native.binding import load_library, why_no_library
 from leanbert.engines.native.layout import Layout
 from leanbert.engines.report import EngineReport
 from leanbert.errors import EngineError
+from leanbert.leaving import hold_if_leaving
 
 if TYPE_CHECKING:
     from leanbert.engines import ModelOutputs
@@ -86,6 +87,7 @@ class NativeEngine:
             EngineError: an id or a type is outside its vocabulary, a text is too long, or the
                 library failed.
         """
+        hold_if_leaving()
         texts, tokens = len(batch.lengths), len(batch.input_ids)
         out = np.empty((texts if self._per_text else tokens, self._width), np.float32)
         try:

@@ -1,0 +1,100 @@
+"""ONNX Runtime is imported in one place: silently, and with one line where it is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.processes import python
+
+# A fresh home; whatever writes to it, or below it, is found.
+QUIET = """
+import os, sys
+from pathlib import Path
+home = Path(sys.argv[1])
+for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+    os.environ[name] = str(home / name.lower())
+    (home / name.lower()).mkdir()
+os.environ.pop("ORT_DISABLE_TELEMETRY", None)
+"""
+WAYS = {
+    "pipeline": """
+from leanbert import pipeline
+pipeline("text-classification", sys.argv[2], engine="onnxruntime")("profit rose")
+""",
+    "saturation": "from leanbert.engines.saturation import int8_matmuls; int8_matmuls()",
+    "verify": """
+from leanbert.cli import main
+assert main(["verify", sys.argv[2], "--engine", "onnxruntime"]) == 0
+""",
+    "doctor": "from leanbert.cli import main; assert main(['doctor']) == 0",
+    "info": "from leanbert.cli import main; assert main(['info', sys.argv[2]]) == 0",
+}
+FOUND = """
+assert "onnxruntime" in sys.modules
+print("found:", [path.name for path in home.rglob("*") if path.is_file()])
+"""
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_file_appears_below_a_fresh_home(way: str, tiny_bundle: Path, tmp_path: Path) -> None:
+    done = python(["-c", QUIET + WAYS[way] + FOUND, tmp_path, tiny_bundle], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "found: []"
+
+
+def test_what_the_user_says_of_telemetry_stays(tmp_path: Path) -> None:
+    script = """
+import os
+os.environ["ORT_DISABLE_TELEMETRY"] = "0"
+from leanbert.engines import ort
+print(os.environ["ORT_DISABLE_TELEMETRY"])
+"""
+    done = python(["-c", script], tmp_path)
+    assert done.stdout == "0\n", done.stderr
+
+
+MISSING = """
+import sys
+sys.modules["onnxruntime"] = None
+"""
+
+
+@pytest.mark.parametrize("engine", ["auto", "onnxruntime"])
+def test_without_onnxruntime_one_line_names_the_package(
+    engine: str, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    script = f"""
+from leanbert.cli import main
+sys.exit(main(["predict", "-m", sys.argv[1], "--engine", "{engine}", "profit rose"]))
+"""
+    done = python(["-c", MISSING + script, tiny_bundle], tmp_path)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "onnxruntime is not installed; pip install onnxruntime" in done.stderr
+    assert ("the native engine cannot run it: " in done.stderr) == (engine == "auto")
+
+
+def test_without_onnxruntime_the_error_is_an_import_error(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    script = """
+from leanbert import LeanBertError, pipeline
+try:
+    pipeline("text-classification", sys.argv[1], engine="onnxruntime")
+except ImportError as error:
+    assert isinstance(error, LeanBertError)
+    print("named:", "onnxruntime" in str(error))
+"""
+    done = python(["-c", MISSING + script, tiny_bundle], tmp_path)
+    assert done.stdout == "named: True\n", done.stderr
+
+
+def test_without_onnxruntime_info_and_doctor_still_answer(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    for words in (["info", str(tiny_bundle)], ["doctor"]):
+        script = f"from leanbert.cli import main; sys.exit(main({words!r}))"
+        done = python(["-c", MISSING + script], tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
