@@ -19,7 +19,7 @@ from leanbert_bench.sections import replace_section
 from leanbert_export.exporting import export
 from leanbert_export.writing import amend_manifest, new_directory, write_manifest
 from leanbert_models import default_model
-from leanbert_training import robustness
+from leanbert_training import challenge, robustness
 from leanbert_training.card import make_card, results_table
 from leanbert_training.data import load_sets
 from leanbert_training.evaluate import INT8, bundle_predictor, evaluate, table, write_json
@@ -68,8 +68,8 @@ def build(data: Path, checkpoint: Path, work: Path, *, place: bool = True) -> No
         data: the folder of the public sets.
         checkpoint: the folder of the fp32 checkpoint.
         work: the folder to make, which appears when it is complete: the bundle ``int8``,
-            ``evaluation.json`` and ``robustness.json``. A bundle that an interrupted run exported
-            is not exported again.
+            ``evaluation.json``, ``robustness.json`` and ``challenge.json``. A bundle that
+            an interrupted run exported is not exported again.
         place: whether to replace the bundle that ships, and the tables of README.md.
 
     Raises:
@@ -85,9 +85,13 @@ def build(data: Path, checkpoint: Path, work: Path, *, place: bool = True) -> No
     rows = evaluate(sets.evaluation(), checkpoint, {INT8: int8})
     print(table(rows), flush=True)
     write_json(partial / "evaluation.json", rows)
-    robust = robustness.measure(sets, bundle_predictor(int8))
+    predict = bundle_predictor(int8)
+    robust = robustness.measure(sets, predict)
     print(robustness.markdown(robust), flush=True)
     write_json(partial / "robustness.json", robust)
+    own = challenge.measure(predict)
+    print(challenge.markdown(own), flush=True)
+    write_json(partial / "challenge.json", own)
     found = json.loads((checkpoint / "calibration.json").read_text(encoding="utf-8"))
     made = Bundle.open(int8).manifest
     for _ in range(2):  # the card gives the size of the manifest that it is part of
@@ -108,5 +112,6 @@ def build(data: Path, checkpoint: Path, work: Path, *, place: bool = True) -> No
             "<!-- robustness:start -->",
             "<!-- robustness:end -->",
         )
+        replace_section(_PAGE, challenge.markdown(own), challenge.START, challenge.END)
     shutil.rmtree(work, ignore_errors=True)
     partial.replace(work)

@@ -35,6 +35,7 @@ HELD_OUT = 2
 """Which wording of each case no model may be trained on: the third."""
 SURE = 0.9
 """The confidence from which on an answer counts as sure."""
+_SIGNS = {"positive": 1, "negative": -1, "neutral": 0}
 START, END = "<!-- challenge:start -->", "<!-- challenge:end -->"
 """The marks between which README.md has the tables."""
 
@@ -103,12 +104,23 @@ def load_others(path: Path = FOLDER / "not_finance.jsonl") -> list[Other]:
     return others
 
 
-def _calibration(probabilities: Floats, expected: Ints) -> dict[str, Any]:
-    """Accuracy and how much confidence is worth. *Shape:* ``(rows, labels)``, ``(rows,)``."""
+def _quality(probabilities: Floats, expected: Ints) -> dict[str, Any]:
+    """What :func:`measure_cases` says of one group of wordings.
+
+    *Shape:* ``(rows, labels)``, ``(rows,)``.
+    """
+    answered = probabilities.argmax(axis=1)
     sure = probabilities.max(axis=1) >= SURE
+    signs = np.array([_SIGNS[label] for label in LABELS])
     return {
         "rows": len(expected),
         "accuracy": accuracy(probabilities, expected),
+        "by_label": {
+            name: accuracy(probabilities[expected == label], expected[expected == label])
+            for label, name in enumerate(LABELS)
+            if label in expected
+        },
+        "opposite": float((signs[answered] * signs[expected] == -1).mean()),
         "ece": calibration_error(probabilities, expected),
         "sure_rows": int(sure.sum()),
         "sure_accuracy": accuracy(probabilities[sure], expected[sure]) if sure.any() else None,
@@ -119,11 +131,13 @@ def measure_cases(cases: Sequence[Case], predict: Predict) -> dict[str, Any]:
     """Measure the challenge set, on the wordings never trained on and on the others.
 
     Returns:
-        ``held_out`` and ``others``, each with ``rows``, ``accuracy``, ``ece`` (the expected
-        calibration error), ``sure_rows`` (the number of answers with a confidence of at least
-        :data:`SURE`) and ``sure_accuracy`` (``None`` if there is no such answer); and
-        ``phenomena``, one dictionary per phenomenon with its name, the number of its ``cases``, and
-        the accuracies ``held_out`` and ``others``, from the lowest ``held_out`` to the highest.
+        ``held_out`` and ``others``, each with ``rows``, ``accuracy``, ``by_label`` (the accuracy of
+        the cases of each label), ``opposite`` (the share of answers that call good news bad, or
+        bad news good), ``ece`` (the expected calibration error), ``sure_rows`` (the number of
+        answers with a confidence of at least :data:`SURE`) and ``sure_accuracy`` (``None`` if there
+        is no such answer); and ``phenomena``, one dictionary per phenomenon with its name, the
+        number of its ``cases``, and the accuracies ``held_out`` and ``others``, from the lowest
+        ``held_out`` to the highest.
     """
     answers = predict([text for case in cases for text in case.wordings])
     answers = answers.reshape(len(cases), WORDINGS, len(LABELS))
@@ -142,8 +156,8 @@ def measure_cases(cases: Sequence[Case], predict: Predict) -> dict[str, Any]:
             }
         )
     return {
-        "held_out": _calibration(answers[:, HELD_OUT], labels),
-        "others": _calibration(
+        "held_out": _quality(answers[:, HELD_OUT], labels),
+        "others": _quality(
             answers[:, open_to_all].reshape(-1, len(LABELS)), labels.repeat(len(open_to_all))
         ),
         "phenomena": sorted(phenomena, key=lambda row: (row["held_out"], row["phenomenon"])),
@@ -202,6 +216,14 @@ def markdown(measured: dict[str, Any]) -> str:
     lines += [
         f"| **all: accuracy** | {held['rows']} | **{held['accuracy']:.1%}** "
         f"| {rest['accuracy']:.1%} |",
+    ]
+    lines += [
+        f"| accuracy of the {label} cases | | {held['by_label'][label]:.1%} "
+        f"| {rest['by_label'][label]:.1%} |"
+        for label in held["by_label"]
+    ]
+    lines += [
+        f"| answered with the opposite sign | | {held['opposite']:.1%} | {rest['opposite']:.1%} |",
         f"| accuracy where confidence is at least {SURE} | | {_sure(held)} | {_sure(rest)} |",
         f"| expected calibration error | | {held['ece']:.3f} | {rest['ece']:.3f} |",
         "",
