@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def _download(model: str, revision: str | None) -> tuple[Path, str | None]:
     try:
         try:
             files = HfApi().list_repo_files(model, revision=revision)
-            safe = any(name.endswith(".safetensors") for name in files)
+            safe = any(fnmatch(name, pattern) for name in files for pattern in _SAFE)
             weights: tuple[str, ...] = _SAFE if safe else _PICKLED
         except (HfHubHTTPError, OSError):  # offline: take what the cache has
             weights = (*_SAFE, *_PICKLED)

@@ -98,7 +98,7 @@ def load_checkpoint(checkpoint: Checkpoint) -> LoadedCheckpoint:
     if left_out:
         notes["left out"] = f"{', '.join(left_out)}: of another head"
     if unused:
-        notes["not in the checkpoint"] = f"{', '.join(unused)}: not needed"
+        notes["not needed"] = f"{', '.join(unused)}: not in the checkpoint"
     if model.config.pad_token_id is None:
         model.config.pad_token_id = tokenizer.pad_token_id  # the bundle's config says it
     content = json.loads(model.config.to_json_string(use_diff=True))

@@ -17,6 +17,7 @@ from leanbert.engines.outputs import task_output
 from leanbert.errors import EngineError
 from leanbert.numerics import Floats
 from leanbert.tokenization import TextInput, Tokenizer
+from leanbert_export.checkpoint.heads import HEADS
 from leanbert_export.errors import ProofError
 from leanbert_export.proof.comparison import FP32_ATOL
 from leanbert_export.proof.predictions import Predictions, first_text
@@ -25,7 +26,6 @@ from leanbert_export.proof.reference import TorchReference
 __all__ = ["check_independence"]
 
 _TEXTS = 6  # short and long ones that share a batch
-_LONGEST = 512  # tokens
 
 
 def check_independence(
@@ -33,7 +33,7 @@ def check_independence(
 ) -> float:
     """Compare the fp32 graph's output for texts alone and in a padded batch, and with PyTorch's.
 
-    One text is as long as the model takes, up to 512 tokens.
+    One text is as long as the model takes, up to 512 tokens (64 where the output is a vocabulary).
 
     Args:
         bundle: of the recipe fp32.
@@ -50,13 +50,15 @@ def check_independence(
     predictions = Predictions(reference.task, bundle)
     ordered = sorted(predictions.prepare(texts), key=lambda text: len("".join(text)))
     spread = [ordered[int(i)] for i in np.linspace(0, len(ordered) - 1, _TEXTS)]
+    room = HEADS[reference.task].batch_tokens
     words = " ".join(first_text(text) for text in ordered).split() or ["x"]
-    long = " ".join(words[i % len(words)] for i in range(_LONGEST))
+    long = " ".join(words[i % len(words)] for i in range(room))
     whole = predictions.prepare([(long, long) if isinstance(ordered[0], tuple) else long])
     largest = 0.0
     try:
         for group in (spread, [ordered[0], *whole]):
-            encodings = tokenizer.encode(group, truncation=True, max_length=_LONGEST)
+            longest = min(room // len(group), bundle.max_length)
+            encodings = tokenizer.encode(group, truncation=True, max_length=longest)
             together = task_output(engine.run(encodings))
             for i, text in enumerate(group):
                 alone = encodings.take([i])
