@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from leanbert_bench.report.noise import all_warnings
 from leanbert_bench.report.plots import plots
 from leanbert_bench.report.prose import (
     FLIP_COLUMNS,
@@ -18,7 +19,6 @@ from leanbert_bench.report.prose import (
 from leanbert_bench.report.svg import VARIABLES
 from leanbert_bench.report.tables import all_tables
 from leanbert_bench.results.access import Results, troubles
-from leanbert_bench.results.noise import all_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

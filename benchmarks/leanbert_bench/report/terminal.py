@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from leanbert_bench.report.formatting import fixed, number, percent, ratio, rough_percent
+from leanbert_bench.report.noise import all_warnings
 from leanbert_bench.report.prose import standing_out
 from leanbert_bench.results.access import (
     Entry,
@@ -19,7 +20,6 @@ from leanbert_bench.results.access import (
     troubles,
 )
 from leanbert_bench.results.limit import share
-from leanbert_bench.results.noise import all_warnings
 from leanbert_bench.results.per_turn import (
     cold_start_s,
     faster,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from leanbert.files import whole_file
 from leanbert_bench.report.markdown import escape, row, rule
+from leanbert_bench.report.noise import all_warnings
 from leanbert_bench.report.prose import (
     FLIP_COLUMNS,
     facts,
@@ -18,7 +19,6 @@ from leanbert_bench.report.prose import (
 )
 from leanbert_bench.report.tables import all_tables
 from leanbert_bench.results.access import Results, troubles
-from leanbert_bench.results.noise import all_warnings
 
 
 def write_reports(results: Results, output_dir: Path) -> list[Path]:

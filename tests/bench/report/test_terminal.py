@@ -7,9 +7,9 @@ import shutil
 import pytest
 
 from leanbert_bench.report.formatting import number, rough_percent, tiny
+from leanbert_bench.report.noise import all_warnings, noise_warnings
 from leanbert_bench.report.terminal import terminal_table
 from leanbert_bench.results.limit import limit_ms, share
-from leanbert_bench.results.noise import all_warnings, noise_warnings
 from leanbert_bench.results.per_turn import (
     grid_ms,
     grid_speedup,
