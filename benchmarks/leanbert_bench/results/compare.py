@@ -95,7 +95,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class _Reading:
+class _Figure:
     metric: str
     what: str
     unit: str
@@ -114,14 +114,14 @@ def _one(*keys: str, scale: float = 1.0) -> Callable[[Entry], Sequence[float]]:
 
 
 _RATIOS = (
-    _Reading("latency", "SingleStream, p90", "ms", -1, single_stream_ms),
-    _Reading("latency", "MultiStream, p99", "ms", -1, multi_stream_ms),
-    _Reading("throughput", "Offline", "texts/s", 1, offline_texts_per_s),
-    _Reading("throughput", "Server", "queries/s", 1, server_qps),
-    _Reading("cold_start", "process start to first answer", "s", -1, cold_start_s),
-    _Reading("rss", "peak", "MiB", -1, _one("memory", "peak_rss_mib"), timed=False),
-    _Reading("", "model", "MB", -1, _one("model_bytes", scale=1e-6), timed=False),
-    _Reading("", "installed", "MB", -1, _one("installed_bytes", scale=1e-6), timed=False),
+    _Figure("latency", "SingleStream, p90", "ms", -1, single_stream_ms),
+    _Figure("latency", "MultiStream, p99", "ms", -1, multi_stream_ms),
+    _Figure("throughput", "Offline", "texts/s", 1, offline_texts_per_s),
+    _Figure("throughput", "Server", "queries/s", 1, server_qps),
+    _Figure("cold_start", "process start to first answer", "s", -1, cold_start_s),
+    _Figure("rss", "peak", "MiB", -1, _one("memory", "peak_rss_mib"), timed=False),
+    _Figure("", "model", "MB", -1, _one("model_bytes", scale=1e-6), timed=False),
+    _Figure("", "installed", "MB", -1, _one("installed_bytes", scale=1e-6), timed=False),
 )
 
 
@@ -182,41 +182,41 @@ def _changes(
     shapes = [shape for shape in shapes_in(old) if shape in shapes_in(new)]
     # A shape that is gone is seen as a grid that is gone, not as a mean of fewer shapes.
     common = shapes if shapes or not shapes_in(old) else shapes_in(old)
-    grid = _Reading(
+    grid = _Figure(
         "latency", f"forward pass, geometric mean of {len(common)} shapes", "ms", -1,
         lambda item: grid_ms(item, common),
     )  # fmt: skip
     counts = rss_mib_after(old).keys() & rss_mib_after(new).keys() or rss_mib_after(old).keys()
     texts = max(counts, default=0)
-    later = _Reading(
+    later = _Figure(
         "rss", f"after {texts:,} texts", "MiB", -1,
         lambda item: [rss_mib_after(item)[texts]] if texts in rss_mib_after(item) else [],
         timed=False,
     )  # fmt: skip
-    for reading in (grid, *_RATIOS, later):
-        yield from _ratio(reading, old, new, references)
+    for figure in (grid, *_RATIOS, later):
+        yield from _ratio(figure, old, new, references)
     yield from _differences(old, new)
 
 
 def _ratio(
-    reading: _Reading, old: Entry, new: Entry, references: tuple[Entry | None, Entry | None] | None
+    figure: _Figure, old: Entry, new: Entry, references: tuple[Entry | None, Entry | None] | None
 ) -> Iterator[Change]:
-    before, after = list(reading.turns(old)), list(reading.turns(new))
-    unit = reading.unit
-    if references is not None and reading.timed:
-        bases = [list(reading.turns(reference or {})) for reference in references]
+    before, after = list(figure.turns(old)), list(figure.turns(new))
+    unit = figure.unit
+    if references is not None and figure.timed:
+        bases = [list(figure.turns(reference or {})) for reference in references]
         if not all(base and min(base) > 0 for base in bases):
             return  # a reference that held no rate at all is no measure
         before, after = _over(before, bases[0]), _over(after, bases[1])
         unit = "× reference"
     if not before:
         return
-    about = (old["id"], name_of(old), reading.metric, reading.what, unit)
+    about = (old["id"], name_of(old), figure.metric, figure.what, unit)
     if not after:
-        yield Change(*about, median(before), None, reading.better)
+        yield Change(*about, median(before), None, figure.better)
     elif min(before) > 0:
         ratio = independent_ratio(after, before)
-        yield Change(*about, median(before), median(after), reading.better, ratio)
+        yield Change(*about, median(before), median(after), figure.better, ratio)
 
 
 def _over(turns: Sequence[float], reference: Sequence[float]) -> list[float]:

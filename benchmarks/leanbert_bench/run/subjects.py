@@ -106,13 +106,13 @@ def choose_workload(args: argparse.Namespace, subject: Subject) -> Workload:
     """
     from leanbert.cli.flags import read_options
     from leanbert.records import SUFFIXES
-    from leanbert_bench.run import workload as reading
+    from leanbert_bench.run import workload as texts
 
     labels = list(subject.config.id2label.values())
     if args.input is None:
         if args.label_column or args.text_pair_column:
             raise InputError("--label-column and --text-pair-column name columns of --input")
-        found = reading.bundled_workload(args.limit)
+        found = texts.bundled_workload(args.limit)
         named = {label.lower() for label in labels}
         if subject.task == "question-answering":
             raise InputError("question-answering needs questions: pass --input SQUAD.json")
@@ -121,11 +121,11 @@ def choose_workload(args: argparse.Namespace, subject: Subject) -> Workload:
             found = replace(found, labels=None)
         return found
     if subject.task == "question-answering":
-        return reading.read_squad(args.input, args.limit)
+        return texts.read_squad(args.input, args.limit)
     table = SUFFIXES.get(args.input.suffix.lower(), "txt") != "txt"
     if subject.task == "token-classification" and not table:
-        return reading.read_conll(args.input, args.limit, read_options(args))
-    found = reading.read_workload(
+        return texts.read_conll(args.input, args.limit, read_options(args))
+    found = texts.read_workload(
         args.input,
         text_column=args.text_column,
         label_column=args.label_column,
@@ -134,7 +134,7 @@ def choose_workload(args: argparse.Namespace, subject: Subject) -> Workload:
         reading=read_options(args),
     )
     if subject.task == "text-classification":
-        reading.match_labels(found, labels, args.input)
+        texts.match_labels(found, labels, args.input)
     elif found.labels is not None:
         _check_numbers(found.labels, args.input)
     return found
