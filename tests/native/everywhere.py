@@ -48,6 +48,11 @@ class Row:
     program: str = "native_replay"
     stress: bool = True
 
+    @property
+    def forks(self) -> int:
+        """Children of each stressed team: qemu-user 7.2 fails in children of threaded programs."""
+        return 0 if self.how == "qemu-user" else 3
+
 
 HERE = f"this machine ({cpu_name()})"
 ARM = {"QEMU_LD_PREFIX": PREFIX}
@@ -168,10 +173,10 @@ def run(row: Row, folder: Path, files: Mapping[str, Path]) -> str:
         return f"**another path**: {ran}"
     result = f"{len(chosen)} of {len(files)} cases: same bits"
     if row.stress:
-        command = [*(starter(row) or []), str(folder / "native_stress"), "5", "3"]
-        if subprocess.run(command, env=environment, check=False).returncode:
+        command = [*(starter(row) or []), str(folder / "native_stress"), "5", str(row.forks)]
+        if subprocess.run(command, capture_output=True, env=environment, check=False).returncode:
             return f"{result}, **stress failed**"
-        result += "; stress"
+        result += "; stress of threads" + (" and forks" if row.forks else "")
     return result
 
 
