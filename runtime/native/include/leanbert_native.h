@@ -45,7 +45,7 @@ enum {
   LB_UNSUPPORTED = 3,      /* a sound description that these kernels do not cover: use another engine */
   LB_NO_ISA = 4,           /* the CPU has neither AVX-512 VNNI nor AVX2+FMA, or LEANBERT_ISA is unknown */
   LB_NO_MEMORY = 5,
-  LB_IO = 6 /* the weights file cannot be opened or mapped */
+  LB_IO = 6 /* the weights file cannot be opened or read */
 };
 
 /* ---- records ------------------------------------------------------------------------------------- */
@@ -115,7 +115,7 @@ typedef struct lb_model_desc {
   uint32_t struct_size; /* sizeof(lb_model_desc), checked */
   uint32_t layer_size;  /* sizeof(lb_layer), checked */
 
-  /* Where the tensors are: either a file (mapped read-only by lb_open, kept mapped) or, with path NULL,
+  /* Where the tensors are: either a file (read by lb_open, and never looked at again) or, with path NULL,
    * a buffer that must outlive the handle. */
   const char* path;
   const void* data;
@@ -157,7 +157,7 @@ typedef struct lb_encoder lb_encoder;
 
 /* ---- functions ----------------------------------------------------------------------------------- */
 
-/* Checks the description, maps the file, packs the weights. On success *encoder is a new handle; else it
+/* Checks the description, reads the file, packs the weights. On success *encoder is a new handle; else it
  * is NULL and `err` (may be NULL) holds one NUL-terminated line. Starts no thread: that is done by the
  * first lb_run that can use one. */
 LB_API int lb_open(const lb_model_desc* desc, lb_encoder** encoder, char* err, size_t err_len);

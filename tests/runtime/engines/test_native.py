@@ -20,7 +20,7 @@ from leanbert.bundle import Bundle
 from leanbert.engines import Batch, load_engine, report_engine
 from leanbert.engines.native import binding, engine, layout
 from leanbert.engines.native.engine import NativeEngine
-from leanbert.errors import EngineError, InputError, VerificationError
+from leanbert.errors import BundleCorruptError, EngineError, InputError, VerificationError
 from leanbert.tokenization import Tokenizer
 from tests.helpers import native_bundles, tiny_bundles
 from tests.helpers.native_library import library_path
@@ -286,6 +286,14 @@ def test_the_layout_is_read_once_per_open(
     assert len(made) == 1
     report_engine(Bundle.open(classifier))
     assert len(made) == 2
+
+
+def test_a_file_that_changes_between_opening_and_loading(classifier: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(classifier, tmp_path / "copy"))
+    bundle = Bundle.open(copy)
+    os.utime(copy / "model.onnx.data", ns=(0, 0))
+    with pytest.raises(BundleCorruptError, match=r"model\.onnx\.data: was changed while it was"):
+        load_engine(bundle, 1)
 
 
 def test_inputs_that_it_refuses(classifier: Path) -> None:

@@ -70,6 +70,7 @@ class NativeEngine:
             raise EngineError(f"its layout is refused ({_line(message)})")
         # Not at exit: a daemon thread may still be computing then.
         weakref.finalize(self, library.lb_close, self._handle).atexit = False
+        bundle.check_unchanged()  # what was read is what was checked
         self._lb_run = library.lb_run
         self._messages = threading.local()  # the library writes an error's line there
         isa: str = library.lb_encoder_isa(self._handle).decode()

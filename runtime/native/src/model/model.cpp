@@ -1,14 +1,16 @@
-// Opening a model: the file is mapped, its layout checked (layout.h), the matmuls' weights packed for the CPU at hand.
+// Opening a model: the file is read, its layout checked (layout.h), the matmuls' weights packed for the CPU at hand.
 //
-//   file      | word (int8) | position | layer.0.qkv.weight | ... |      mapped; embeddings are read where they lie,
-//                  |                          | pack_int8                 everything else leaves the resident set
+//   file_     | word (int8) | position | layer.0.qkv.weight | ... |      a copy of the file; embeddings stay where they
+//                  |                          | pack_int8                lie in it, all other pages are given back
 //   weights_  | norms | qkv panels | column sums | scales | bias | ... | one region of huge pages
 //
-// Measured (BERT-base's 85 MB, warm page cache, two threads): 25 ms, most of it page faults on both sides.
+// The pages of a weight are given back as soon as it is packed, so that the peak is hardly above what stays: it is the
+// larger of the file and of the packed weights with the embeddings.
 #include "model/model.h"
 
 #include <atomic>
 #include <cstring>
+#include <initializer_list>
 
 #include "model/packing.h"
 #include "model/layout.h"
@@ -22,13 +24,13 @@ class ModelBuilder {
 
   int build() {
     if (int status = layout_.check_numbers()) return status;
-    if (int status = map()) return status;
+    if (int status = read()) return status;
     if (int status = layout_.check_records(data_, size_)) return status;
     return pack();
   }
 
  private:
-  int map() {
+  int read() {
     if (!desc_.path) {
       if (!desc_.data) return error_.fail(LB_INVALID_ARGUMENT, "neither path nor data is given");
       data_ = static_cast<const char*>(desc_.data);
@@ -44,7 +46,7 @@ class ModelBuilder {
     return LB_OK;
   }
 
-  // The norms are copied, too: read from the file, they would keep pages of it resident.
+  // The norms are copied, too: left where they were read, they would keep pages there.
   void keep(Norm& norm, size_t n) {
     if (!norm.present()) return;
     float* gamma = model_.weights_.take<float>(n);
@@ -80,7 +82,8 @@ class ModelBuilder {
       keep(m.layers[i].ffn_norm, m.hidden);
     }
 
-    // Most of the time goes into page faults of both the file and the copy, and threads take these side by side.
+    apart_ = desc_.path && weights_are_apart();
+    // Much of the time goes into page faults, and threads take these side by side.
     platform::Thread helpers[3];
     size_t started = 0;
     while (started < 3 && started + 1 < m.threads && helpers[started].start(pack_some, this)) started++;
@@ -91,8 +94,70 @@ class ModelBuilder {
       for (const LayerMatmul& part : layer_matmuls)
         m.layers[i].*part.matmul = m.layers[twin_of(desc_.layers, i, part)].*part.matmul;
     }
-    if (desc_.path) m.file_.forget(m.file_.data(), m.file_.data() + m.file_.bytes());
+    if (desc_.path) release_rest();
     return LB_OK;
+  }
+
+  // A part of the file that is read once more after another was packed.
+  struct Range {
+    const char *from, *to;
+    bool touches(const Range& other) const { return from < other.to && other.from < to; }
+  };
+  static Range range(const void* data, size_t bytes) {
+    const char* from = static_cast<const char*>(data);
+    return {from, from + bytes};
+  }
+  Range weight_of(const Pending& p) const {
+    return range(p.weight, size_t{p.matmul->k} * p.matmul->n * (p.scale ? 1 : sizeof(float)));
+  }
+
+  // What stays in the file's copy: at most five tensors, in any order.
+  static constexpr size_t most_kept = 5;
+  size_t kept(Range* ranges) const {
+    const Model& m = model_;
+    size_t count = 0;
+    for (const EmbeddingTable* table : {&m.words, &m.positions}) {
+      ranges[count++] = range(table->data, table->rows * table->width * (table->is_int8() ? 1 : sizeof(float)));
+      if (table->is_int8()) ranges[count++] = range(table->scale, table->rows * sizeof(float));
+    }
+    if (m.token_types) ranges[count++] = range(m.token_types, m.types * m.embedding * sizeof(float));
+    return count;
+  }
+
+  // Whether each weight has bytes of its own, as every export's layout has. Otherwise none is given back before the end.
+  bool weights_are_apart() const {
+    Range embeddings[most_kept];
+    const size_t count = kept(embeddings);
+    for (size_t i = 0; i < layout_.count(); i++) {
+      const Range weight = weight_of(layout_.matmuls()[i]);
+      for (size_t j = 0; j < count; j++)
+        if (weight.touches(embeddings[j])) return false;
+      for (size_t j = 0; j < i; j++)
+        if (weight.touches(weight_of(layout_.matmuls()[j]))) return false;
+    }
+    return true;
+  }
+
+  // All but the embeddings was copied.
+  void release_rest() {
+    Range embeddings[most_kept];
+    const size_t count = kept(embeddings);
+    const platform::FileCopy& file = model_.file_;
+    const char *at = file.data(), *const end = at + file.bytes();
+    while (at < end) {  // from each gap to the next
+      const char *next = end, *after = end;
+      for (size_t i = 0; i < count; i++) {
+        const Range& range = embeddings[i];
+        if (range.to <= at) continue;
+        const char* from = range.from > at ? range.from : at;
+        if (from < next) {
+          next = from;
+          after = range.to;
+        }
+      }
+      file.release(at, next);
+      at = after;
+    }
   }
 
   static void pack_some(void* self) {
@@ -107,7 +172,6 @@ class ModelBuilder {
   void pack_one(const Pending& p) {
     const Kernels& kernels = *model_.kernels;
     Matmul& out = *p.matmul;
-    size_t bytes = size_t{out.k} * out.n;
     if (p.scale) {
       pack_int8(static_cast<const int8_t*>(p.weight), out.k, out.n, kernels.panel, kernels.group, p.packed,
                 p.column_sum);
@@ -118,14 +182,12 @@ class ModelBuilder {
     } else {
       pack_f32(static_cast<const float*>(p.weight), out.k, out.n, kernels.panel, p.packed_f32);
       out.weight_f32 = p.packed_f32;
-      bytes *= sizeof(float);
     }
     if (p.bias) std::memcpy(p.padded_bias, p.bias, p.bias_count * sizeof(float));
     out.bias = p.padded_bias;
     if (p.smoothing) std::memcpy(p.kept_smoothing, p.smoothing, out.k * sizeof(float));
     out.smoothing = p.kept_smoothing;
-    // The packed source leaves the resident set at once: the peak stays low.
-    if (desc_.path) model_.file_.forget(p.weight, static_cast<const char*>(p.weight) + bytes);
+    if (apart_) model_.file_.release(weight_of(p).from, weight_of(p).to);
   }
 
   Model& model_;
@@ -135,6 +197,7 @@ class ModelBuilder {
   const char* data_ = nullptr;
   uint64_t size_ = 0;
   std::atomic<size_t> next_{0};
+  bool apart_ = false;
 };
 
 int Model::open(const lb_model_desc& desc, const Kernels& chosen, Error& error) {

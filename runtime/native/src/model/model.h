@@ -25,7 +25,7 @@ struct Layer {
   const float* smoothing() const { return qkv.is_int8() ? qkv.smoothing : query.smoothing; }  // of attention's input
 };
 
-// The rows of an embedding, int8 with one scale per row, or f32. They stay in the file's mapping: a call touches few.
+// The rows of an embedding, int8 with one scale per row, or f32. They stay where they were read.
 struct EmbeddingTable {
   const void* data = nullptr;
   const float* scale = nullptr;  // null: f32
@@ -45,7 +45,7 @@ class Model {
   Model& operator=(const Model&) = delete;
   ~Model() { std::free(layers); }
 
-  // Checks every number and record of `desc`, maps the file, packs for `kernels`.
+  // Checks every number and record of `desc`, reads the file, packs for `kernels`.
   int open(const lb_model_desc& desc, const Kernels& kernels, Error& error);
 
   const Kernels* kernels = nullptr;
@@ -69,7 +69,7 @@ class Model {
  private:
   friend class ModelBuilder;
   Region weights_;
-  platform::MappedFile file_;
+  platform::FileCopy file_;
 };
 
 }  // namespace leanbert

@@ -49,23 +49,24 @@ void advise_huge_pages(void* memory, size_t bytes, bool wanted);
 void* allocate_aligned(size_t bytes, size_t alignment);
 void free_aligned(void* memory);
 
-// A file of at least one byte, mapped read-only; the name may vanish while it is mapped.
-class MappedFile {
+// The content of a file of at least one byte, in memory of our own. It is read, not mapped: who changes the file later
+// changes no answer, and who cuts it short ends no process with a bus error.
+class FileCopy {
  public:
-  MappedFile() = default;
-  ~MappedFile();
-  MappedFile(const MappedFile&) = delete;
-  MappedFile& operator=(const MappedFile&) = delete;
+  FileCopy() = default;
+  ~FileCopy();
+  FileCopy(const FileCopy&) = delete;
+  FileCopy& operator=(const FileCopy&) = delete;
 
   // Null, or why not: one line without the path ("No such file or directory").
   const char* open(const char* path);
-  const char* data() const { return static_cast<const char*>(data_); }
+  const char* data() const { return data_; }
   size_t bytes() const { return bytes_; }
-  // Whole pages between the two leave the resident set; they come back from the page cache when they are read.
-  void forget(const void* from, const void* to) const;
+  // Gives whole pages between the two back to the system. They must not be read again.
+  void release(const void* from, const void* to) const;
 
  private:
-  void* data_ = nullptr;
+  char* data_ = nullptr;
   size_t bytes_ = 0;
 };
 

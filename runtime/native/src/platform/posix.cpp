@@ -38,29 +38,34 @@ void* allocate_aligned(size_t bytes, size_t alignment) {
 
 void free_aligned(void* memory) { std::free(memory); }
 
-MappedFile::~MappedFile() {
-  if (data_) munmap(data_, bytes_);
+FileCopy::~FileCopy() {
+  if (data_) unmap_memory(data_, bytes_);
 }
 
-const char* MappedFile::open(const char* path) {
-  const int file = ::open(path, O_RDONLY | O_CLOEXEC);
+const char* FileCopy::open(const char* path) {
+  // A pipe without a writer must not block.
+  const int file = ::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) return std::strerror(errno);
   struct stat info;
   if (fstat(file, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size <= 0) {
     close(file);
     return "not a file with content";
   }
-  const size_t bytes = static_cast<size_t>(info.st_size);
-  void* mapping = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, file, 0);
-  const int why = errno;
+  bytes_ = static_cast<size_t>(info.st_size);
+  data_ = static_cast<char*>(map_memory(bytes_));
+  const char* why_not = data_ ? nullptr : "out of memory";
+  for (size_t at = 0; !why_not && at < bytes_;) {
+    constexpr size_t most = size_t{1} << 30;  // of one call, below every system's limit
+    const ssize_t got = read(file, data_ + at, bytes_ - at < most ? bytes_ - at : most);
+    if (got > 0) at += static_cast<size_t>(got);
+    if (got == 0) why_not = "it was cut short";
+    if (got < 0 && errno != EINTR) why_not = std::strerror(errno);
+  }
   close(file);
-  if (mapping == MAP_FAILED) return std::strerror(why);
-  data_ = mapping;
-  bytes_ = bytes;
-  return nullptr;
+  return why_not;
 }
 
-void MappedFile::forget(const void* first, const void* last) const {
+void FileCopy::release(const void* first, const void* last) const {
   const uintptr_t page = page_bytes(), from = (reinterpret_cast<uintptr_t>(first) + page - 1) / page * page,
                   to = reinterpret_cast<uintptr_t>(last) / page * page;
   if (to > from) madvise(reinterpret_cast<void*>(from), to - from, MADV_DONTNEED);

@@ -29,11 +29,11 @@ void advise_huge_pages(void*, size_t, bool) {}  // they need a privilege that us
 void* allocate_aligned(size_t bytes, size_t alignment) { return _aligned_malloc(bytes, alignment); }
 void free_aligned(void* memory) { _aligned_free(memory); }
 
-MappedFile::~MappedFile() {
-  if (data_) UnmapViewOfFile(data_);
+FileCopy::~FileCopy() {
+  if (data_) unmap_memory(data_, bytes_);
 }
 
-const char* MappedFile::open(const char* path) {
+const char* FileCopy::open(const char* path) {
   wchar_t wide[32768];
   if (!MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, wide, sizeof wide / sizeof *wide))
     return "not a path in UTF-8";
@@ -52,22 +52,26 @@ const char* MappedFile::open(const char* path) {
     CloseHandle(file);
     return "not a file with content";
   }
-  const HANDLE mapping = CreateFileMappingW(file, nullptr, PAGE_READONLY, 0, 0, nullptr);
-  CloseHandle(file);
-  if (!mapping) return "the system cannot map it";
-  void* view = MapViewOfFile(mapping, FILE_MAP_READ, 0, 0, 0);
-  CloseHandle(mapping);
-  if (!view) return "the system cannot map it";
-  data_ = view;
   bytes_ = static_cast<size_t>(size.QuadPart);
-  return nullptr;
+  data_ = static_cast<char*>(map_memory(bytes_));
+  const char* why_not = data_ ? nullptr : "out of memory";
+  for (size_t at = 0; !why_not && at < bytes_;) {
+    constexpr size_t most = size_t{1} << 30;  // a call takes 32 bits
+    DWORD got = 0;
+    if (!ReadFile(file, data_ + at, static_cast<DWORD>(bytes_ - at < most ? bytes_ - at : most), &got, nullptr))
+      why_not = "the system cannot read it";
+    else if (got == 0)
+      why_not = "it was cut short";
+    at += got;
+  }
+  CloseHandle(file);
+  return why_not;
 }
 
-void MappedFile::forget(const void* first, const void* last) const {
+void FileCopy::release(const void* first, const void* last) const {
   const uintptr_t page = page_bytes(), from = (reinterpret_cast<uintptr_t>(first) + page - 1) / page * page,
                   to = reinterpret_cast<uintptr_t>(last) / page * page;
-  // Of pages that nobody locked this takes them out of the working set, and fails otherwise.
-  if (to > from) VirtualUnlock(reinterpret_cast<void*>(from), to - from);
+  if (to > from) VirtualFree(reinterpret_cast<void*>(from), to - from, MEM_DECOMMIT);
 }
 
 struct ThreadEntry {
