@@ -10,17 +10,19 @@ import numpy.typing as npt
 __all__ = [
     "apply_function",
     "cls_pool",
+    "is_finite",
     "l2_normalize",
     "max_pool",
     "mean_pool",
     "sigmoid",
     "softmax",
+    "tanh",
 ]
 
 Floats = npt.NDArray[np.float32]
 
 FUNCTIONS = ("sigmoid", "softmax", "none")
-"""What :func:`apply_function` can apply."""
+"""What a caller may have applied to logits."""
 
 # The exponential. numpy's own gives other bits with each SIMD level, and the C library's with each
 # library; what stands here is sums, products and quotients in double precision, which IEEE 754
@@ -125,13 +127,32 @@ def sigmoid(logits: Floats) -> Floats:
     return result
 
 
+def tanh(logits: Floats) -> Floats:
+    """Hyperbolic tangent of each element; the same bits everywhere, as with :func:`softmax`.
+
+    *Shape:* any -> the same.
+    """
+    sound = np.where(np.isnan(logits), 0.0, logits).astype(np.float64)
+    power = _exp(-2.0 * np.abs(sound))
+    values = np.copysign((1.0 - power) / (1.0 + power), sound)
+    result: Floats = np.where(np.isnan(logits), np.nan, values).astype(np.float32)
+    return result
+
+
+def is_finite(values: Floats) -> bool:
+    """Whether no element is NaN or infinite."""
+    return bool(np.isfinite(values).all())
+
+
 def apply_function(name: str, logits: Floats) -> Floats:
-    """``"softmax"``, ``"sigmoid"`` or ``"none"`` of the logits.
+    """``"softmax"``, ``"sigmoid"``, ``"tanh"`` or ``"none"`` of the logits.
 
     *Shape:* any -> the same.
     """
     if name == "softmax":
         return softmax(logits)
+    if name == "tanh":
+        return tanh(logits)
     return sigmoid(logits) if name == "sigmoid" else logits
 
 

@@ -201,7 +201,10 @@ def pipeline(
         engine: ``"native"`` is LeanBERT's own int8 encoder (x86-64 with AVX2 or AVX-512 VNNI,
             bundles whose manifest has its table), ``"onnxruntime"`` runs every bundle on every
             CPU; ``"auto"`` takes the native one wherever it can.
-        defaults: defaults for the arguments of a call, for example ``top_k=None``.
+        defaults: defaults for the arguments of a call, for example ``top_k=None``. And arguments
+            of ``transformers.pipeline`` that choose a device, a number format or files: accepted
+            where they ask for what is done anyway (``device="cpu"``, ``framework="pt"``), refused
+            in one line where they cannot be obeyed (see :mod:`leanbert.pipelines.drop_in`).
 
     Returns:
         A callable :class:`~leanbert.pipelines.base.Pipeline`, safe to share between threads.
@@ -224,6 +227,7 @@ def pipeline(
         nullcontext(model) if isinstance(model, Bundle) else Bundle.checked_while_loading(model)
     )
     with opening as bundle:
+        defaults = _without_opening(defaults, bundle)
         if task is None:
             task = bundle.task or bundle.config.head_task
             if task not in TASKS:
@@ -232,6 +236,20 @@ def pipeline(
                     f"{bundle.path}: the bundle {said}; LeanBERT does {', '.join(TASKS)}"
                 )
         return _class(task)(bundle, mode=mode, threads=threads, engine=engine, **defaults)
+
+
+def _without_opening(defaults: dict[str, Any], bundle: Bundle) -> dict[str, Any]:
+    """The arguments of calls alone, after those that only the opening has were checked.
+
+    Raises:
+        InputError: one of these cannot be obeyed.
+    """
+    if not defaults:
+        return defaults
+    from leanbert.pipelines.drop_in import OPENING, check_opening
+
+    check_opening({name: defaults[name] for name in defaults if name in OPENING}, bundle)
+    return {name: value for name, value in defaults.items() if name not in OPENING}
 
 
 def __getattr__(name: str) -> Any:

@@ -17,12 +17,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 from leanbert.batching import GROUP, Prepared, Runner
 from leanbert.bundle import Bundle
 from leanbert.engines import Batch, EngineReport, ModelOutputs
-from leanbert.errors import InputError, TaskError
+from leanbert.errors import EngineError, TaskError
+from leanbert.pipelines.inputs import several
 from leanbert.pipelines.options import CallOptions
 from leanbert.tokenization.cutting import report_cut
 
-if TYPE_CHECKING:  # a default for a type parameter is part of Python from 3.13 only
+if TYPE_CHECKING:  # type parameters have defaults from Python 3.13 on
     from typing_extensions import TypeVar
+
+    from leanbert.pipelines.drop_in import Device, ModelView, TokenizerView
 
     OptionsT = TypeVar("OptionsT", bound=CallOptions, default=Any)
 else:
@@ -80,12 +83,19 @@ class Pipeline(ABC, Generic[OptionsT]):
         labels = bundle.config.id2label
         self.labels = [labels[i] for i in range(len(labels))]
         """Name of each logit, where the head gives one row of them."""
-        self._defaults = self.options_type.canonical(defaults, self.task)
+        self._defaults = {
+            **self._config_defaults(),
+            **self.options_type.canonical(defaults, self.task),
+        }
         options = self.options_type(**self._defaults)  # reports a wrong default now
         self.runner = Runner(bundle, threads, mode, engine)
         self._check_head()
         self._prepare()
         self._default_options = self._completed(options)
+
+    def _config_defaults(self) -> Mapping[str, Any]:
+        """Defaults for the arguments of a call that the bundle's config gives."""
+        return {}
 
     def _prepare(self) -> None:
         """What a task finds out once, when the pipeline is made; it may raise what that raises."""
@@ -104,8 +114,35 @@ class Pipeline(ABC, Generic[OptionsT]):
 
         The arguments are those of a call; a list is streamed too.
         """
-        answers: Iterator[Any] = self(iter(inputs), *args, **kwargs)
+        answers: Iterator[Any] = self(iter(several(inputs)), *args, **kwargs)
         return answers
+
+    def predict(self, inputs: Any) -> Any:
+        """The same as a call, under the name that scikit-learn gives it."""
+        return self(inputs)
+
+    transform = predict
+
+    @property
+    def tokenizer(self) -> TokenizerView:
+        """The special tokens and the limit of the tokenizer, under transformers' names."""
+        from leanbert.pipelines.drop_in import TokenizerView
+
+        return TokenizerView(self.runner.tokenizer)
+
+    @property
+    def model(self) -> ModelView:
+        """The model's ``config``, as transformers' pipelines have it."""
+        from leanbert.pipelines.drop_in import ModelView
+
+        return ModelView(self.bundle)
+
+    @property
+    def device(self) -> Device:
+        """Where the model computes: ``"cpu"``."""
+        from leanbert.pipelines.drop_in import Device
+
+        return Device("cpu")
 
     # ---- the three methods of a task ----
 
@@ -129,7 +166,7 @@ class Pipeline(ABC, Generic[OptionsT]):
 
     @abstractmethod
     def keep(self, outputs: ModelOutputs, batch: Batch, options: OptionsT) -> Sequence[Any]:
-        """What to keep of each text of a batch.
+        """What to keep of each text of a batch; ``None`` where its outputs are NaN or infinite.
 
         No view of ``outputs``: that would keep all of them alive.
         """
@@ -166,7 +203,7 @@ class Pipeline(ABC, Generic[OptionsT]):
         return options
 
     def _call(self, inputs: object, options: OptionsT) -> Any:
-        """The answer to one input, a list for a sequence, a lazy iterator for other iterables."""
+        """The answer to one input, or to several: see :mod:`leanbert.pipelines.inputs`."""
         if self._is_one(inputs):
             prepared = self.preprocess([inputs], 0, options)
             encodings = prepared.encodings
@@ -178,13 +215,10 @@ class Pipeline(ABC, Generic[OptionsT]):
                     encodings, partial(self.forward, options=options), options.batch_size
                 )
             )
-            return self.postprocess(prepared.items[0], encodings, range(len(kept)), kept, options)
-        if isinstance(inputs, Iterable) and not isinstance(inputs, (bytes, bytearray, memoryview)):
-            answers = self._many(inputs, options)
-            return list(answers) if isinstance(inputs, Sequence) else answers
-        raise InputError(
-            f"expected a text, a list of texts or an iterable, got {type(inputs).__name__}"
-        )
+            return self._answer(prepared.items[0], encodings, range(len(kept)), kept, options)
+        items = several(inputs)
+        answers = self._many(items, options)
+        return answers if isinstance(items, Iterator) else list(answers)
 
     def _many(self, inputs: Iterable[object], options: OptionsT) -> Iterator[Any]:
         """The answer to each input, lazily and in order."""
@@ -192,10 +226,28 @@ class Pipeline(ABC, Generic[OptionsT]):
             inputs,
             partial(self.preprocess, options=options),
             partial(self.forward, options=options),
-            partial(self.postprocess, options=options),
+            partial(self._answer, options=options),
             batch_size=options.batch_size,
             group=self._group(options),
         )
+
+    def _answer(
+        self, item: Any, encodings: Any, own: range, kept: Sequence[Any], options: OptionsT
+    ) -> Any:
+        """What ``postprocess`` makes of an input, unless the model gave no numbers for it."""
+        if any(row is None for row in kept):
+            raise EngineError(
+                f"{self.bundle.path}: the model gives NaN or infinite "
+                f"{', '.join(self.required_outputs)} for {self._text_of(item)[:60]!r}; its weights "
+                "may be damaged: run leanbert verify on it, or export it again"
+            )
+        return self.postprocess(item, encodings, own, kept, options)
+
+    def _text_of(self, item: Any) -> str:
+        """The text, or the first one, of an input as ``preprocess`` gave it."""
+        while not isinstance(item, str):
+            item = item[0]
+        return item
 
     def _group(self, options: OptionsT) -> int:
         """How many inputs are ordered, and their answers held, together."""

@@ -18,7 +18,7 @@ from leanbert.arguments import check_flag
 from leanbert.batching import GROUP, Prepared
 from leanbert.engines import Batch, ModelOutputs
 from leanbert.errors import InputError
-from leanbert.numerics import Floats, cls_pool, l2_normalize, max_pool, mean_pool
+from leanbert.numerics import Floats, cls_pool, is_finite, l2_normalize, max_pool, mean_pool
 from leanbert.pipelines.answers import Array, Embedding, TokenVectors, VectorsT, VectorT
 from leanbert.pipelines.base import Pipeline
 from leanbert.pipelines.options import CallOptions, take_tokenizer_arguments
@@ -232,7 +232,7 @@ class FeatureExtractionPipeline(Pipeline[FeatureExtractionOptions], Generic[Vect
 
     def keep(
         self, outputs: ModelOutputs, batch: Batch, options: FeatureExtractionOptions
-    ) -> list[Floats]:
+    ) -> list[Floats | None]:
         """Each text's vectors. *Shape:* ``(width,)``, or ``(1, tokens, width)`` unpooled."""
         rows: list[Floats]
         if options.pooling == _OWN:
@@ -240,10 +240,13 @@ class FeatureExtractionPipeline(Pipeline[FeatureExtractionOptions], Generic[Vect
         else:
             texts = batch.split(outputs["last_hidden_state"])
             pool = _POOLED.get(options.pooling or "")
-            rows = [text[None] if pool is None else pool(text) for text in texts]
+            with np.errstate(invalid="ignore", over="ignore"):  # looked for in the next line
+                rows = [text[None] if pool is None else pool(text) for text in texts]
+        kept = [row if is_finite(row) else None for row in rows]
         if options.normalize:
-            rows = [l2_normalize(row) for row in rows]
-        return [row.copy() for row in rows]  # a view would keep the whole batch alive
+            return [None if row is None else l2_normalize(row) for row in kept]
+        # A view would keep the whole batch alive.
+        return [None if row is None else row.copy() for row in kept]
 
     def postprocess(
         self,

@@ -19,7 +19,7 @@ from leanbert.batching import Prepared
 from leanbert.engines import Batch, ModelOutputs
 from leanbert.engines.batch import Ints
 from leanbert.errors import InputError, TaskError, warn
-from leanbert.numerics import Floats, softmax
+from leanbert.numerics import Floats, is_finite, softmax
 from leanbert.pipelines.answers import FilledMask, FilledMasks
 from leanbert.pipelines.base import Pipeline
 from leanbert.pipelines.options import CallOptions, take_tokenizer_arguments
@@ -184,12 +184,15 @@ class FillMaskPipeline(Pipeline[FillMaskOptions]):
 
     def keep(
         self, outputs: ModelOutputs, batch: Batch, options: FillMaskOptions
-    ) -> list[list[_Best]]:
+    ) -> list[list[_Best] | None]:
         """The best tokens of each mask and their scores."""
         targets = options._target_ids
-        kept = []
+        kept: list[list[_Best] | None] = []
         for i, ids in enumerate(batch.split(batch.input_ids)):
             logits = outputs["logits"][batch.place(i)][ids == self._mask_id]
+            if not is_finite(logits):
+                kept.append(None)
+                continue
             scores = softmax(logits)
             if targets is not None:
                 scores = scores[:, targets]

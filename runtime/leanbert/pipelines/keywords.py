@@ -71,6 +71,23 @@ class OpeningKeywords(TypedDict, total=False):
     mode: Literal["latency", "throughput"]
     threads: int | None
     engine: Literal["auto", "native", "onnxruntime"]
+    # From here on transformers' own: see leanbert.pipelines.drop_in.
+    config: object
+    device: object
+    device_map: object
+    dtype: object
+    feature_extractor: object
+    framework: str | None
+    image_processor: object
+    model_kwargs: object
+    pipeline_class: object
+    processor: object
+    revision: str | None
+    token: str | bool | None
+    tokenizer: object
+    torch_dtype: object
+    trust_remote_code: bool | None
+    use_fast: bool | None
 
 
 class SharedKeywords(TypedDict, total=False):
@@ -90,6 +107,8 @@ class TextClassificationKeywords(SharedKeywords, total=False):
     window: int | None
     stride: int | None
     combine: Literal["mean", "max", "length"] | None
+    text_pair: str | None
+    return_all_scores: bool | None
 
 
 class TokenClassificationKeywords(SharedKeywords, total=False):
@@ -135,6 +154,7 @@ class ZeroShotClassificationKeywords(SharedKeywords, total=False):
 
     hypothesis_template: str
     multi_label: bool
+    multi_class: bool | None
 
 
 class TextRankingKeywords(SharedKeywords, total=False):

@@ -18,7 +18,7 @@ from leanbert.arguments import check_count, check_flag
 from leanbert.batching import Prepared
 from leanbert.engines import Batch, ModelOutputs
 from leanbert.errors import InputError
-from leanbert.numerics import Floats, softmax
+from leanbert.numerics import Floats, is_finite, softmax
 from leanbert.pipelines.answers import Answer, Answers, ExtractedT
 from leanbert.pipelines.base import Pipeline
 from leanbert.pipelines.options import NOT_GIVEN, CallOptions
@@ -227,10 +227,11 @@ class QuestionAnsweringPipeline(Pipeline[QuestionAnsweringOptions], Generic[Extr
         outputs: ModelOutputs,
         batch: Batch,
         options: QuestionAnsweringOptions,
-    ) -> list[Floats]:
+    ) -> list[Floats | None]:
         """The logits of starts and ends. *Shape:* for each window ``(2, tokens)``."""
         both = np.stack([outputs["start_logits"], outputs["end_logits"]])
-        return [both[:, batch.place(i)].copy() for i in range(len(batch))]
+        windows = [both[:, batch.place(i)].copy() for i in range(len(batch))]
+        return [window if is_finite(window) else None for window in windows]
 
     def postprocess(
         self,
@@ -322,7 +323,9 @@ def _asked(inputs: object, more: tuple[object, ...], question: object, context: 
 
 
 def _question(item: object, index: int, *, empty: bool = True) -> Question:
-    """One of the caller's items; empty parts are refused only where transformers refuses them.
+    """One of the caller's items; its other keys, such as SQuAD's ``id``, are of no concern.
+
+    Empty parts are refused only where transformers refuses them.
 
     Raises:
         InputError: it is no question.
@@ -342,11 +345,6 @@ def _question(item: object, index: int, *, empty: bool = True) -> Question:
         if not part and not empty:
             raise InputError(f"text {index}: {name} is empty")
         parts.append(part)
-    if set(item) - {"question", "context"}:
-        raise InputError(
-            f'text {index}: expected {{"question": "…", "context": "…"}}, '
-            f"got the keys {sorted(map(str, item))}"
-        )
     return parts[0], parts[1]
 
 

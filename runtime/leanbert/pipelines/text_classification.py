@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, ov
 
 import numpy as np
 
-from leanbert.arguments import check_choice, check_count, check_text
+from leanbert.arguments import check_choice, check_count, check_flag, check_text
 from leanbert.batching import Prepared
 from leanbert.engines import Batch, ModelOutputs
-from leanbert.errors import InputError
-from leanbert.numerics import FUNCTIONS, apply_function
+from leanbert.errors import InputError, warn
+from leanbert.numerics import FUNCTIONS, apply_function, is_finite
 from leanbert.pipelines.answers import (
     ClassifiedT,
     LabelScore,
@@ -64,9 +64,12 @@ class TextClassificationOptions(CallOptions):
     """Tokens that a window shares with the one before; ``None`` for 0."""
     combine: str | None = None
     """One of :data:`~leanbert.pipelines.documents.COMBINE`; ``None`` for ``"mean"``."""
+    text_pair: str | None = None
+    """The pair of every text."""
     _split: str | None = None
     """Of a document: one of :data:`~leanbert.pipelines.documents.SPLITS`; ``None`` for a call."""
 
+    aliases: ClassVar[Mapping[str, str]] = {"return_all_scores": "top_k"}
     nullable: ClassVar[frozenset[str]] = CallOptions.nullable | {"top_k"}
 
     def __post_init__(self) -> None:
@@ -79,11 +82,22 @@ class TextClassificationOptions(CallOptions):
         check_count("stride", self.stride, least=0)
         if self.combine is not None:
             check_choice("combine", self.combine, COMBINE)
+        if self.text_pair is not None and not isinstance(self.text_pair, str):
+            raise InputError(f"text_pair is {self.text_pair!r}; expected a string for every text")
 
     @classmethod
     def canonical(cls, given: Mapping[str, Any], task: str) -> dict[str, Any]:
-        """See :meth:`CallOptions.canonical`; transformers takes the function in capitals, too."""
+        """See :meth:`CallOptions.canonical`; the deprecated ``return_all_scores`` is a ``top_k``.
+
+        transformers takes the function in capitals, too.
+        """
         found = super().canonical(given, task)
+        everything = given.get("return_all_scores")
+        if everything is not None and "top_k" not in given:
+            check_flag("return_all_scores", everything)
+            meant = "top_k=None" if everything else "no top_k"
+            warn(f"return_all_scores is deprecated, as in transformers; pass {meant}")
+            found["top_k"] = None if everything else NOT_GIVEN
         if isinstance(found.get("function_to_apply"), str):
             found["function_to_apply"] = found["function_to_apply"].lower()
         return found
@@ -232,20 +246,13 @@ class TextClassificationPipeline(Pipeline[TextClassificationOptions], Generic[Cl
             raise InputError(f'{" and ".join(cut)}: sentences have none; pass split="windows"')
         return self._call(inputs, replace(options, _split=split))
 
+    def _config_defaults(self) -> Mapping[str, Any]:
+        everything = self.bundle.config.raw.get("return_all_scores")
+        return {"top_k": None} if everything is True else {}
+
     def _prepare(self) -> None:
         self._function = self.bundle.config.default_function.lower()
         check_choice("function_to_apply", self._function, FUNCTIONS)
-
-    @staticmethod
-    def _is_one(inputs: object) -> bool:
-        """A text or pair, or ``[[text, pair]]``, which transformers still reads as one pair."""
-        old_pair = (
-            isinstance(inputs, list)
-            and len(inputs) == 1
-            and isinstance(inputs[0], list)
-            and len(inputs[0]) == 2
-        )
-        return old_pair or isinstance(inputs, (str, Mapping))
 
     def preprocess(
         self, inputs: Sequence[object], first: int, options: TextClassificationOptions
@@ -253,6 +260,8 @@ class TextClassificationPipeline(Pipeline[TextClassificationOptions], Generic[Cl
         """One row per text, or one per window or sentence: see :meth:`Pipeline.preprocess`."""
         read = text_input if options._split is None else check_text
         texts: list[TextInput] = [read(item, i) for i, item in enumerate(inputs, first)]
+        if options.text_pair:
+            texts = [_paired(text, options.text_pair, i) for i, text in enumerate(texts, first)]
         tokenizer = self.runner.tokenizer
         if options._split == "sentences":
             return self._sentences(texts, options)
@@ -280,13 +289,17 @@ class TextClassificationPipeline(Pipeline[TextClassificationOptions], Generic[Cl
         outputs: ModelOutputs,
         batch: Batch,
         options: TextClassificationOptions,
-    ) -> list[list[float]]:
+    ) -> list[list[float] | None]:
         """The labels' scores."""
         logits = outputs["logits"]
         self.bundle.check_num_labels(logits.shape[-1])
         function = options.function_to_apply or self._function
-        scores: list[list[float]] = apply_function(function, logits).tolist()
-        return scores
+        if is_finite(logits):
+            scores: list[list[float] | None] = apply_function(function, logits).tolist()
+            return scores
+        return [
+            apply_function(function, row).tolist() if is_finite(row) else None for row in logits
+        ]
 
     def postprocess(
         self,
@@ -347,3 +360,14 @@ class TextClassificationPipeline(Pipeline[TextClassificationOptions], Generic[Cl
             return {"label": self.labels[scores.index(best)], "score": best}
         order = sorted(range(len(scores)), key=lambda i: -scores[i])[: options.top_k]
         return [{"label": self.labels[i], "score": scores[i]} for i in order]
+
+
+def _paired(text: TextInput, pair: str, number: int) -> tuple[str, str]:
+    """A text with the call's ``text_pair``.
+
+    Raises:
+        InputError: it has a pair already.
+    """
+    if not isinstance(text, str):
+        raise InputError(f"text {number}: has a pair of its own, and text_pair gives another")
+    return (text, pair)

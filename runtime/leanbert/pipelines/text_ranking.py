@@ -18,7 +18,7 @@ from leanbert.batching import Prepared
 from leanbert.bundle import Bundle
 from leanbert.engines import Batch, ModelOutputs
 from leanbert.errors import BundleCorruptError, InputError, TaskError
-from leanbert.numerics import FUNCTIONS, apply_function
+from leanbert.numerics import FUNCTIONS, apply_function, is_finite
 from leanbert.pipelines.answers import RankedDocument, Score
 from leanbert.pipelines.base import Pipeline
 from leanbert.pipelines.options import CallOptions
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from leanbert.pipelines.keywords import Pair, RankingPair, RankingQuery
     from leanbert.pipelines.keywords import TextRankingKeywords as Keywords
 
-_TORCH = {"Sigmoid": "sigmoid", "Identity": "none"}
+_TORCH = {"Sigmoid": "sigmoid", "Tanh": "tanh", "Identity": "none"}
 
 
 @dataclass(frozen=True)
@@ -161,13 +161,17 @@ class TextRankingPipeline(Pipeline[TextRankingOptions]):
         outputs: ModelOutputs,
         batch: Batch,
         options: TextRankingOptions,
-    ) -> list[list[float]]:
+    ) -> list[list[float] | None]:
         """Each pair's scores, one for each logit."""
         logits = outputs["logits"]
         self.bundle.check_num_labels(logits.shape[-1])
         function = options.function_to_apply or self._function
-        scores: list[list[float]] = apply_function(function, logits).tolist()
-        return scores
+        return [
+            apply_function(function, row).tolist() if is_finite(row) else None for row in logits
+        ]
+
+    def _text_of(self, item: _Query) -> str:
+        return item.pairs[0][0]
 
     def postprocess(
         self,

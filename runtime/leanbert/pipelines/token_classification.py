@@ -17,7 +17,7 @@ from leanbert.arguments import check_choice, check_count, check_flag
 from leanbert.batching import Prepared
 from leanbert.engines import Batch, ModelOutputs
 from leanbert.errors import InputError, warn
-from leanbert.numerics import Floats, softmax
+from leanbert.numerics import Floats, is_finite, softmax
 from leanbert.pipelines.answers import Entity, TaggedT, Token
 from leanbert.pipelines.base import Pipeline
 from leanbert.pipelines.entities import STRATEGIES, EntityReader, SourceText
@@ -226,11 +226,14 @@ class TokenClassificationPipeline(Pipeline[TokenClassificationOptions], Generic[
         outputs: ModelOutputs,
         batch: Batch,
         options: TokenClassificationOptions,
-    ) -> list[Floats]:
+    ) -> list[Floats | None]:
         """The labels' probabilities. *Shape:* for each text ``(tokens, labels)``."""
         logits = outputs["logits"]
         self.bundle.check_num_labels(logits.shape[-1])
-        return [softmax(text) for text in batch.split(logits)]
+        return [softmax(text) if is_finite(text) else None for text in batch.split(logits)]
+
+    def _text_of(self, item: SourceText) -> str:
+        return item.sentence
 
     def postprocess(
         self,

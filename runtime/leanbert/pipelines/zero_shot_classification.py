@@ -18,8 +18,8 @@ from leanbert.arguments import check_flag, check_text
 from leanbert.batching import Prepared
 from leanbert.bundle import Bundle
 from leanbert.engines import Batch, ModelOutputs
-from leanbert.errors import InputError, warn
-from leanbert.numerics import Floats, softmax
+from leanbert.errors import BundleCorruptError, InputError, warn
+from leanbert.numerics import Floats, is_finite, softmax
 from leanbert.pipelines.answers import ZeroShotAnswer
 from leanbert.pipelines.base import Pipeline
 from leanbert.pipelines.options import CallOptions
@@ -41,18 +41,21 @@ class ZeroShotClassificationOptions(CallOptions):
     _hypotheses: Sequence[str] = ()
     """The template with each label in it."""
 
+    aliases: ClassVar[Mapping[str, str]] = {"multi_class": "multi_label"}
     nullable: ClassVar[frozenset[str]] = CallOptions.nullable | {"candidate_labels"}
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.candidate_labels is not None:
             _check_labels(self.candidate_labels)
-            _check_template(self.hypothesis_template, self.candidate_labels[0])
+        _check_template(self.hypothesis_template)
         check_flag("multi_label", self.multi_label)
 
     @classmethod
     def canonical(cls, given: Mapping[str, Any], task: str) -> dict[str, Any]:
         """See :meth:`CallOptions.canonical`; one string of labels is split at its commas."""
+        if given.get("multi_class") is not None:
+            warn("multi_class is deprecated, as in transformers; pass multi_label")
         found = super().canonical(given, task)
         labels = found.get("candidate_labels")
         if isinstance(labels, str):
@@ -170,11 +173,12 @@ class ZeroShotClassificationPipeline(Pipeline[ZeroShotClassificationOptions]):
         outputs: ModelOutputs,
         batch: Batch,
         options: ZeroShotClassificationOptions,
-    ) -> list[Floats]:
+    ) -> list[Floats | None]:
         """Each pair's logits."""
         logits = outputs["logits"]
         self.bundle.check_num_labels(logits.shape[-1])
-        return [row.copy() for row in logits]  # a view would keep the whole batch alive
+        # A view would keep the whole batch alive.
+        return [row.copy() if is_finite(row) else None for row in logits]
 
     def postprocess(
         self,
@@ -211,18 +215,37 @@ class ZeroShotClassificationPipeline(Pipeline[ZeroShotClassificationOptions]):
 
 
 def _entailment_id(bundle: Bundle) -> int:
+    """The logit of entailment by ``label2id``, or else by ``id2label``; -1 where no label says so.
+
+    Raises:
+        BundleCorruptError: ``label2id`` says a number that is none of the logits.
+    """
     config = bundle.config
     given = config.raw.get("label2id")
-    ids = given if isinstance(given, dict) else {name: i for i, name in config.id2label.items()}
+    ids = given if isinstance(given, Mapping) else {v: k for k, v in config.id2label.items()}
     for name, number in ids.items():
-        if str(name).lower().startswith("entail") and isinstance(number, int):
-            return number
+        if not str(name).lower().startswith("entail"):
+            continue
+        found = _whole(number)
+        if found is None or not 0 <= found < config.num_labels:
+            raise BundleCorruptError(
+                f"{bundle.path / 'config.json'}: label2id says {number!r} for {name!r}; expected a "
+                f"number from 0 to {config.num_labels - 1}"
+            )
+        return found
     warn(
         f"{bundle.path / 'config.json'}: no label begins with 'entail', so the last one "
         f"({config.id2label.get(config.num_labels - 1)}) counts as it; zero-shot-classification "
         "needs a model trained on natural language inference"
     )
     return -1
+
+
+def _whole(number: object) -> int | None:
+    """A whole number that a config may say as a string; ``None`` for anything else."""
+    if isinstance(number, str) and number.strip().isdecimal():
+        return int(number)
+    return number if isinstance(number, int) and not isinstance(number, bool) else None
 
 
 def _check_labels(given: object) -> None:
@@ -234,12 +257,13 @@ def _check_labels(given: object) -> None:
         raise InputError("candidate_labels is empty; give one label at least")
 
 
-def _check_template(template: object, label: str) -> None:
+def _check_template(template: object) -> None:
+    """Refuse a template that says the same of every label."""
     try:
-        filled = template.format(label) if isinstance(template, str) else template
-    except (IndexError, KeyError, ValueError):
-        filled = template
-    if filled == template and template != label:
+        filled = {template.format(label) for label in "ab"} if isinstance(template, str) else set()
+    except (AttributeError, IndexError, KeyError, ValueError):
+        filled = set()
+    if len(filled) != 2:
         raise InputError(
             f"hypothesis_template is {template!r}; it needs {{}} where the label shall stand"
         )

@@ -56,7 +56,7 @@ def test_a_list_gives_a_list_of_dictionaries(classify: Any) -> None:
 def test_pairs(classify: Any) -> None:
     assert classify(PAIR) == best(GOOD, BAD)
     assert classify({"text": GOOD}) == best(GOOD)
-    assert classify([[GOOD, BAD]]) == best(GOOD, BAD)
+    assert classify([[[GOOD, BAD]]]) == [best(GOOD, BAD)]
     assert classify([PAIR, GOOD]) == [best(GOOD, BAD), best(GOOD)]
 
 

@@ -86,6 +86,7 @@ def test_a_query_and_its_documents(rank: Any) -> None:
             "sigmoid",
         ),
         ({"sentence_transformers": {"version": "5.1.2"}}, "sigmoid"),
+        ({"sentence_transformers": {"activation_fn": "torch.nn.modules.activation.Tanh"}}, "tanh"),
     ],
 )
 def test_the_config_names_the_function(
@@ -94,7 +95,9 @@ def test_the_config_names_the_function(
     rank: Any = pipeline("text-ranking", make_bundle(labels=("score",), config=config), threads=1)
     raw = logit(QUERY, "growth")
     wanted = {"none": raw, "sigmoid": sigmoid(raw), "softmax": 1.0}
-    assert rank((QUERY, "growth")) == pytest.approx(wanted[function], abs=1e-5)
+    assert rank((QUERY, "growth")) == pytest.approx(
+        {**wanted, "tanh": math.tanh(raw)}[function], abs=1e-5
+    )
     for name, value in wanted.items():
         found = rank((QUERY, "growth"), function_to_apply=name)
         assert found == pytest.approx(value, abs=1e-5)
@@ -113,8 +116,8 @@ def test_several_logits(make_bundle: Callable[..., Path]) -> None:
 
 
 def test_an_activation_that_is_unknown(make_bundle: Callable[..., Path]) -> None:
-    config = {"sbert_ce_default_activation_function": "torch.nn.modules.activation.Tanh"}
-    with pytest.raises(BundleCorruptError, match=r"Tanh' is none of Sigmoid, Identity"):
+    config = {"sbert_ce_default_activation_function": "torch.nn.modules.activation.GELU"}
+    with pytest.raises(BundleCorruptError, match=r"GELU' is none of Sigmoid, Tanh, Identity"):
         pipeline("text-ranking", make_bundle(labels=("score",), config=config))
 
 

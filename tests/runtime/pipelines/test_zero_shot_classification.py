@@ -159,8 +159,10 @@ def test_a_model_of_another_kind(make_bundle: Callable[..., Path]) -> None:
         ("a", {"hypothesis_template": "about"}, "hypothesis_template is 'about'"),
         ("a", {"hypothesis_template": "{0} {1}"}, "hypothesis_template is"),
         ("a", {"hypothesis_template": 3}, "hypothesis_template is 3"),
+        ("a", {"hypothesis_template": "About {{}}."}, r"hypothesis_template is 'About \{\{\}\}\.'"),
+        ("a", {"hypothesis_template": "{:.0s}"}, "hypothesis_template is"),
         (["a", {"text": "a"}], {}, "text 1: expected a string, got dict"),
-        ("a", {"multi_class": True}, "unknown argument multi_class"),
+        ("a", {"multi_label": "no"}, "multi_label is 'no'; expected True or False"),
     ],
 )
 def test_what_makes_no_sense(judge: Any, inputs: Any, options: dict[str, Any], said: str) -> None:
