@@ -226,6 +226,7 @@ class FeatureExtractionPipeline(Pipeline[FeatureExtractionOptions], Generic[Vect
             texts,
             truncation=options.truncation,
             max_length=options.max_length,
+            strategy=options._strategy,
             first_index=first,
         )
         return Prepared(texts, encodings)

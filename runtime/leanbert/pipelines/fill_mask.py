@@ -171,6 +171,7 @@ class FillMaskPipeline(Pipeline[FillMaskOptions]):
             texts,
             truncation=options.truncation,
             max_length=options.max_length,
+            strategy=options._strategy,
             first_index=first,
         )
         for ids in encodings.split(encodings.input_ids):

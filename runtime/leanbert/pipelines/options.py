@@ -41,12 +41,16 @@ class CallOptions:
         InputError: a value cannot be used.
     """
 
-    truncation: bool | None = None
-    """``True`` cuts long texts silently, ``None`` with a warning, ``False`` refuses them."""
+    truncation: bool | str | None = None
+    """``True`` cuts long texts silently, ``None`` with a warning, ``False`` refuses them.
+
+    transformers' names of strategies are understood; made options have one of these three."""
     max_length: int | None = None
     """Cut shorter than the model's own limit, in tokens; ``None`` for that limit."""
     batch_size: int | None = None
     """Most rows of a batch; ``None`` leaves it to the budget of tokens."""
+    _strategy: str = "longest_first"
+    """Which part of a pair is cut: the longer one, or as ``truncation`` says."""
 
     aliases: ClassVar[Mapping[str, str]] = {}
     """Other names of arguments, with the name that each one means."""
@@ -56,7 +60,10 @@ class CallOptions:
     """Arguments whose ``None`` has a meaning; for all others ``None`` is the same as not given."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "truncation", truncation_flag(self.truncation))
+        flag = truncation_flag(self.truncation)
+        if flag and isinstance(self.truncation, str):
+            object.__setattr__(self, "_strategy", self.truncation)
+        object.__setattr__(self, "truncation", flag)
         check_count("max_length", self.max_length)
         check_count("batch_size", self.batch_size)
 

@@ -280,6 +280,7 @@ class TextClassificationPipeline(Pipeline[TextClassificationOptions], Generic[Cl
             texts,
             truncation=options.truncation,
             max_length=options.max_length,
+            strategy=options._strategy,
             first_index=first,
         )
         return Prepared(items, encodings)

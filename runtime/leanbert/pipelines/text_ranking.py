@@ -152,6 +152,7 @@ class TextRankingPipeline(Pipeline[TextRankingOptions]):
             [pair for query in queries for pair in query.pairs],
             truncation=options.truncation,
             max_length=options.max_length,
+            strategy=options._strategy,
             first_index=first,
         )
         return Prepared(queries, encodings, [len(query.pairs) for query in queries])

@@ -9,7 +9,12 @@ from leanbert.tokenization.encodings import Encodings
 
 __all__ = ["refuse_cut", "report_cut", "truncation_flag"]
 
-_TRUNCATIONS = {"longest_first": True, "do_not_truncate": False}
+_TRUNCATIONS = {
+    "longest_first": True,
+    "only_first": True,
+    "only_second": True,
+    "do_not_truncate": False,
+}
 
 
 def truncation_flag(truncation: bool | str | None) -> bool | None:

@@ -40,6 +40,7 @@ __all__ = ["Tokenizer", "encode_rows"]
 _CHUNK = 64  # texts
 
 _COPIES = 4  # tokenizers of another max_length, stride or strategy that are kept
+_UNCUT = "Truncation error: "  # so begins the library's message
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -122,9 +123,10 @@ class Tokenizer:
         *,
         truncation: bool | str | None = None,
         max_length: int | None = None,
+        strategy: str = "longest_first",
         first_index: int = 0,
     ) -> Encodings:
-        """Encode texts or pairs, special tokens added; long ones are cut as ``longest_first``.
+        """Encode texts or pairs, special tokens added; long ones are cut.
 
         Args:
             texts: the texts or pairs. Lone surrogates, which have no UTF-8, become U+FFFD.
@@ -133,17 +135,21 @@ class Tokenizer:
                 instead. transformers' names, ``"longest_first"`` for ``True`` and
                 ``"do_not_truncate"`` for ``False``, are understood.
             max_length: cut shorter than the model's own limit, in tokens.
+            strategy: which part of a pair is cut: see :meth:`cut_to`.
             first_index: what to call the first text in messages.
 
         Raises:
-            InputError: a text is not a string, or too long under ``truncation=False``.
+            InputError: a text is not a string, or too long under ``truncation=False``, or cannot
+                be cut by ``strategy`` to ``max_length``.
         """
         truncation = truncation_flag(truncation)
         longest = self.max_length if max_length is None else min(max_length, self.max_length)
-        cutting = self.cut_to(max_length)
+        cutting = self.cut_to(max_length, strategy=strategy)
+        self.check_pairs(texts, max_length, first_index)
 
         def encode(part: list[Any]) -> list[Any]:
-            rows: list[Any] = cutting.encode_batch_fast(self.shortener.shorten(part, longest)[0])
+            part, _ = self.shortener.shorten(part, longest, strategy)
+            rows: list[Any] = cutting.encode_batch_fast(part)
             return rows
 
         ids, type_ids, lengths = array("i"), array("i"), array("i")  # C ints, of 4 bytes
@@ -187,12 +193,12 @@ class Tokenizer:
         key = (length, stride, strategy)
         if key == (self.max_length, 0, "longest_first"):
             return self._base
-        special = self._base.num_special_tokens_to_add(is_pair=True)
+        special = self.added_tokens(pair=False)
         if length <= special:
             raise InputError(
                 f"max_length is {max_length}; {special} special tokens leave no room for text"
             )
-        room = length - self._base.num_special_tokens_to_add(is_pair=False)
+        room = length - special
         if not 0 <= stride < room:
             raise InputError(
                 f"stride is {stride}; windows of {length} tokens have room for {room} of the text, "
@@ -210,6 +216,24 @@ class Tokenizer:
             while len(self._copies) > _COPIES:
                 del self._copies[next(iter(self._copies))]
         return copy
+
+    def check_pairs(
+        self, texts: Sequence[object], max_length: int | None, first_index: int
+    ) -> None:
+        """Refuse pairs that have no room beside their special tokens.
+
+        Raises:
+            InputError: one of ``texts`` is such a pair.
+        """
+        special = self.added_tokens(pair=True)
+        if max_length is None or max_length > special:
+            return
+        for i, text in enumerate(texts, first_index):
+            if isinstance(text, tuple):
+                raise InputError(
+                    f"text {i}: max_length is {max_length}; the {special} special tokens of a pair "
+                    "leave no room for text"
+                )
 
     def count_tokens(self, texts: Sequence[str], first_index: int = 0) -> list[int]:
         """Tokens of each text alone, special tokens not counted; none above ``max_length``."""
@@ -255,7 +279,7 @@ def encode_rows(
     """The ``tokenizers.Encoding`` of each text by ``encode``, one of a tokenizer's own methods.
 
     Raises:
-        InputError: a text is not a string.
+        InputError: a text is not a string, or cannot be cut as ``encode`` is set to cut.
         BundleCorruptError: the tokenizer cannot encode a text at all.
     """
     hold_if_leaving()
@@ -268,6 +292,13 @@ def encode_rows(
         reason = failure(error)
         if reason is None:
             raise
+        if reason.startswith(_UNCUT) and len(texts) > 1:  # which one is it?
+            return [encode_rows(encode, [text], i)[0] for i, text in enumerate(texts, first_index)]
+        if reason.startswith(_UNCUT):
+            raise InputError(
+                f"text {first_index}: cannot be cut as asked ({reason.removeprefix(_UNCUT)}); pass "
+                "truncation=True, which cuts the longer part"
+            ) from error
         last = first_index + len(texts) - 1
         which = f"text {first_index}" if len(texts) == 1 else f"texts {first_index} to {last}"
         raise BundleCorruptError(

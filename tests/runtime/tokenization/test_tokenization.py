@@ -120,10 +120,40 @@ def test_a_smaller_max_length(classify: Any, tokenizer: Tokenizer) -> None:
     assert tokenizer.encode([LONG], truncation=True).lengths == [32]
 
 
-@pytest.mark.parametrize("length", [-3, 0, 1, 2, 3])
+@pytest.mark.parametrize("length", [-3, 0, 1, 2])
 def test_a_max_length_that_leaves_no_room(classify: Any, length: int) -> None:
     with pytest.raises(InputError, match=f"max_length is {length}"):
         classify("profit", max_length=length)
+
+
+def test_a_pair_needs_room_for_a_third_special_token(classify: Any) -> None:
+    assert classify("profit rose", max_length=3, truncation=True) == classify("profit")
+    pair = {"text": "profit", "text_pair": "a loss"}
+    for options in ({}, {"window": 3}):
+        with pytest.raises(InputError, match="text 1: max_length is 3; the 3 special tokens of a"):
+            classify(["profit", pair], max_length=3, truncation=True, **options)
+
+
+@pytest.mark.parametrize("pad", ["", " bank" * 40])
+def test_the_part_of_a_pair_that_is_cut(classify: Any, pad: str) -> None:
+    """A long other part (``pad``) is left whole, or named as what cannot be cut."""
+    long, short = "profit " * 6 + "bad " * 60, "the bank"
+    first, second = {"text": long, "text_pair": short}, {"text": short, "text_pair": long}
+    room = tiny_bundles.MAX_LENGTH - 3 - 2
+    kept = " ".join(long.split()[:room])
+    for pair, strategy, wanted in (
+        (first, "only_first", {"text": kept, "text_pair": short}),
+        (second, "only_second", {"text": short, "text_pair": kept}),
+    ):
+        assert classify(pair, truncation=strategy) == classify(wanted, truncation=False)
+    assert classify(long, truncation="only_first") == classify(long, truncation=True)
+    for pair, strategy in ((second, "only_first"), (first, "only_second")):
+        given = {key: text if text == long else text + pad for key, text in pair.items()}
+        with pytest.raises(InputError, match=r"text 1: cannot be cut as asked \(.*too short"):
+            classify(["profit", given], truncation=strategy)
+    with pytest.raises(InputError, match=r"text 0: cannot be cut as asked \(Second sequence not"):
+        classify(long, truncation="only_second")
+    assert classify("profit", truncation="only_second") == classify("profit")
 
 
 def test_a_lone_surrogate_is_unknown_text(classify: Any) -> None:
