@@ -31,8 +31,8 @@ def test_transformers_names_of_truncation(classify: Any) -> None:
     assert classify(long, truncation="longest_first") == classify(long, truncation=True)
     with pytest.raises(InputError, match="longer than 32 tokens"):
         classify(long, truncation="do_not_truncate")
-    with pytest.raises(InputError, match="truncation is 'only_first'"):
-        classify(long, truncation="only_first")
+    with pytest.raises(InputError, match="truncation is 'only_third'; expected True, False or"):
+        classify(long, truncation="only_third")
 
 
 def test_few_tokenizers_are_kept(classify: Any) -> None:
