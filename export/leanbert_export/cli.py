@@ -23,6 +23,7 @@ from leanbert.cli.flags import add_reading_flags, read_options
 from leanbert.cli.progress import Progress
 from leanbert.errors import MissingExtraError
 from leanbert_export.checkpoint.heads import HEADS, TASK_NAMES
+from leanbert_export.recipe import RECIPES
 
 if TYPE_CHECKING:
     from leanbert_export.exporting import Report
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--revision", metavar="REV", help="branch, tag or commit on the hub")
     add("--task", choices=TASK_NAMES, metavar="TASK", help="default: what the head is for")
     add(
-        "--recipe", choices=("int8", "int8-per-tensor", "fp32"), default="int8", metavar="NAME",
+        "--recipe", choices=RECIPES, default="int8", metavar="NAME",
         help="int8 (default), fp32, or int8-per-tensor",
     )  # fmt: skip
     add("--reduce-range", action="store_true", help="7-bit weights, for x86 CPUs without VNNI")

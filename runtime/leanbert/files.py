@@ -73,8 +73,8 @@ def _descriptor(path: Path) -> Iterator[int]:
     """A descriptor to write to, which the block closes."""
     number = own_descriptor(path)
     if number is not None:
-        for stream in filter(None, (sys.stdout, sys.stderr)):
-            stream.flush()  # what was written before comes before
+        if sys.stdout is not None:
+            sys.stdout.flush()  # what was written before comes before
         try:
             handle = os.dup(number)
         except OSError as error:

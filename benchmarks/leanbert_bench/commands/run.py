@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from leanbert.cli.streams import put
 from leanbert.errors import InputError, LeanBertError
 from leanbert_bench.commands.run_options import add_arguments, plan_of
 from leanbert_bench.run.ticker import Ticker, duration, say
@@ -193,9 +194,8 @@ def _show(results: dict[str, Any]) -> None:
     """Print the table for a terminal."""
     from leanbert_bench.report.terminal import terminal_table
 
-    clear = "\r\x1b[K" if sys.stderr.isatty() else ""
-    sys.stderr.write(clear)
-    sys.stderr.flush()
+    if sys.stderr.isatty():
+        put("\r\x1b[K")
     sys.stdout.write(terminal_table(results).rstrip("\n") + "\n")
     sys.stdout.flush()
 

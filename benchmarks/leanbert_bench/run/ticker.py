@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 import time
 
+from leanbert.cli.streams import put
+from leanbert.shown import shown
+
 _EVERY = 5.0  # seconds between lines where no terminal shows them
 
 
@@ -39,10 +42,9 @@ class Ticker:
         self._said = elapsed
         if self._tty:
             end = "\n" if lasting else ""
-            sys.stderr.write(f"\r\x1b[K{clock} {line}{end}")
+            put(f"\r\x1b[K{clock} {shown(line)}{end}")
         else:
-            sys.stderr.write(f"{clock} {line}\n")
-        sys.stderr.flush()
+            put(f"{clock} {shown(line)}\n")
 
 
 def duration(seconds: float) -> str:
@@ -56,5 +58,4 @@ def duration(seconds: float) -> str:
 def say(line: str) -> None:
     """Write a line that stays, beside whatever shows the progress."""
     clear = "\r\x1b[K" if sys.stderr.isatty() else ""
-    sys.stderr.write(f"{clear}leanbert: bench: {line}\n")
-    sys.stderr.flush()
+    put(f"{clear}leanbert: bench: {shown(line)}\n")

@@ -100,7 +100,8 @@ class Predictions:
         """
         pairs = list(zip(ours, theirs, strict=True))
         if self.task == "feature-extraction":
-            return np.array([1.0 - _cosine(a[0], b[0]) for a, b in pairs], np.float32)
+            # The cosine of equal vectors may round to more than 1.
+            return np.array([max(0.0, 1.0 - _cosine(a[0], b[0])) for a, b in pairs], np.float32)
         if self.task == "question-answering":
             return np.concatenate([_at_span(np.abs(a - b), b) for a, b in pairs])
         if self.task == "fill-mask":

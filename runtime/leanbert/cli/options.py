@@ -64,11 +64,9 @@ def _words(metavar: str) -> dict[str, Any]:
     return {"metavar": metavar}
 
 
-def _one_of(*choices: str) -> dict[str, Any]:
-    return {"choices": choices, "metavar": "HOW"}
-
-
 _ON = {"action": "store_true", "default": None}
+_HOW = {"metavar": "HOW"}
+"""One of :func:`_choices`."""
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
     _EMBED: {"pooling": "mean"},
@@ -84,21 +82,21 @@ _FLAGS = (
     ),
     _Flag(
         "--function-to-apply", (_CLASSIFY, _RANK),
-        "softmax, sigmoid or none (default: the model's)", _one_of("softmax", "sigmoid", "none"),
+        "{} (default: the model's)", _HOW,
     ),
     _Flag(
-        "--split", (_CLASSIFY,), "score the sentences or windows of documents",
-        _one_of("sentences", "windows"), argument=False,
+        "--split", (_CLASSIFY,), "score {} of documents",
+        _HOW, argument=False,
     ),
     _Flag("--window", (_CLASSIFY,), "score long texts by windows of N tokens", _number()),
     _Flag("--stride", (_CLASSIFY, _NER), "tokens that neighbouring windows share", _number()),
     _Flag(
-        "--combine", (_CLASSIFY,), "mean, max or length of the parts (default: mean)",
-        _one_of("mean", "max", "length"),
+        "--combine", (_CLASSIFY,), "{} of the parts (default: mean)",
+        _HOW,
     ),
     _Flag(
-        "--aggregation-strategy", (_NER,), "none, simple, first, average or max (default: simple)",
-        _one_of("none", "simple", "first", "average", "max"),
+        "--aggregation-strategy", (_NER,), "{} (default: simple)",
+        _HOW,
     ),
     _Flag(
         "--ignore-labels", (_NER,), "labels that are no entities (default: O)",
@@ -130,8 +128,8 @@ _FLAGS = (
         _words("NAME"), argument=False,
     ),
     _Flag(
-        "--pooling", (_EMBED,), "mean, cls, max, sentence_embedding or none (default: mean)",
-        _one_of("mean", "cls", "max", "sentence_embedding", "none"), _pooling,
+        "--pooling", (_EMBED,), "{} (default: mean)",
+        _HOW, _pooling,
     ),
     _Flag("--normalize", (_EMBED,), "give embeddings the length 1", _ON),
 )  # fmt: skip
@@ -159,10 +157,13 @@ def add_task_flags(parser: argparse.ArgumentParser) -> None:
 
     The help shows those of the task that ``--task`` names, by default text-classification.
     """
-    actions = {
-        flag.name: parser.add_argument(flag.name, help=argparse.SUPPRESS, **flag.reads)
-        for flag in _FLAGS
-    }
+    choices = _choices()
+    actions = {}
+    for flag in _FLAGS:
+        reads = (
+            {**flag.reads, "choices": choices[flag.name]} if flag.name in choices else flag.reads
+        )
+        actions[flag.name] = parser.add_argument(flag.name, help=argparse.SUPPRESS, **reads)
 
     def section(words: Sequence[str]) -> Iterator[str]:
         chosen = _task_in(words) or _CLASSIFY
@@ -174,7 +175,9 @@ def add_task_flags(parser: argparse.ArgumentParser) -> None:
                     [
                         argparse.Action(
                             action.option_strings, action.dest, action.nargs,
-                            choices=action.choices, metavar=action.metavar, help=flag.help,
+                            metavar=action.metavar, help=flag.help.replace(
+                                "{}", listed(list(action.choices or ("{}",)))
+                            ),
                         )
                     ]
                 )  # fmt: skip
@@ -187,6 +190,22 @@ def add_task_flags(parser: argparse.ArgumentParser) -> None:
 
     if isinstance(parser, CommandParser):
         parser.sections.append(section)
+
+
+def _choices() -> dict[str, tuple[str, ...]]:
+    """The values of flags that have a few, from the modules that check them."""
+    from leanbert.numerics import FUNCTIONS  # late: help of other commands does not wait for numpy
+    from leanbert.pipelines.documents import COMBINE, SPLITS
+    from leanbert.pipelines.entities import STRATEGIES
+    from leanbert.pipelines.feature_extraction import POOLINGS
+
+    return {
+        "--function-to-apply": FUNCTIONS,
+        "--split": SPLITS,
+        "--combine": COMBINE,
+        "--aggregation-strategy": STRATEGIES,
+        "--pooling": tuple(pooling or "none" for pooling in POOLINGS),
+    }
 
 
 def _task_in(words: Sequence[str]) -> str | None:

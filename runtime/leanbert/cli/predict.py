@@ -40,7 +40,8 @@ _FORMS = ("json", "csv", "table")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``leanbert predict``."""
-    from leanbert.batching import MODES
+    from leanbert.batching import MODES  # late: help of other commands does not wait for numpy
+    from leanbert.tokenization.cutting import TRUNCATIONS
 
     parser.add_argument("texts", nargs="*", metavar="TEXT", help=argparse.SUPPRESS)
     group = parser.add_argument_group("model")
@@ -56,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--max-length", type=int, metavar="N", help="cut texts to N tokens")
     group.add_argument(
         "--truncation",
-        choices=("longest_first", "do_not_truncate"),
+        choices=tuple(TRUNCATIONS),
         metavar="HOW",
         help="longest_first cuts, do_not_truncate stops",
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import suppress
 from types import TracebackType
 from typing import Any, TextIO
 
+from leanbert.cli.streams import put
 from leanbert.shown import shown
 
 __all__ = ["Progress"]
@@ -51,9 +51,9 @@ class Progress:
             return
         if kind is None and self._done and not self._label:
             self._draw()
-            self._put("\n")  # the whole bar stays
+            put("\n")  # the whole bar stays
         else:
-            self._put("\r\x1b[K")
+            put("\r\x1b[K")
 
     def step(self, label: str) -> None:
         """Name the work that begins now."""
@@ -82,7 +82,7 @@ class Progress:
             parts.append(shown(self._label))
         else:
             parts += self._speed()
-        self._put("\r\x1b[K" + "  ".join(parts))
+        put("\r\x1b[K" + "  ".join(parts))
 
     def _speed(self) -> list[str]:
         seconds = self._drawn - self._start
@@ -93,11 +93,6 @@ class Progress:
         if self.total and rate and self._done < self.total:
             parts.append(f"{(self.total - self._done) / rate:,.0f} s left")
         return parts
-
-    def _put(self, text: str) -> None:
-        with suppress(OSError, ValueError):  # who watches may have gone
-            sys.stderr.write(text)
-            sys.stderr.flush()
 
 
 def _watched(stream: TextIO | None) -> bool:

@@ -11,7 +11,14 @@ from contextlib import contextmanager, suppress
 from leanbert.errors import InputError
 from leanbert.shown import shown
 
-__all__ = ["Nowhere", "complain", "forget_stdout", "require_stdout", "standard_streams"]
+__all__ = [
+    "Nowhere",
+    "complain",
+    "forget_stdout",
+    "put",
+    "require_stdout",
+    "standard_streams",
+]
 
 
 class Nowhere(io.TextIOBase):
@@ -64,9 +71,14 @@ def require_stdout(advice: str) -> None:
 
 
 def complain(line: str) -> None:
-    """Write a line to stderr for people. If that fails, nobody reads it, and the work goes on."""
+    """Write one line to stderr for people, without what a terminal would obey."""
+    put(f"leanbert: {shown(' '.join(line.split()))}\n")
+
+
+def put(text: str) -> None:
+    """Write to stderr. If that fails, nobody reads it, and the work goes on."""
     with suppress(OSError, ValueError):
-        sys.stderr.write(f"leanbert: {shown(' '.join(line.split()))}\n")
+        sys.stderr.write(text)
         sys.stderr.flush()
 
 

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 _TOKEN_GROUP = 64  # texts
 _POOLED = {"mean": mean_pool, "max": max_pool, "cls": cls_pool}
 _OWN = "sentence_embedding"
-_POOLINGS = ("mean", "cls", "max", _OWN, None)
+POOLINGS = ("mean", "cls", "max", _OWN, None)
+"""How the vectors of a text's tokens become one; ``None`` keeps them."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class FeatureExtractionOptions(CallOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.pooling not in _POOLINGS:
+        if self.pooling not in POOLINGS:
             raise InputError(f"pooling is {self.pooling!r}; expected 'mean', 'cls', 'max' or None")
         check_flag("normalize", self.normalize)
         if self.return_tensors not in (None, False, True, "np"):

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from leanbert.errors import InputError, warn
 from leanbert.tokenization.encodings import Encodings
 
-__all__ = ["refuse_cut", "report_cut", "truncation_flag"]
+__all__ = ["TRUNCATIONS", "refuse_cut", "report_cut", "truncation_flag"]
 
-_TRUNCATIONS = {
+TRUNCATIONS = {
     "longest_first": True,
     "only_first": True,
     "only_second": True,
     "do_not_truncate": False,
 }
+"""transformers' names of strategies, and whether each cuts a long text."""
 
 
 def truncation_flag(truncation: bool | str | None) -> bool | None:
@@ -24,12 +25,12 @@ def truncation_flag(truncation: bool | str | None) -> bool | None:
         InputError: it is something else.
     """
     if isinstance(truncation, str):
-        if truncation not in _TRUNCATIONS:
+        if truncation not in TRUNCATIONS:
             raise InputError(
                 f"truncation is {truncation!r}; expected True, False or one of "
-                f"{', '.join(_TRUNCATIONS)}"
+                f"{', '.join(TRUNCATIONS)}"
             )
-        return _TRUNCATIONS[truncation]
+        return TRUNCATIONS[truncation]
     return truncation
 
 

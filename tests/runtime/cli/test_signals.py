@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,18 +45,26 @@ def test_a_signal_between_texts(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_signals_become_exceptions_while_a_command_runs_only() -> None:
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.fixture
+def defaults() -> Iterator[None]:
+    """The signals' default actions, which whoever started the tests may have taken away."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, signal.SIG_DFL) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+def test_signals_become_exceptions_while_a_command_runs_only(defaults: None) -> None:
     with pytest.raises(Stopped) as caught, stopping_on_signals():
         try:
-            os.kill(os.getpid(), signal.SIGTERM)
-            signal.pause()
+            signal.raise_signal(signal.SIGTERM)
         finally:
-            os.kill(os.getpid(), signal.SIGHUP)  # does not interrupt the cleaning up
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGHUP)  # does not interrupt the cleaning up
+            signal.raise_signal(signal.SIGTERM)
     assert caught.value.number == signal.SIGTERM
     assert isinstance(caught.value, KeyboardInterrupt)
-    assert signal.getsignal(signal.SIGTERM) == before
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 @pytest.mark.parametrize("handler", [signal.SIG_IGN, lambda *_: None])
