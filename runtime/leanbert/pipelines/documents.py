@@ -8,20 +8,42 @@ of a document is that of ProsusAI/finBERT (``finbert/finbert.py``, ``predict``):
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
+from leanbert.arguments import check_choice
+from leanbert.batching import Prepared
+from leanbert.errors import InputError
 from leanbert.numerics import Floats
-from leanbert.pipelines.answers import ScoredDocument, ScoredPart, ScoredText
-from leanbert.tokenization import Segments
+from leanbert.pipelines.answers import (
+    ScoredDocument,
+    ScoredPart,
+    ScoredText,
+    SentenceDocument,
+    WindowDocument,
+)
+from leanbert.pipelines.base import OptionsT, Pipeline
+from leanbert.pipelines.options import CallOptions
+from leanbert.tokenization import Encodings, Segments, Tokenizer
+from leanbert.tokenization.sentences import sentence_spans
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from leanbert.pipelines.keywords import TextClassificationKeywords as Keywords
 
 __all__ = [
     "COMBINE",
     "SPLITS",
+    "DocumentPipeline",
+    "Parts",
     "Span",
     "combine_scores",
     "document_answer",
+    "prepare_sentences",
     "sentiment_score",
     "window_spans",
 ]
@@ -33,6 +55,101 @@ SPLITS = ("sentences", "windows")
 """What the parts of a document are."""
 
 Span = tuple[int, int]
+"""The first character of a part in its document, and the one after the last."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of one document."""
+
+    text: str
+    spans: Sequence[Span]
+    lengths: Sequence[int]
+    """Tokens of text in each part, special tokens not counted."""
+
+
+class DocumentPipeline(Pipeline[OptionsT]):
+    """A pipeline that scores documents part by part.
+
+    The arguments of the class, and what it raises, are those of :class:`Pipeline`.
+    """
+
+    @overload
+    def document(
+        self, inputs: str, *, split: Literal["sentences"] = ..., **kwargs: Unpack[Keywords]
+    ) -> SentenceDocument: ...
+    @overload
+    def document(
+        self, inputs: str, *, split: Literal["windows"], **kwargs: Unpack[Keywords]
+    ) -> WindowDocument: ...
+    @overload
+    def document(
+        self,
+        inputs: Sequence[str],
+        *,
+        split: Literal["sentences"] = ...,
+        **kwargs: Unpack[Keywords],
+    ) -> list[SentenceDocument]: ...
+    @overload
+    def document(
+        self, inputs: Sequence[str], *, split: Literal["windows"], **kwargs: Unpack[Keywords]
+    ) -> list[WindowDocument]: ...
+    @overload
+    def document(
+        self,
+        inputs: Iterable[str],
+        *,
+        split: Literal["sentences"] = ...,
+        **kwargs: Unpack[Keywords],
+    ) -> Iterator[SentenceDocument]: ...
+    @overload
+    def document(
+        self, inputs: Iterable[str], *, split: Literal["windows"], **kwargs: Unpack[Keywords]
+    ) -> Iterator[WindowDocument]: ...
+    def document(self, inputs: object, *, split: str = "sentences", **kwargs: Any) -> Any:
+        """Score a document, a list of them, or whatever an iterable yields, part by part.
+
+        Args:
+            inputs: a string, a list of strings, or any other iterable of them, which gives a lazy
+                iterator.
+            split: what the parts are: ``"sentences"``, as :mod:`leanbert.tokenization.sentences`
+                splits, or ``"windows"``.
+            kwargs: ``window``, the tokens of a window with the special ones, by default as many as
+                the model takes; ``stride``, the tokens that a window shares with the one before,
+                0 by default; ``combine``, how the parts' scores become the document's: their
+                ``"mean"`` (the default), their ``"max"`` label by label, or the mean weighted by
+                each part's ``"length"`` in tokens. And ``function_to_apply``, ``truncation``,
+                ``max_length``, ``batch_size``, as in a call.
+
+        Returns:
+            ``{"label", "score", "scores", "sentiment_score"}`` and under the name of ``split`` the
+            parts, which have these keys and ``text``, ``start`` and ``end``, in characters.
+            ``scores`` has all labels in the model's order. ``sentiment_score`` is
+            ``P(positive) - P(negative)``, for the document its mean over the parts, and ``None``
+            where the model has no labels of these names, in whatever case and order. A list of
+            these for a list.
+
+        Raises:
+            InputError: an input or an argument cannot be used.
+        """
+        check_choice("split", split, SPLITS)
+        options: Any = self._call_options(kwargs)
+        if options.text_pair is not None:
+            raise InputError("text_pair: a document has no pair; leave it out")
+        cut = [name for name in ("stride", "window") if getattr(options, name) is not None]
+        if split == "sentences" and cut:
+            raise InputError(f'{" and ".join(cut)}: sentences have none; pass split="windows"')
+        return self._call(inputs, replace(options, _split=split))
+
+    def parts(
+        self, item: tuple[Any, Sequence[Span]], encodings: Any, own: range, split: str | None
+    ) -> Parts:
+        """The parts of a document whose rows are ``own``: its sentences, or its windows."""
+        text, spans = item
+        if split != "sentences":
+            return Parts(text, *window_spans(encodings, own))
+        special = self.runner.tokenizer.added_tokens(pair=False)
+        return Parts(text, spans, [int(encodings.lengths[i]) - special for i in own])
 
 
 def combine_scores(scores: Floats, lengths: Sequence[int], how: str) -> Floats:
@@ -67,6 +184,22 @@ def sentiment_score(labels: Sequence[str], scores: Floats) -> float | None:
     return float(scores[names.index("positive")] - scores[names.index("negative")])
 
 
+def prepare_sentences(
+    tokenizer: Tokenizer, texts: Sequence[Any], options: CallOptions
+) -> Prepared[Any, Encodings]:
+    """Texts with the places of their sentences; one row per sentence.
+
+    A text without sentences, such as an empty one, is one row.
+    """
+    split = [(text, sentence_spans(text) or [(0, len(text))]) for text in texts]
+    encodings = tokenizer.encode(
+        [text[start:end] for text, spans in split for start, end in spans],
+        truncation=options.truncation,
+        max_length=options.max_length,
+    )
+    return Prepared(split, encodings, [len(spans) for _, spans in split])
+
+
 def window_spans(segments: Segments, own: range) -> tuple[list[Span], list[int]]:
     """First character and the one after the last of each window, and its tokens of text."""
     spans = []
@@ -81,28 +214,21 @@ def window_spans(segments: Segments, own: range) -> tuple[list[Span], list[int]]
 
 
 def document_answer(
-    text: str,
-    labels: Sequence[str],
-    spans: Sequence[Span],
-    lengths: Sequence[int],
-    scores: Floats,
-    *,
-    split: str,
-    combine: str,
+    labels: Sequence[str], parts: Parts, scores: Floats, *, split: str, combine: str
 ) -> ScoredDocument:
     """One document's answer: its label and scores, and those of each part.
 
     *Shape:* scores ``(parts, labels)``.
     """
-    whole = _scored(labels, combine_scores(scores, lengths, combine))
-    parts: list[ScoredPart] = [
-        {"text": text[start:end], "start": start, "end": end, **_scored(labels, row)}
-        for (start, end), row in zip(spans, scores, strict=True)
+    whole = _scored(labels, combine_scores(scores, parts.lengths, combine))
+    found: list[ScoredPart] = [
+        {"text": parts.text[start:end], "start": start, "end": end, **_scored(labels, row)}
+        for (start, end), row in zip(parts.spans, scores, strict=True)
     ]
-    sentiments = [part["sentiment_score"] for part in parts if part["sentiment_score"] is not None]
+    sentiments = [part["sentiment_score"] for part in found if part["sentiment_score"] is not None]
     if sentiments:  # all parts have one, or none has
         whole["sentiment_score"] = sum(sentiments) / len(sentiments)
-    return {**whole, "sentences": parts} if split == "sentences" else {**whole, "windows": parts}
+    return {**whole, "sentences": found} if split == "sentences" else {**whole, "windows": found}
 
 
 def _scored(labels: Sequence[str], scores: Floats) -> ScoredText:

@@ -5,7 +5,7 @@
 list, tuple, another sequence               a list of answers
 ``Series``, ``Index``, array, column        a list of answers
 data set with ``len()`` and an index        answers one by one, in the order of the index
-generator, file, set, other iterables       answers one by one
+generator, file, rows of a data set, set    answers one by one
 ``DataFrame``, table                        refused: which column holds the texts?
 ==========================================  ============================================
 """
@@ -49,7 +49,7 @@ def several(inputs: object) -> Sequence[object] | Iterator[object]:
         raise InputError(_EXPECTED.format(type(inputs).__name__))
     if isinstance(inputs, Sequence):
         return inputs
-    for name in _LISTING:
+    for name in _LISTING if len(getattr(inputs, "shape", (0,))) == 1 else ():
         method = getattr(inputs, name, None)
         found = method() if callable(method) else None
         if isinstance(found, list):

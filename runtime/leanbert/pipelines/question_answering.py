@@ -12,16 +12,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, overload
 
 import numpy as np
-import numpy.typing as npt
 
 from leanbert.arguments import check_count, check_flag
 from leanbert.batching import Prepared
 from leanbert.engines import Batch, ModelOutputs
 from leanbert.errors import InputError
-from leanbert.numerics import Floats, is_finite, softmax
+from leanbert.numerics import Floats, is_finite
 from leanbert.pipelines.answers import Answer, Answers, ExtractedT
 from leanbert.pipelines.base import Pipeline
 from leanbert.pipelines.options import NOT_GIVEN, CallOptions
+from leanbert.pipelines.spans import SpanReader
 from leanbert.tokenization import Segments, segment
 
 if TYPE_CHECKING:
@@ -33,12 +33,11 @@ __all__ = ["QuestionAnsweringOptions", "QuestionAnsweringPipeline"]
 
 Question: TypeAlias = "tuple[str, str]"
 """A question and its context."""
-QuestionInput: TypeAlias = "Mapping[str, str]"
-"""``{"question": …, "context": …}``."""
+QuestionInput: TypeAlias = "Mapping[str, Any]"
+"""``{"question": …, "context": …}``; other keys change nothing."""
 
 _DOC_STRIDE = 128
 """Tokens that windows share at most where a call does not say."""
-_MASKED = np.float32(-10000.0)
 
 
 @dataclass(frozen=True)
@@ -193,11 +192,10 @@ class QuestionAnsweringPipeline(Pipeline[QuestionAnsweringOptions], Generic[Extr
     def _prepare(self) -> None:
         tokenizer = self.runner.tokenizer
         self._question_first = tokenizer.padding_side == "right"
-        self._context = int(self._question_first)
-        """Which part of a pair is the context."""
-        cls = tokenizer.special_tokens.id("cls_token")
-        self._cls = -1 if cls is None else cls
-        """The token that stands for no answer; -1 for none."""
+        self._reader = SpanReader(
+            sequence_id=int(self._question_first),
+            cls_token_id=tokenizer.special_tokens.id("cls_token"),
+        )
 
     def _completed(self, options: QuestionAnsweringOptions) -> QuestionAnsweringOptions:
         length = min(options.max_seq_len, self.bundle.max_length)
@@ -241,61 +239,17 @@ class QuestionAnsweringPipeline(Pipeline[QuestionAnsweringOptions], Generic[Extr
         kept: Sequence[Floats],
         options: QuestionAnsweringOptions,
     ) -> Answer | list[Answer]:
-        """A dictionary, or a list where there is more than one: see :meth:`Pipeline.postprocess`.
-
-        Answers of the same words, from one window or several, are one, and their scores add up.
-        """
-        context, align, top_k = item[1], options.align_to_words, options.top_k
-        found: dict[str, Answer] = {}
-        null_score = 1e6
-        for i, window in zip(own, kept, strict=True):
-            scores = self._probabilities(encodings, i, window)
-            null_score = min(null_score, float(scores[0, 0] * scores[1, 0]))
-            scores[:, 0] = 0.0
-            # Some spans become the same words: look at more than are asked for.
-            number = top_k * 2 + 10 if align else top_k
-            for start, end, score in _best_spans(scores, number, options.max_answer_len):
-                span = self._characters(encodings, i, start, end, align=align)
-                text = context[slice(*span)]
-                same = found.get(text.lower())
-                if same is None:
-                    first, last = span
-                    found[text.lower()] = {
-                        "score": score, "start": first, "end": last, "answer": text
-                    }  # fmt: skip
-                else:
-                    same["score"] += score
-        answers = list(found.values())
-        if options.handle_impossible_answer:
-            answers.append({"score": null_score, "start": 0, "end": 0, "answer": ""})
-        elif not answers:
-            answers.append({"score": 0.0, "start": 0, "end": 0, "answer": ""})
-        answers.sort(key=lambda answer: -answer["score"])
-        return answers[0] if len(answers) == 1 or top_k == 1 else answers[:top_k]
-
-    def _probabilities(self, segments: Segments, i: int, logits: Floats) -> Floats:
-        """Those of the starts and ends in the context, and at the token for no answer.
-
-        *Shape:* ``(2, tokens)`` -> the same.
-        """
-        place = segments.place(i)
-        allowed = segments.sequence_ids[place] == self._context
-        allowed |= segments.input_ids[place] == self._cls
-        return softmax(np.where(allowed, logits, _MASKED))
-
-    def _characters(
-        self, segments: Segments, i: int, start: int, end: int, *, align: bool
-    ) -> tuple[int, int]:
-        """The characters of a span of tokens, or of the words that it touches."""
-        place = segments.place(i)
-        offsets, words = segments.offsets[place], segments.word_ids[place]
-        if align and words[start] >= 0 and words[end] >= 0:
-            inside = segments.sequence_ids[place] == self._context
-            firsts = np.flatnonzero(inside & (words == words[start]))
-            lasts = np.flatnonzero(inside & (words == words[end]))
-            if firsts.size and lasts.size:
-                start, end = firsts[0], lasts[-1]
-        return int(offsets[start, 0]), int(offsets[end, 1])
+        """A question's answer, or several in a list: see :meth:`Pipeline.postprocess`."""
+        return self._reader.read(
+            item[1],
+            encodings,
+            own,
+            kept,
+            top_k=options.top_k,
+            max_answer_len=options.max_answer_len,
+            align_to_words=options.align_to_words,
+            handle_impossible_answer=options.handle_impossible_answer,
+        )
 
 
 def _asked(inputs: object, more: tuple[object, ...], question: object, context: object) -> object:
@@ -346,30 +300,3 @@ def _question(item: object, index: int, *, empty: bool = True) -> Question:
             raise InputError(f"text {index}: {name} is empty")
         parts.append(part)
     return parts[0], parts[1]
-
-
-def _best_spans(
-    scores: Floats, number: int, max_answer_len: int
-) -> Iterator[tuple[int, int, float]]:
-    """The spans of the largest start times end probability, best first; none of probability 0.
-
-    *Shape:* scores ``(2, tokens)``.
-    """
-    tokens = scores.shape[1]
-    width = min(max_answer_len, tokens)
-    ends = np.zeros(tokens + width - 1, np.float32)
-    ends[:tokens] = scores[1]
-    # joint[s, d] is the span from s to s + d: of the whole square, the band that may be.
-    joint: npt.NDArray[np.float32] = scores[0][:, None] * np.lib.stride_tricks.sliding_window_view(
-        ends, width
-    )
-    flat = joint.ravel()
-    if number < flat.size:
-        chosen = np.argpartition(-flat, number)[:number]
-        chosen = np.sort(chosen)
-    else:
-        chosen = np.arange(flat.size)
-    for place in chosen[np.argsort(-flat[chosen], kind="stable")].tolist():
-        if flat[place] > 0:
-            start, length = divmod(place, width)
-            yield start, start + length, float(flat[place])

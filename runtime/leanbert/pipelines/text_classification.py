@@ -9,8 +9,8 @@ it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, overload
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, overload
 
 import numpy as np
 
@@ -22,21 +22,17 @@ from leanbert.numerics import FUNCTIONS, apply_function, is_finite
 from leanbert.pipelines.answers import (
     ClassifiedT,
     LabelScore,
-    SentenceDocument,
-    WindowDocument,
 )
-from leanbert.pipelines.base import Pipeline
 from leanbert.pipelines.documents import (
     COMBINE,
-    SPLITS,
+    DocumentPipeline,
     Span,
     combine_scores,
     document_answer,
-    window_spans,
+    prepare_sentences,
 )
 from leanbert.pipelines.options import NOT_GIVEN, CallOptions, NotGiven
 from leanbert.tokenization import Encodings, TextInput, segment, text_input
-from leanbert.tokenization.sentences import sentence_spans
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -110,7 +106,7 @@ class TextClassificationOptions(CallOptions):
         return (self.window, self.stride, self.combine) != (None, None, None)
 
 
-class TextClassificationPipeline(Pipeline[TextClassificationOptions], Generic[ClassifiedT]):
+class TextClassificationPipeline(DocumentPipeline[TextClassificationOptions], Generic[ClassifiedT]):
     """Score texts or text pairs against the model's labels.
 
     The arguments of the class, and what it raises, are those of :class:`Pipeline`.
@@ -181,71 +177,6 @@ class TextClassificationPipeline(Pipeline[TextClassificationOptions], Generic[Cl
         ) -> Iterator[ClassifiedT]: ...
         def stream(self, inputs: Any, *args: Any, **kwargs: Any) -> Iterator[Any]: ...  # noqa: D102
 
-    @overload
-    def document(
-        self, inputs: str, *, split: Literal["sentences"] = ..., **kwargs: Unpack[Keywords]
-    ) -> SentenceDocument: ...
-    @overload
-    def document(
-        self, inputs: str, *, split: Literal["windows"], **kwargs: Unpack[Keywords]
-    ) -> WindowDocument: ...
-    @overload
-    def document(
-        self,
-        inputs: Sequence[str],
-        *,
-        split: Literal["sentences"] = ...,
-        **kwargs: Unpack[Keywords],
-    ) -> list[SentenceDocument]: ...
-    @overload
-    def document(
-        self, inputs: Sequence[str], *, split: Literal["windows"], **kwargs: Unpack[Keywords]
-    ) -> list[WindowDocument]: ...
-    @overload
-    def document(
-        self,
-        inputs: Iterable[str],
-        *,
-        split: Literal["sentences"] = ...,
-        **kwargs: Unpack[Keywords],
-    ) -> Iterator[SentenceDocument]: ...
-    @overload
-    def document(
-        self, inputs: Iterable[str], *, split: Literal["windows"], **kwargs: Unpack[Keywords]
-    ) -> Iterator[WindowDocument]: ...
-    def document(self, inputs: object, *, split: str = "sentences", **kwargs: Any) -> Any:
-        """Score a document, a list of them, or whatever an iterable yields, part by part.
-
-        Args:
-            inputs: a string, a list of strings, or any other iterable of them, which gives a lazy
-                iterator.
-            split: what the parts are: ``"sentences"``, as :mod:`leanbert.tokenization.sentences`
-                splits, or ``"windows"``.
-            kwargs: ``window``, the tokens of a window with the special ones, by default as many as
-                the model takes; ``stride``, the tokens that a window shares with the one before,
-                0 by default; ``combine``, how the parts' scores become the document's: their
-                ``"mean"`` (the default), their ``"max"`` label by label, or the mean weighted by
-                each part's ``"length"`` in tokens. And ``function_to_apply``, ``truncation``,
-                ``max_length``, ``batch_size``, as in a call.
-
-        Returns:
-            ``{"label", "score", "scores", "sentiment_score"}`` and under the name of ``split`` the
-            parts, which have these keys and ``text``, ``start`` and ``end``, in characters.
-            ``scores`` has all labels in the model's order. ``sentiment_score`` is
-            ``P(positive) - P(negative)``, for the document its mean over the parts, and ``None``
-            where the model has no labels of these names, in whatever case and order. A list of
-            these for a list.
-
-        Raises:
-            InputError: an input or an argument cannot be used.
-        """
-        check_choice("split", split, SPLITS)
-        options = self._call_options(kwargs)
-        cut = [name for name in ("stride", "window") if getattr(options, name) is not None]
-        if split == "sentences" and cut:
-            raise InputError(f'{" and ".join(cut)}: sentences have none; pass split="windows"')
-        return self._call(inputs, replace(options, _split=split))
-
     def _config_defaults(self) -> Mapping[str, Any]:
         everything = self.bundle.config.raw.get("return_all_scores")
         return {"top_k": None} if everything is True else {}
@@ -264,7 +195,7 @@ class TextClassificationPipeline(Pipeline[TextClassificationOptions], Generic[Cl
             texts = [_paired(text, options.text_pair, i) for i, text in enumerate(texts, first)]
         tokenizer = self.runner.tokenizer
         if options._split == "sentences":
-            return self._sentences(texts, options)
+            return prepare_sentences(tokenizer, texts, options)
         items: list[_Text] = [(text, []) for text in texts]
         if options.by_windows:
             segments = segment(
@@ -311,46 +242,14 @@ class TextClassificationPipeline(Pipeline[TextClassificationOptions], Generic[Cl
         options: TextClassificationOptions,
     ) -> Any:
         """The best label, several, or a document's answer: see :meth:`Pipeline.postprocess`."""
-        if options._split is not None or options.by_windows:
-            return self._from_parts(item, encodings, own, kept, options)
-        return self._labelled(kept[0], options)
-
-    def _sentences(
-        self, texts: Iterable[Any], options: TextClassificationOptions
-    ) -> Prepared[_Text, Encodings]:
-        # A text without sentences, such as an empty one, is scored as it is.
-        split = [(text, sentence_spans(text) or [(0, len(text))]) for text in texts]
-        encodings = self.runner.tokenizer.encode(
-            [text[start:end] for text, spans in split for start, end in spans],
-            truncation=options.truncation,
-            max_length=options.max_length,
-        )
-        items: list[_Text] = list(split)
-        return Prepared(items, encodings, [len(spans) for _, spans in split])
-
-    def _from_parts(
-        self,
-        item: _Text,
-        encodings: Any,
-        own: range,
-        kept: Sequence[list[float]],
-        options: TextClassificationOptions,
-    ) -> Any:
-        """The answer that the scores of sentences or windows give together."""
-        text, spans = item
+        if options._split is None and not options.by_windows:
+            return self._labelled(kept[0], options)
         scores = np.array(kept, dtype=np.float32)
+        parts = self.parts(item, encodings, own, options._split)
         how = options.combine or "mean"
-        if options._split == "sentences":
-            special = self.runner.tokenizer.added_tokens(pair=False)
-            lengths = [int(encodings.lengths[i]) - special for i in own]
-        else:
-            spans, lengths = window_spans(encodings, own)
         if options._split is not None:
-            return document_answer(
-                str(text), self.labels, spans, lengths, scores, split=options._split, combine=how
-            )
-        combined: list[float] = combine_scores(scores, lengths, how).tolist()
-        return self._labelled(combined, options)
+            return document_answer(self.labels, parts, scores, split=options._split, combine=how)
+        return self._labelled(combine_scores(scores, parts.lengths, how).tolist(), options)
 
     def _labelled(
         self, scores: list[float], options: TextClassificationOptions

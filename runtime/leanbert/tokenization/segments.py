@@ -90,8 +90,8 @@ def segment(
     if is_split_into_words:
         _check_spaces(tokenizer)
     truncation = truncation_flag(truncation)
-    cutting = tokenizer.cut_to(max_length, stride or 0, strategy)
     tokenizer.check_pairs(texts, max_length, first_index)
+    cutting = tokenizer.cut_to(max_length, stride or 0, strategy)
     longest = min(max_length or tokenizer.max_length, tokenizer.max_length)
     if stride is not None and not is_split_into_words:
         _check_room(tokenizer, texts, stride, max_length, strategy, first_index)

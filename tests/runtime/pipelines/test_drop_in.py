@@ -143,6 +143,8 @@ class TestTextClassification:
             classify(pair, text_pair="growth")
         with pytest.raises(InputError, match=r"text_pair is \['a'\]; expected a string"):
             classify(["b"], text_pair=["a"])
+        with pytest.raises(InputError, match="text_pair: a document has no pair"):
+            classify.document("profit rose", text_pair="a")
 
     def test_return_all_scores(self, classify: Any, tiny_bundle: Path) -> None:
         ranked = classify(TEXTS, top_k=None)

@@ -72,6 +72,20 @@ class TestIterators:
             assert list(found) == classify(TEXTS)
         assert list(classify.stream(ByIndex(TEXTS))) == classify(TEXTS)
 
+    def test_rows_of_a_data_set_are_drawn_lazily(self, classify: Any) -> None:
+        """As Hugging Face's data sets: rows are dictionaries, and the whole may be large."""
+        rows = library(
+            "datasets",
+            "Dataset",
+            shape=(3, 1),
+            column_names=["text"],
+            to_list=lambda _: pytest.fail("it was read whole"),
+            __iter__=lambda _: iter([{"text": text} for text in TEXTS]),
+        )
+        found = classify(rows)
+        assert isinstance(found, Iterator)
+        assert list(found) == classify(TEXTS)
+
     def test_rows_are_drawn_lazily(self) -> None:
         items = several(ByIndex(TEXTS))
         assert isinstance(items, Iterator)
