@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from array import array
 
 import numpy as np
 import numpy.typing as npt
 
 __all__ = [
     "apply_function",
+    "apply_to_rows",
     "cls_pool",
     "is_finite",
     "l2_normalize",
@@ -141,6 +143,8 @@ def tanh(logits: Floats) -> Floats:
 
 def is_finite(values: Floats) -> bool:
     """Whether no element is NaN or infinite."""
+    if values.size <= _FEW:
+        return all(map(math.isfinite, values.ravel().tolist()))
     return bool(np.isfinite(values).all())
 
 
@@ -154,6 +158,17 @@ def apply_function(name: str, logits: Floats) -> Floats:
     if name == "tanh":
         return tanh(logits)
     return sigmoid(logits) if name == "sigmoid" else logits
+
+
+def apply_to_rows(name: str, logits: Floats) -> list[list[float]]:
+    """The rows of :func:`apply_function`, the same bits as Python's numbers.
+
+    *Shape:* ``(rows, labels)``.
+    """
+    if name == "softmax" and logits.size <= _FEW:  # arrays would take as long as the rest
+        return [array("f", _softmax_of_row(row)).tolist() for row in logits.tolist()]
+    rows: list[list[float]] = apply_function(name, logits).tolist()
+    return rows
 
 
 def mean_pool(hidden: Floats) -> Floats:

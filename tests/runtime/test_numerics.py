@@ -15,7 +15,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanbert.numerics import cls_pool, l2_normalize, max_pool, mean_pool, sigmoid, softmax
+from leanbert.numerics import (
+    apply_function,
+    apply_to_rows,
+    cls_pool,
+    l2_normalize,
+    max_pool,
+    mean_pool,
+    sigmoid,
+    softmax,
+)
 
 FLOATS = st.floats(-30, 30, width=32)
 ROWS = st.lists(FLOATS, min_size=1, max_size=8)
@@ -167,10 +176,14 @@ def test_pooling_is_its_definition(seed: int, lengths: list[int]) -> None:
 
 
 @given(st.lists(st.lists(FLOATS, min_size=3, max_size=3), min_size=1, max_size=9))
-def test_a_row_has_the_same_softmax_alone_and_among_others(rows: list[list[float]]) -> None:
-    together = softmax(array(rows))
-    for row, found in zip(rows, together, strict=True):
-        assert softmax(array([row])).tolist() == [found.tolist()]
+def test_a_row_has_the_same_scores_alone_and_among_others(rows: list[list[float]]) -> None:
+    many = array(rows * 20)  # more numbers than take the way of few
+    for name in ("softmax", "sigmoid", "none"):
+        together = apply_function(name, many).tolist()
+        assert apply_to_rows(name, many) == together
+        for row, found in zip(rows, together, strict=False):
+            assert apply_function(name, array([row])).tolist() == [found]
+            assert apply_to_rows(name, array([row])) == [found]
 
 
 @given(st.lists(st.lists(FLOATS, min_size=3, max_size=3), min_size=1, max_size=4))

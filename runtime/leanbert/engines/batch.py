@@ -41,16 +41,20 @@ class Batch:
     """How many tokens each text has."""
 
     def __post_init__(self) -> None:
-        for array in (self.input_ids, self.token_type_ids, self.lengths):
-            if array.dtype != _INT32 or array.ndim != 1 or not array.flags.c_contiguous:
-                raise TypeError(
-                    f"a batch holds contiguous int32 arrays of one axis, got {array.dtype} with "
-                    f"{array.ndim}"
-                )
-        if len(self.input_ids) != len(self.token_type_ids):
-            raise ValueError(
-                f"{len(self.input_ids)} token ids, but {len(self.token_type_ids)} token type ids"
+        ids, types, lengths = self.input_ids, self.token_type_ids, self.lengths
+        if not (
+            ids.dtype == types.dtype == lengths.dtype == _INT32
+            and ids.ndim == types.ndim == lengths.ndim == 1
+            and ids.flags.c_contiguous
+            and types.flags.c_contiguous
+            and lengths.flags.c_contiguous
+        ):
+            raise TypeError(
+                "a batch holds contiguous int32 arrays of one axis, got "
+                + ", ".join(f"{array.dtype} {array.shape}" for array in (ids, types, lengths))
             )
+        if len(ids) != len(types):
+            raise ValueError(f"{len(ids)} token ids, but {len(types)} token type ids")
 
     @classmethod
     def of(

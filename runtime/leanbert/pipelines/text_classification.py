@@ -18,7 +18,7 @@ from leanbert.arguments import check_choice, check_count, check_flag, check_text
 from leanbert.batching import Prepared
 from leanbert.engines import Batch, ModelOutputs
 from leanbert.errors import InputError, warn
-from leanbert.numerics import FUNCTIONS, apply_function, is_finite
+from leanbert.numerics import FUNCTIONS, apply_to_rows, is_finite
 from leanbert.pipelines.answers import (
     ClassifiedT,
     LabelScore,
@@ -227,11 +227,9 @@ class TextClassificationPipeline(DocumentPipeline[TextClassificationOptions], Ge
         self.bundle.check_num_labels(logits.shape[-1])
         function = options.function_to_apply or self._function
         if is_finite(logits):
-            scores: list[list[float] | None] = apply_function(function, logits).tolist()
+            scores: list[list[float] | None] = [*apply_to_rows(function, logits)]
             return scores
-        return [
-            apply_function(function, row).tolist() if is_finite(row) else None for row in logits
-        ]
+        return [apply_to_rows(function, row[None])[0] if is_finite(row) else None for row in logits]
 
     def postprocess(
         self,

@@ -11,13 +11,11 @@ from __future__ import annotations
 import os
 import re
 import threading
-from array import array
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tokenizers
 
 from leanbert.bundle import Bundle
@@ -27,7 +25,7 @@ from leanbert.cpu import allowed_cores
 from leanbert.errors import BundleCorruptError, InputError
 from leanbert.leaving import hold_if_leaving
 from leanbert.tokenization.cutting import refuse_cut, truncation_flag
-from leanbert.tokenization.encodings import Encodings, TextInput
+from leanbert.tokenization.encodings import Encodings, TextInput, join
 from leanbert.tokenization.failures import failure
 from leanbert.tokenization.settings import configure, has_token_types, read_settings, side_of
 from leanbert.tokenization.shortening import Shortener
@@ -144,36 +142,26 @@ class Tokenizer:
         """
         truncation = truncation_flag(truncation)
         longest = self.max_length if max_length is None else min(max_length, self.max_length)
-        cutting = self.cut_to(max_length, strategy=strategy)
+        encode_batch = self.cut_to(max_length, strategy=strategy).encode_batch_fast
         self.check_pairs(texts, max_length, first_index)
 
         def encode(part: list[Any]) -> list[Any]:
             part, _ = self.shortener.shorten(part, longest, strategy)
-            rows: list[Any] = cutting.encode_batch_fast(part)
+            rows: list[Any] = encode_batch(part)
             return rows
 
-        ids, type_ids, lengths = array("i"), array("i"), array("i")  # C ints, of 4 bytes
-        cut: list[int] = []
-        for start in range(0, len(texts), _CHUNK):
-            part = texts[start : start + _CHUNK]
+        parts: list[Encodings] = []
+        for start in range(0, len(texts) or 1, _CHUNK):
+            part = texts[start : start + _CHUNK] if len(texts) > _CHUNK else texts
             rows = encode_rows(encode, part, first_index + start)
-            for i, row in enumerate(rows, first_index + start):
-                ids.extend(row.ids)
-                if self.has_token_types:
-                    type_ids.extend(row.type_ids)
-                lengths.append(len(row))
-                if truncation is not True and row.overflowing:
-                    cut.append(i)
+            cut: list[int] = []
+            if truncation is not True:
+                cut = [first_index + start + i for i, row in enumerate(rows) if row.overflowing]
+            parts.append(Encodings.made_of(rows, self.has_token_types, cut, longest))
+        found = join(parts)
         if truncation is False:
-            refuse_cut(cut, longest)
-        input_ids = np.array(ids, dtype=np.int32)
-        return Encodings(
-            input_ids,
-            np.array(type_ids, np.int32) if self.has_token_types else np.zeros_like(input_ids),
-            np.array(lengths, dtype=np.int32),
-            cut,
-            longest,
-        )
+            refuse_cut(found.cut, longest)
+        return found
 
     def cut_to(
         self, max_length: int | None, stride: int = 0, strategy: str = "longest_first"
@@ -225,8 +213,10 @@ class Tokenizer:
         Raises:
             InputError: one of ``texts`` is such a pair.
         """
+        if max_length is None:
+            return
         special = self.added_tokens(pair=True)
-        if max_length is None or max_length > special:
+        if max_length > special:
             return
         for i, text in enumerate(texts, first_index):
             if isinstance(text, tuple):
