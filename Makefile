@@ -16,7 +16,7 @@ MYPY_REST := benchmarks/studies tests
 ISSUE_FORMS = $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*))
 PYTEST = LEANBERT_NATIVE_LIBRARY=$(wildcard $(NATIVE_LIBRARY)) $(DEV)/bin/python -m pytest
 
-.PHONY: demo test quick lint types sanitize fuzz clean
+.PHONY: demo test quick lint types minimums sanitize fuzz clean
 
 demo: $(DEMO)/.installed
 	@$(DEMO)/bin/python demo.py
@@ -34,6 +34,23 @@ test: $(DEV)/.native build/native/.built lint
 # Leaves out what takes seconds: exports with torch, builds of wheel and sdist.
 quick: $(DEV)/.native build/native/.built lint
 	$(PYTEST) -m "not slow"
+
+# The runtime's tests with the lowest versions that pyproject.toml allows, on the lowest Python that
+# is at hand; LOWEST names another. They are run from the sources, so nothing of ours is installed.
+MINIMUMS := .venv-minimums
+LOWEST ?= $(shell python3.10 -c "import sys; print(sys.executable)" 2>/dev/null || echo $(PYTHON))
+
+minimums: $(MINIMUMS)/.installed build/native/.built
+	PYTHONPATH=runtime:export:benchmarks:models:. LEANBERT_NATIVE_LIBRARY=$(wildcard $(NATIVE_LIBRARY)) \
+	    $(MINIMUMS)/bin/python -m pytest -m "not slow" tests/runtime
+
+# onnx is what the tests make tiny graphs with, in its own lowest version.
+$(MINIMUMS)/.installed: pyproject.toml tests/packaging/minimums.py
+	@echo "setting up $(MINIMUMS) (once)"
+	@$(LOWEST) -m venv $(MINIMUMS)
+	@$(MINIMUMS)/bin/pip install $(PIP_FLAGS) "onnx==1.17.0" "pytest>=8" "hypothesis>=6.100" \
+	    $$($(LOWEST) tests/packaging/minimums.py)
+	@touch $@
 
 lint: $(DEV)/.installed types
 	$(DEV)/bin/ruff check .

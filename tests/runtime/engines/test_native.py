@@ -355,7 +355,11 @@ assert classify(texts) == wanted
 sys.exit(os.waitstatus_to_exitcode(status))
 """
     done = python(["-c", script, classifier], tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
+    # Up to 0.22.1 the tokenizers library says that the child goes on with one thread.
+    assert done.stderr == "" or done.stderr.startswith(
+        "huggingface/tokenizers: The current process"
+    )
 
 
 def test_it_needs_no_onnxruntime(classifier: Path, tmp_path: Path) -> None:
