@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from typing_extensions import assert_type
 
 from leanbert import Bundle, pipeline
@@ -81,6 +83,27 @@ def opening_with_defaults(path: Path) -> None:
     assert_type(tokens(["text"]), list[Array])
     judge = pipeline("zero-shot-classification", path, candidate_labels=["a", "b"])
     assert_type(judge("text"), ZeroShotAnswer)
+
+
+class Rows:
+    """As PyTorch's data sets."""
+
+    def __len__(self) -> int:
+        return 0
+
+    def __getitem__(self, index: int) -> str:
+        return ""
+
+
+def columns_and_data_sets(array: npt.NDArray[np.str_], path: Path) -> None:
+    """A column gives a list, a data set by index an iterator."""
+    classify = pipeline("text-classification")
+    assert_type(classify(array), list[LabelScore])
+    assert_type(classify(array, top_k=2), list[list[LabelScore]])
+    assert_type(classify(Rows()), Iterator[LabelScore])
+    assert_type(classify.stream(Rows(), top_k=2), Iterator[list[LabelScore]])
+    assert_type(pipeline("ner", path)(Rows()), Iterator[list[Token]])
+    assert_type(pipeline("fill-mask", path).stream(Rows()), Iterator[FilledMasks])
 
 
 def text_classification(texts: list[str], feed: Iterable[str], pairs: list[dict[str, str]]) -> None:

@@ -8,7 +8,7 @@ of a document is that of ProsusAI/finBERT (``finbert/finbert.py``, ``predict``):
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -33,6 +33,7 @@ from leanbert.tokenization.sentences import sentence_spans
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from leanbert.pipelines.keywords import Lazy, Many
     from leanbert.pipelines.keywords import TextClassificationKeywords as Keywords
 
 __all__ = [
@@ -85,26 +86,26 @@ class DocumentPipeline(Pipeline[OptionsT]):
     @overload
     def document(
         self,
-        inputs: Sequence[str],
+        inputs: Many[str],
         *,
         split: Literal["sentences"] = ...,
         **kwargs: Unpack[Keywords],
     ) -> list[SentenceDocument]: ...
     @overload
     def document(
-        self, inputs: Sequence[str], *, split: Literal["windows"], **kwargs: Unpack[Keywords]
+        self, inputs: Many[str], *, split: Literal["windows"], **kwargs: Unpack[Keywords]
     ) -> list[WindowDocument]: ...
     @overload
     def document(
         self,
-        inputs: Iterable[str],
+        inputs: Lazy[str],
         *,
         split: Literal["sentences"] = ...,
         **kwargs: Unpack[Keywords],
     ) -> Iterator[SentenceDocument]: ...
     @overload
     def document(
-        self, inputs: Iterable[str], *, split: Literal["windows"], **kwargs: Unpack[Keywords]
+        self, inputs: Lazy[str], *, split: Literal["windows"], **kwargs: Unpack[Keywords]
     ) -> Iterator[WindowDocument]: ...
     def document(self, inputs: object, *, split: str = "sentences", **kwargs: Any) -> Any:
         """Score a document, a list of them, or whatever an iterable yields, part by part.

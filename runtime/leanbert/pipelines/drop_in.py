@@ -46,7 +46,7 @@ class ConfigView:
 
 
 class ModelView:
-    """What a pipeline's ``model`` tells; LeanBERT has no torch module to give."""
+    """What scripts read from a pipeline's ``model``; LeanBERT has no torch module to give."""
 
     def __init__(self, bundle: Bundle) -> None:
         self.config = ConfigView(bundle)

@@ -8,7 +8,7 @@ pool in its own graph, whose output ``sentence_embedding`` is then asked for by 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, overload
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from leanbert.pipelines.keywords import FeatureExtractionKeywords as Keywords
-    from leanbert.pipelines.keywords import Pooling, Tensors, TextPair
+    from leanbert.pipelines.keywords import Lazy, Many, Pooling, Tensors, TextPair
 
 _TOKEN_GROUP = 64  # texts
 _POOLED = {"mean": mean_pool, "max": max_pool, "cls": cls_pool}
@@ -94,21 +94,19 @@ class FeatureExtractionPipeline(Pipeline[FeatureExtractionOptions], Generic[Vect
         **kwargs: Unpack[Keywords],
     ) -> Array: ...
     @overload
-    def __call__(
-        self, inputs: Sequence[str | TextPair], **kwargs: Unpack[Keywords]
-    ) -> VectorsT: ...
+    def __call__(self, inputs: Many[str | TextPair], **kwargs: Unpack[Keywords]) -> VectorsT: ...
     @overload
     def __call__(
-        self, inputs: Sequence[str | TextPair], *, pooling: Pooling, **kwargs: Unpack[Keywords]
+        self, inputs: Many[str | TextPair], *, pooling: Pooling, **kwargs: Unpack[Keywords]
     ) -> list[Embedding]: ...
     @overload
     def __call__(
-        self, inputs: Sequence[str | TextPair], *, pooling: None, **kwargs: Unpack[Keywords]
+        self, inputs: Many[str | TextPair], *, pooling: None, **kwargs: Unpack[Keywords]
     ) -> list[TokenVectors]: ...
     @overload
     def __call__(
         self,
-        inputs: Sequence[str | TextPair],
+        inputs: Many[str | TextPair],
         *,
         return_tensors: Tensors,
         pooling: Pooling,
@@ -117,7 +115,7 @@ class FeatureExtractionPipeline(Pipeline[FeatureExtractionOptions], Generic[Vect
     @overload
     def __call__(
         self,
-        inputs: Sequence[str | TextPair],
+        inputs: Many[str | TextPair],
         *,
         return_tensors: Tensors,
         pooling: None,
@@ -126,27 +124,27 @@ class FeatureExtractionPipeline(Pipeline[FeatureExtractionOptions], Generic[Vect
     @overload
     def __call__(
         self,
-        inputs: Sequence[str | TextPair],
+        inputs: Many[str | TextPair],
         *,
         return_tensors: Tensors,
         **kwargs: Unpack[Keywords],
     ) -> Array | list[Array]: ...
     @overload
     def __call__(
-        self, inputs: Iterable[str | TextPair], **kwargs: Unpack[Keywords]
+        self, inputs: Lazy[str | TextPair], **kwargs: Unpack[Keywords]
     ) -> Iterator[VectorT]: ...
     @overload
     def __call__(
-        self, inputs: Iterable[str | TextPair], *, pooling: Pooling, **kwargs: Unpack[Keywords]
+        self, inputs: Lazy[str | TextPair], *, pooling: Pooling, **kwargs: Unpack[Keywords]
     ) -> Iterator[Embedding]: ...
     @overload
     def __call__(
-        self, inputs: Iterable[str | TextPair], *, pooling: None, **kwargs: Unpack[Keywords]
+        self, inputs: Lazy[str | TextPair], *, pooling: None, **kwargs: Unpack[Keywords]
     ) -> Iterator[TokenVectors]: ...
     @overload
     def __call__(
         self,
-        inputs: Iterable[str | TextPair],
+        inputs: Lazy[str | TextPair],
         *,
         return_tensors: Tensors,
         pooling: Pooling | None = ...,
@@ -185,20 +183,20 @@ class FeatureExtractionPipeline(Pipeline[FeatureExtractionOptions], Generic[Vect
 
         @overload
         def stream(
-            self, inputs: Iterable[str | TextPair], **kwargs: Unpack[Keywords]
+            self, inputs: Lazy[str | TextPair], **kwargs: Unpack[Keywords]
         ) -> Iterator[VectorT]: ...
         @overload
         def stream(
-            self, inputs: Iterable[str | TextPair], *, pooling: Pooling, **kwargs: Unpack[Keywords]
+            self, inputs: Lazy[str | TextPair], *, pooling: Pooling, **kwargs: Unpack[Keywords]
         ) -> Iterator[Embedding]: ...
         @overload
         def stream(
-            self, inputs: Iterable[str | TextPair], *, pooling: None, **kwargs: Unpack[Keywords]
+            self, inputs: Lazy[str | TextPair], *, pooling: None, **kwargs: Unpack[Keywords]
         ) -> Iterator[TokenVectors]: ...
         @overload
         def stream(
             self,
-            inputs: Iterable[str | TextPair],
+            inputs: Lazy[str | TextPair],
             *,
             return_tensors: Tensors,
             pooling: Pooling | None = ...,

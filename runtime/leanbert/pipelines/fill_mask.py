@@ -7,7 +7,7 @@ text's answer without a list around it, and a text with several masks a list for
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, overload
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from leanbert.pipelines.keywords import FillMaskKeywords as Keywords
+    from leanbert.pipelines.keywords import Lazy, Many
 
 _MOST_LOGITS = 1 << 23
 """Values of one batch's logits: each token has one for every word of the vocabulary (32 MiB)."""
@@ -97,12 +98,10 @@ class FillMaskPipeline(Pipeline[FillMaskOptions]):
     def __call__(self, inputs: str, **kwargs: Unpack[Keywords]) -> FilledMasks: ...
     @overload
     def __call__(
-        self, inputs: Sequence[str], **kwargs: Unpack[Keywords]
+        self, inputs: Many[str], **kwargs: Unpack[Keywords]
     ) -> list[FilledMasks] | Any: ...
     @overload
-    def __call__(
-        self, inputs: Iterable[str], **kwargs: Unpack[Keywords]
-    ) -> Iterator[FilledMasks]: ...
+    def __call__(self, inputs: Lazy[str], **kwargs: Unpack[Keywords]) -> Iterator[FilledMasks]: ...
     def __call__(self, inputs: object, **kwargs: Any) -> Any:
         """Fill the masks of one text, a list of texts, or whatever an iterable yields.
 
@@ -131,7 +130,7 @@ class FillMaskPipeline(Pipeline[FillMaskOptions]):
     if TYPE_CHECKING:  # the base has it; here are its types
 
         def stream(  # noqa: D102
-            self, inputs: Iterable[str], **kwargs: Unpack[Keywords]
+            self, inputs: Lazy[str], **kwargs: Unpack[Keywords]
         ) -> Iterator[FilledMasks]: ...
 
     def _completed(self, options: FillMaskOptions) -> FillMaskOptions:

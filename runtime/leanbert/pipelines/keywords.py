@@ -6,17 +6,20 @@ task, which are checked by :mod:`leanbert.pipelines.options`; a test compares th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
-from typing import Literal, TypeAlias, TypedDict
+from typing import Any, Literal, Protocol, TypeAlias, TypedDict, TypeVar
 
 __all__ = [
     "Aggregation",
+    "DataSet",
     "FeatureExtractionDefaults",
     "FeatureExtractionKeywords",
     "FillMaskDefaults",
     "FillMaskKeywords",
     "Function",
+    "Lazy",
+    "Many",
     "OpeningKeywords",
     "Pair",
     "Pooling",
@@ -36,6 +39,43 @@ __all__ = [
     "ZeroShotClassificationDefaults",
     "ZeroShotClassificationKeywords",
 ]
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class ToList(Protocol):
+    """A column of Polars."""
+
+    def to_list(self) -> Any:
+        """The items as a list."""
+
+
+class Tolist(Protocol):
+    """A column of pandas, or an array of numpy."""
+
+    def tolist(self) -> Any:
+        """The items as a list."""
+
+
+class ToPylist(Protocol):
+    """A column of PyArrow."""
+
+    def to_pylist(self) -> Any:
+        """The items as a list."""
+
+
+class DataSet(Protocol[T_co]):
+    """A data set by index, as PyTorch's are."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> T_co: ...
+
+
+Many: TypeAlias = "Sequence[T] | ToList | Tolist | ToPylist"
+"""What gives a list of answers."""
+Lazy: TypeAlias = "Iterable[T] | DataSet[T]"
+"""What gives an iterator."""
 
 TextPair: TypeAlias = Mapping[str, str]
 """``{"text": …, "text_pair": …}``."""

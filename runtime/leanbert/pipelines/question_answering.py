@@ -7,7 +7,7 @@ list, and ``top_k`` a list for each where more than one answer is found.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, overload
 
@@ -27,6 +27,7 @@ from leanbert.tokenization import Segments, segment
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from leanbert.pipelines.keywords import Lazy, Many
     from leanbert.pipelines.keywords import QuestionAnsweringKeywords as Keywords
 
 __all__ = ["QuestionAnsweringOptions", "QuestionAnsweringPipeline"]
@@ -116,19 +117,19 @@ class QuestionAnsweringPipeline(Pipeline[QuestionAnsweringOptions], Generic[Extr
     ) -> Answers: ...
     @overload
     def __call__(
-        self, inputs: Sequence[QuestionInput], **kwargs: Unpack[Keywords]
+        self, inputs: Many[QuestionInput], **kwargs: Unpack[Keywords]
     ) -> list[ExtractedT] | Any: ...
     @overload
     def __call__(
-        self, inputs: Sequence[QuestionInput], *, top_k: int | None, **kwargs: Unpack[Keywords]
+        self, inputs: Many[QuestionInput], *, top_k: int | None, **kwargs: Unpack[Keywords]
     ) -> list[Answers] | Any: ...
     @overload
     def __call__(
-        self, inputs: Iterable[QuestionInput], **kwargs: Unpack[Keywords]
+        self, inputs: Lazy[QuestionInput], **kwargs: Unpack[Keywords]
     ) -> Iterator[ExtractedT]: ...
     @overload
     def __call__(
-        self, inputs: Iterable[QuestionInput], *, top_k: int | None, **kwargs: Unpack[Keywords]
+        self, inputs: Lazy[QuestionInput], *, top_k: int | None, **kwargs: Unpack[Keywords]
     ) -> Iterator[Answers]: ...
     def __call__(
         self,
@@ -181,11 +182,11 @@ class QuestionAnsweringPipeline(Pipeline[QuestionAnsweringOptions], Generic[Extr
 
         @overload
         def stream(
-            self, inputs: Iterable[QuestionInput], **kwargs: Unpack[Keywords]
+            self, inputs: Lazy[QuestionInput], **kwargs: Unpack[Keywords]
         ) -> Iterator[ExtractedT]: ...
         @overload
         def stream(
-            self, inputs: Iterable[QuestionInput], *, top_k: int | None, **kwargs: Unpack[Keywords]
+            self, inputs: Lazy[QuestionInput], *, top_k: int | None, **kwargs: Unpack[Keywords]
         ) -> Iterator[Answers]: ...
         def stream(self, inputs: Any, *args: Any, **kwargs: Any) -> Iterator[Any]: ...  # noqa: D102
 

@@ -8,7 +8,7 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, overload
 
@@ -37,8 +37,8 @@ from leanbert.tokenization import Encodings, TextInput, segment, text_input
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from leanbert.pipelines.keywords import Lazy, Many, TextPair
     from leanbert.pipelines.keywords import TextClassificationKeywords as Keywords
-    from leanbert.pipelines.keywords import TextPair
 
 __all__ = ["TextClassificationOptions", "TextClassificationPipeline"]
 
@@ -126,19 +126,19 @@ class TextClassificationPipeline(DocumentPipeline[TextClassificationOptions], Ge
     def __call__(self, inputs: TextPair, **kwargs: Unpack[Keywords]) -> ClassifiedT: ...
     @overload
     def __call__(
-        self, inputs: Sequence[str | TextPair], *, top_k: int | None, **kwargs: Unpack[Keywords]
+        self, inputs: Many[str | TextPair], *, top_k: int | None, **kwargs: Unpack[Keywords]
     ) -> list[list[LabelScore]]: ...
     @overload
     def __call__(
-        self, inputs: Sequence[str | TextPair], **kwargs: Unpack[Keywords]
+        self, inputs: Many[str | TextPair], **kwargs: Unpack[Keywords]
     ) -> list[ClassifiedT]: ...
     @overload
     def __call__(
-        self, inputs: Iterable[str | TextPair], *, top_k: int | None, **kwargs: Unpack[Keywords]
+        self, inputs: Lazy[str | TextPair], *, top_k: int | None, **kwargs: Unpack[Keywords]
     ) -> Iterator[list[LabelScore]]: ...
     @overload
     def __call__(
-        self, inputs: Iterable[str | TextPair], **kwargs: Unpack[Keywords]
+        self, inputs: Lazy[str | TextPair], **kwargs: Unpack[Keywords]
     ) -> Iterator[ClassifiedT]: ...
     def __call__(self, inputs: object, **kwargs: Any) -> Any:
         """Classify one text, a list of texts, or whatever an iterable yields.
@@ -169,11 +169,11 @@ class TextClassificationPipeline(DocumentPipeline[TextClassificationOptions], Ge
 
         @overload
         def stream(
-            self, inputs: Iterable[str | TextPair], *, top_k: int | None, **kwargs: Unpack[Keywords]
+            self, inputs: Lazy[str | TextPair], *, top_k: int | None, **kwargs: Unpack[Keywords]
         ) -> Iterator[list[LabelScore]]: ...
         @overload
         def stream(
-            self, inputs: Iterable[str | TextPair], **kwargs: Unpack[Keywords]
+            self, inputs: Lazy[str | TextPair], **kwargs: Unpack[Keywords]
         ) -> Iterator[ClassifiedT]: ...
         def stream(self, inputs: Any, *args: Any, **kwargs: Any) -> Iterator[Any]: ...  # noqa: D102
 

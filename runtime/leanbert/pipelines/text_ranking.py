@@ -9,7 +9,7 @@ they are. Transformers itself has no pipeline of this name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
@@ -27,7 +27,7 @@ from leanbert.tokenization import Encodings
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from leanbert.pipelines.keywords import Pair, RankingPair, RankingQuery
+    from leanbert.pipelines.keywords import Lazy, Many, Pair, RankingPair, RankingQuery
     from leanbert.pipelines.keywords import TextRankingKeywords as Keywords
 
 _TORCH = {"Sigmoid": "sigmoid", "Tanh": "tanh", "Identity": "none"}
@@ -86,19 +86,19 @@ class TextRankingPipeline(Pipeline[TextRankingOptions]):
     def __call__(self, inputs: RankingPair | Pair, **kwargs: Unpack[Keywords]) -> Score: ...
     @overload
     def __call__(
-        self, inputs: Sequence[RankingQuery], **kwargs: Unpack[Keywords]
+        self, inputs: Many[RankingQuery], **kwargs: Unpack[Keywords]
     ) -> list[list[RankedDocument]]: ...
     @overload
     def __call__(
-        self, inputs: Sequence[RankingPair | Pair], **kwargs: Unpack[Keywords]
+        self, inputs: Many[RankingPair | Pair], **kwargs: Unpack[Keywords]
     ) -> list[Score]: ...
     @overload
     def __call__(
-        self, inputs: Iterable[RankingQuery], **kwargs: Unpack[Keywords]
+        self, inputs: Lazy[RankingQuery], **kwargs: Unpack[Keywords]
     ) -> Iterator[list[RankedDocument]]: ...
     @overload
     def __call__(
-        self, inputs: Iterable[RankingPair | Pair], **kwargs: Unpack[Keywords]
+        self, inputs: Lazy[RankingPair | Pair], **kwargs: Unpack[Keywords]
     ) -> Iterator[Score]: ...
     def __call__(self, inputs: object, **kwargs: Any) -> Any:
         """Score one pair or query, a list of them, or whatever an iterable yields.
@@ -130,11 +130,11 @@ class TextRankingPipeline(Pipeline[TextRankingOptions]):
 
         @overload
         def stream(
-            self, inputs: Iterable[RankingQuery], **kwargs: Unpack[Keywords]
+            self, inputs: Lazy[RankingQuery], **kwargs: Unpack[Keywords]
         ) -> Iterator[list[RankedDocument]]: ...
         @overload
         def stream(
-            self, inputs: Iterable[RankingPair | Pair], **kwargs: Unpack[Keywords]
+            self, inputs: Lazy[RankingPair | Pair], **kwargs: Unpack[Keywords]
         ) -> Iterator[Score]: ...
         def stream(self, inputs: Any, *args: Any, **kwargs: Any) -> Iterator[Any]: ...  # noqa: D102
 

@@ -7,7 +7,7 @@ Arguments, defaults and the structure of results follow transformers 4.57,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
@@ -27,7 +27,7 @@ from leanbert.tokenization import Segments, segment
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from leanbert.pipelines.keywords import Aggregation
+    from leanbert.pipelines.keywords import Aggregation, Lazy, Many
     from leanbert.pipelines.keywords import TokenClassificationKeywords as Keywords
 
 __all__ = ["TokenClassificationOptions", "TokenClassificationPipeline"]
@@ -105,13 +105,11 @@ class TokenClassificationPipeline(Pipeline[TokenClassificationOptions], Generic[
         self, inputs: str, *, aggregation_strategy: Aggregation, **kwargs: Unpack[Keywords]
     ) -> list[Entity]: ...
     @overload
-    def __call__(
-        self, inputs: Sequence[_Text], **kwargs: Unpack[Keywords]
-    ) -> list[list[TaggedT]]: ...
+    def __call__(self, inputs: Many[_Text], **kwargs: Unpack[Keywords]) -> list[list[TaggedT]]: ...
     @overload
     def __call__(
         self,
-        inputs: Sequence[_Text],
+        inputs: Many[_Text],
         *,
         aggregation_strategy: Literal["none"],
         **kwargs: Unpack[Keywords],
@@ -119,19 +117,19 @@ class TokenClassificationPipeline(Pipeline[TokenClassificationOptions], Generic[
     @overload
     def __call__(
         self,
-        inputs: Sequence[_Text],
+        inputs: Many[_Text],
         *,
         aggregation_strategy: Aggregation,
         **kwargs: Unpack[Keywords],
     ) -> list[list[Entity]]: ...
     @overload
     def __call__(
-        self, inputs: Iterable[_Text], **kwargs: Unpack[Keywords]
+        self, inputs: Lazy[_Text], **kwargs: Unpack[Keywords]
     ) -> Iterator[list[TaggedT]]: ...
     @overload
     def __call__(
         self,
-        inputs: Iterable[_Text],
+        inputs: Lazy[_Text],
         *,
         aggregation_strategy: Literal["none"],
         **kwargs: Unpack[Keywords],
@@ -139,7 +137,7 @@ class TokenClassificationPipeline(Pipeline[TokenClassificationOptions], Generic[
     @overload
     def __call__(
         self,
-        inputs: Iterable[_Text],
+        inputs: Lazy[_Text],
         *,
         aggregation_strategy: Aggregation,
         **kwargs: Unpack[Keywords],
@@ -180,12 +178,12 @@ class TokenClassificationPipeline(Pipeline[TokenClassificationOptions], Generic[
 
         @overload
         def stream(
-            self, inputs: Iterable[_Text], **kwargs: Unpack[Keywords]
+            self, inputs: Lazy[_Text], **kwargs: Unpack[Keywords]
         ) -> Iterator[list[TaggedT]]: ...
         @overload
         def stream(
             self,
-            inputs: Iterable[_Text],
+            inputs: Lazy[_Text],
             *,
             aggregation_strategy: Literal["none"],
             **kwargs: Unpack[Keywords],
@@ -193,7 +191,7 @@ class TokenClassificationPipeline(Pipeline[TokenClassificationOptions], Generic[
         @overload
         def stream(
             self,
-            inputs: Iterable[_Text],
+            inputs: Lazy[_Text],
             *,
             aggregation_strategy: Aggregation,
             **kwargs: Unpack[Keywords],

@@ -8,7 +8,7 @@ text, and here that is a text like any other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
@@ -28,6 +28,7 @@ from leanbert.tokenization import Segments, segment
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from leanbert.pipelines.keywords import Lazy, Many
     from leanbert.pipelines.keywords import ZeroShotClassificationKeywords as Keywords
 
 
@@ -93,14 +94,14 @@ class ZeroShotClassificationPipeline(Pipeline[ZeroShotClassificationOptions]):
     @overload
     def __call__(
         self,
-        sequences: Sequence[str],
+        sequences: Many[str],
         candidate_labels: str | Sequence[str] = ...,
         **kwargs: Unpack[Keywords],
     ) -> list[ZeroShotAnswer]: ...
     @overload
     def __call__(
         self,
-        sequences: Iterable[str],
+        sequences: Lazy[str],
         candidate_labels: str | Sequence[str] = ...,
         **kwargs: Unpack[Keywords],
     ) -> Iterator[ZeroShotAnswer]: ...
@@ -139,7 +140,7 @@ class ZeroShotClassificationPipeline(Pipeline[ZeroShotClassificationOptions]):
 
         def stream(  # noqa: D102
             self,
-            inputs: Iterable[str],
+            inputs: Lazy[str],
             candidate_labels: str | Sequence[str] = ...,
             **kwargs: Unpack[Keywords],
         ) -> Iterator[ZeroShotAnswer]: ...

@@ -255,6 +255,10 @@ class TestAsTransformers:
             self.check(ours, theirs, ["profit rose", "a"], text_pair="sales fell", **options)
             self.check(ours, theirs, [[["profit rose", "sales fell"]]], **options)
             self.check(ours, theirs, "profit rose", truncation=True, max_length=3, **options)
+        pair = {"text": "profit rose " * 20, "text_pair": "sales fell"}
+        turned = {"text": pair["text_pair"], "text_pair": pair["text"]}
+        self.check(ours, theirs, pair, truncation="only_first", max_length=20)
+        self.check(ours, theirs, turned, truncation="only_second", max_length=20)
         for answerer in (ours, theirs):
             with pytest.raises(ValueError, match=r"text|pair"):
                 answerer([["profit rose", "sales fell"]])
