@@ -108,9 +108,17 @@ def read_whole(path: Path) -> bytearray:
     Raises:
         BundleNotFoundError: there is no such file.
         BundleCorruptError: it is no regular file, cannot be read, or was cut short meanwhile.
+        BundleError: it does not fit into memory.
     """
     with open_regular(path) as file:
-        content = bytearray(os.fstat(file.fileno()).st_size)
+        expected = os.fstat(file.fileno()).st_size
+        try:
+            content = bytearray(expected)
+        except (MemoryError, OverflowError) as error:
+            raise BundleError(
+                f"{path}: its {expected:,} bytes do not fit into memory; free some, or take a "
+                "smaller model"
+            ) from error
         at, view = 0, memoryview(content)
         while at < len(content) and (size := file.readinto(view[at:])):
             at += size

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from leanbert.bundle import Bundle
 from leanbert.bundle.graph_file import External, parse_graph
-from leanbert.bundle.reading import read_whole
+from leanbert.bundle.reading import read_whole, status
 from leanbert.bundle.values import WrongValueError
 from leanbert.engines.ort import ort
 from leanbert.errors import BundleCorruptError
@@ -48,7 +48,8 @@ def open_session(
         BundleCorruptError: the graph or its weights cannot be read, or ONNX Runtime refuses them.
     """
     weights = _Weights()
-    if bundle.model_path.stat().st_size > _LARGE:
+    found = status(bundle.model_path)
+    if found is not None and found.st_size > _LARGE:
         model: str | bytes = str(bundle.model_path)
     else:
         model = bundle.graph_bytes()

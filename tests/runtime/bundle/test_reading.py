@@ -100,6 +100,14 @@ def test_a_file_that_grows_or_shrinks_while_it_is_read(
         read_whole(path)
 
 
+def test_weights_that_do_not_fit_into_memory(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx.data"
+    with path.open("wb") as file:
+        file.truncate(1 << 42)  # sparse: no disk is taken
+    with pytest.raises(BundleError, match=r"its 4,398,046,511,104 bytes do not fit into memory"):
+        read_whole(path)
+
+
 @pytest.mark.parametrize("text", ["", "{", "[1", '{"a": 1}x', "\xff", '{"a": ' + "9" * 5000 + "}"])
 @pytest.mark.parametrize("read", [read_json, read_json_value])
 def test_what_is_no_json(tmp_path: Path, text: str, read: Callable[[Path], object]) -> None:

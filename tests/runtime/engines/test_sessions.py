@@ -92,6 +92,13 @@ def test_what_changes_between_opening_and_loading_is_noticed(outside: Path) -> N
         os.utime(path, ns=(1, 1))
 
 
+def test_a_graph_that_vanishes_between_opening_and_loading(outside: Path) -> None:
+    bundle = Bundle.open(outside)
+    (outside / "model.onnx").unlink()
+    with pytest.raises(BundleNotFoundError, match=r"model\.onnx: missing"):
+        OnnxRuntimeEngine(bundle, 1)
+
+
 def test_weights_that_the_manifest_does_not_list(outside: Path) -> None:
     shutil.copy(outside / DATA, outside.parent / "stray.data")
     save_outside(outside, "stray.data")
