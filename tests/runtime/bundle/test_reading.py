@@ -100,11 +100,17 @@ def test_a_file_that_grows_or_shrinks_while_it_is_read(
         read_whole(path)
 
 
-def test_weights_that_do_not_fit_into_memory(tmp_path: Path) -> None:
+def test_weights_that_do_not_fit_into_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "model.onnx.data"
-    with path.open("wb") as file:
-        file.truncate(1 << 42)  # sparse: no disk is taken
-    with pytest.raises(BundleError, match=r"its 4,398,046,511,104 bytes do not fit into memory"):
+    path.write_bytes(b"x" * 1234)
+
+    def full(_: int) -> bytearray:
+        raise MemoryError
+
+    monkeypatch.setattr(reading, "bytearray", full, raising=False)
+    with pytest.raises(BundleError, match=r"data: its 1,234 bytes do not fit into memory"):
         read_whole(path)
 
 
