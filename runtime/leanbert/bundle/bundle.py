@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from leanbert.bundle import foreign
 from leanbert.bundle.config import ModelConfig, parse_config
 from leanbert.bundle.manifest import MANIFEST, FileEntry, Manifest, is_plain, parse_manifest
 from leanbert.bundle.members import (
@@ -21,7 +20,6 @@ from leanbert.bundle.members import (
     read_member,
 )
 from leanbert.bundle.reading import MOST_GRAPH_BYTES, MOST_JSON_BYTES, parse_json, status
-from leanbert.bundle.sentence_transformers import check_modules
 from leanbert.bundle.tokenizer_file import MOST_TOKENIZER_BYTES, check_tokenizer
 from leanbert.bundle.values import brief
 from leanbert.errors import BundleCorruptError, BundleNotFoundError
@@ -107,7 +105,9 @@ class Bundle:
         if self.manifest:
             own = (self.path / MANIFEST).stat().st_size
             return own + sum(entry.size for entry in self.manifest.files.values())
-        files = [*foreign.external_data(self.model_path), self.tokenizer_path]
+        from leanbert.bundle.foreign import external_data
+
+        files = [*external_data(self.model_path), self.tokenizer_path]
         return sum(path.stat().st_size for path in files)
 
     def graph_bytes(self) -> bytes:
@@ -226,15 +226,19 @@ def _open_sealed(root: Path) -> tuple[Bundle, list[tuple[Path, FileEntry]]]:
 
 def _open_foreign(root: Path) -> Bundle:
     """A plain export."""
+    # Late: LeanBERT's own bundles do without these modules.
+    from leanbert.bundle.foreign import find_graph, max_length
+    from leanbert.bundle.sentence_transformers import check_modules
+
     sentence_length = check_modules(root)
-    graph = foreign.find_graph(root)
+    graph = find_graph(root)
     for part in (root / "tokenizer.json", root / "config.json"):
         if status(part) is None:
             raise BundleNotFoundError(
                 f"{part}: missing; a bundle needs model.onnx, tokenizer.json and config.json"
             )
     config = _read_config(root, None)
-    longest = foreign.max_length(root, config, sentence_length)
+    longest = max_length(root, config, sentence_length)
     return Bundle(root, graph, root / "tokenizer.json", config, longest, None)
 
 

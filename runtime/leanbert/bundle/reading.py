@@ -37,7 +37,7 @@ MOST_JSON_BYTES = 16 << 20
 MOST_GRAPH_BYTES = 2 << 30
 """Largest size of an ONNX file: protobuf's own limit."""
 
-_BLOCK = 1 << 20  # bytes that are read and hashed at once: more gains nothing
+_BLOCK = 1 << 20  # bytes that are read and hashed at once: they stay in the cache
 # Where the system has them: never wait for the writer of a pipe; Windows must not change bytes.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 

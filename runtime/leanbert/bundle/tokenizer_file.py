@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from leanbert.bundle.patterns import why_unbounded
 from leanbert.bundle.reading import parse_json
 from leanbert.bundle.values import WrongValueError, brief, items, mapping, text, whole
 from leanbert.errors import BundleCorruptError
@@ -98,6 +97,8 @@ def _check_model(model: Mapping[str, Any]) -> None:
 def _check_pattern(name: str, step: Mapping[str, Any]) -> None:
     pattern = step.get("pattern")
     if isinstance(pattern, dict) and isinstance(pattern.get("Regex"), str):
+        from leanbert.bundle.patterns import why_unbounded  # late: BERT's own has no patterns
+
         reason = why_unbounded(pattern["Regex"])
         if reason:
             raise WrongValueError(
