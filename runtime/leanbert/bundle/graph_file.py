@@ -31,6 +31,8 @@ class External:
     """The file, relative to the graph's folder."""
     offset: int
     """Its first byte in that file."""
+    initializer: bool
+    """Whether it is one of the main graph's; others belong to a node, or to a graph in a node."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def _read_graph(
         if number == 1:
             _read_node(value, operators, external, depth)
         elif number == 5:
-            _read_tensor(value, external)
+            _read_tensor(value, external, initializer=depth == 0)
 
 
 def _read_node(
@@ -85,12 +87,12 @@ def _read_node(
         elif number == 5 and b"location" in bytes(value):
             for kind, content in _messages(value):
                 if kind in (5, 10):
-                    _read_tensor(content, external)
+                    _read_tensor(content, external, initializer=False)
                 elif kind in (6, 11):
                     _read_graph(content, None, external, depth + 1)
 
 
-def _read_tensor(tensor: memoryview, external: list[External]) -> None:
+def _read_tensor(tensor: memoryview, external: list[External], *, initializer: bool) -> None:
     entries: dict[str, str] = {}
     dims: list[int] = []
     name, data_type, outside = "", 0, False
@@ -114,6 +116,7 @@ def _read_tensor(tensor: memoryview, external: list[External]) -> None:
                 tuple(dims),
                 entries.get("location", ""),
                 _offset(entries.get("offset", "0")),
+                initializer,
             )
         )
 

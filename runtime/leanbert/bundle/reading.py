@@ -25,6 +25,7 @@ __all__ = [
     "open_regular",
     "parse_json",
     "read_file",
+    "read_into",
     "read_json",
     "read_json_value",
     "read_whole",
@@ -67,7 +68,7 @@ def open_regular(path: Path) -> Iterator[FileIO]:
         BundleCorruptError: it is no regular file, or cannot be opened or read.
     """
     try:
-        with FileIO(os.open(path, _FLAGS)) as file:
+        with FileIO(path, opener=_open) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise BundleCorruptError(f"{path}: is no regular file; copy or export it again")
             yield file
@@ -77,6 +78,10 @@ def open_regular(path: Path) -> Iterator[FileIO]:
         raise BundleCorruptError(
             f"{path}: cannot be read ({error.strerror}); allow it, or copy or export it again"
         ) from error
+
+
+def _open(path: str, _: int) -> int:
+    return os.open(path, _FLAGS)
 
 
 def read_file(path: Path, most: int = MOST_JSON_BYTES) -> bytes:
@@ -108,23 +113,28 @@ def read_whole(path: Path) -> bytearray:
     Raises:
         BundleNotFoundError: there is no such file.
         BundleCorruptError: it is no regular file, cannot be read, or was cut short meanwhile.
-        BundleError: it does not fit into memory.
     """
     with open_regular(path) as file:
-        expected = os.fstat(file.fileno()).st_size
-        try:
-            content = bytearray(expected)
-        except (MemoryError, OverflowError) as error:
-            raise BundleError(
-                f"{path}: its {expected:,} bytes do not fit into memory; free some, or take a "
-                "smaller model"
-            ) from error
-        at, view = 0, memoryview(content)
-        while at < len(content) and (size := file.readinto(view[at:])):
-            at += size
-    if at < len(content):
-        raise BundleCorruptError(f"{path}: was cut short while it was read; copy it again")
+        content = bytearray(os.fstat(file.fileno()).st_size)
+        read_into(file, 0, content)
     return content
+
+
+def read_into(file: FileIO, offset: int, array: Any) -> None:
+    """Fill a contiguous array, or a bytearray, with the bytes of ``file`` from ``offset`` on.
+
+    Raises:
+        BundleCorruptError: the file ends before, since it was cut short meanwhile.
+    """
+    view, at = memoryview(array), 0
+    if view.nbytes == 0:
+        return
+    view = view.cast("B")
+    file.seek(offset)
+    while at < len(view) and (size := file.readinto(view[at:])):
+        at += size
+    if at < len(view):
+        raise BundleCorruptError(f"{file.name}: was cut short while it was read; copy it again")
 
 
 def read_json(path: Path, most: int = MOST_JSON_BYTES) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,12 +36,6 @@ _SPAN = frozenset({"start_logits", "end_logits"})  # one number per token: two a
 _FATAL_ONLY = 4  # failures reach the caller as exceptions; nothing is printed beside them
 
 
-class _Opened(NamedTuple):
-    session: ort.InferenceSession
-    held: object
-    """What must live as long."""
-
-
 class OnnxRuntimeEngine:
     """One session on the CPU provider.
 
@@ -71,7 +65,7 @@ class OnnxRuntimeEngine:
         self.report = EngineReport(self.name, matmuls.value, None, why_not_native)
         """See :class:`leanbert.engines.Engine`."""
         self._uint8 = matmuls is Matmuls.UINT8
-        self._opened: _Opened | None = None
+        self._opened: ort.InferenceSession | None = None
         self._opening = threading.Lock()
         session = self._session
         watch_forks(self)
@@ -111,8 +105,8 @@ class OnnxRuntimeEngine:
                 if self._opened is None:
                     options = self._options(self._bundle, self._threads)
                     disabled = use_uint8_weights(options) if self._uint8 else []
-                    self._opened = _Opened(*open_session(self._bundle, options, disabled))
-        return self._opened.session
+                    self._opened = open_session(self._bundle, options, disabled)
+        return self._opened
 
     def abandon(self) -> None:
         """See :class:`leanbert.engines.forking.Forkable`."""

@@ -2,16 +2,18 @@
 
 Given a path, ONNX Runtime maps the weights file and keeps it mapped. Who then changes the file in
 place changes the answers, and who cuts it short ends the process with a bus error. It also refuses
-weights that are links out of the folder, as in the hub's cache, and needs ``/proc`` (1.32). So
-everything is read here: measured with the embedded model, a process that has answered holds 97 MB
-instead of 94, and briefly the weights (10 MB) more while it loads.
+weights that are links out of the folder, as in the hub's cache, and needs ``/proc`` (1.32). So each
+tensor is read here and given to it; it copies them when the session is made. docs/bundles.md says
+what that takes of memory. One array for each tensor, not one for the file: freed, the large ones go
+back to the system (measured at BERT-base's size: 203 MB after some answers instead of 251).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping, Sequence
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,10 +21,10 @@ import numpy.typing as npt
 
 from leanbert.bundle import Bundle
 from leanbert.bundle.graph_file import External, parse_graph
-from leanbert.bundle.reading import read_whole, status
-from leanbert.bundle.values import WrongValueError
+from leanbert.bundle.reading import open_regular, read_into, read_whole, status
+from leanbert.bundle.values import WrongValueError, brief
 from leanbert.engines.ort import ort
-from leanbert.errors import BundleCorruptError
+from leanbert.errors import BundleCorruptError, BundleError
 
 __all__ = ["first_line", "open_session"]
 
@@ -36,8 +38,8 @@ _NUMPY = {
 
 def open_session(
     bundle: Bundle, options: ort.SessionOptions, disabled: Sequence[str]
-) -> tuple[ort.InferenceSession, object]:
-    """A session on the CPU provider, and what must live as long as it does.
+) -> ort.InferenceSession:
+    """A session on the CPU provider.
 
     Args:
         bundle: what to run.
@@ -46,14 +48,21 @@ def open_session(
 
     Raises:
         BundleCorruptError: the graph or its weights cannot be read, or ONNX Runtime refuses them.
+        BundleError: the weights do not fit into memory.
     """
-    weights = _Weights()
+    weights: object = None
     found = status(bundle.model_path)
     if found is not None and found.st_size > _LARGE:
         model: str | bytes = str(bundle.model_path)
     else:
         model = bundle.graph_bytes()
-        weights = _add_weights(bundle, model, options)
+        try:
+            weights = _add_weights(bundle, model, options)
+        except MemoryError as error:
+            raise BundleError(
+                f"{bundle.path}: its weights do not fit into memory; free some, or take a smaller "
+                "model"
+            ) from error
     try:
         session = ort.InferenceSession(
             model, options, providers=["CPUExecutionProvider"], disabled_optimizers=list(disabled)
@@ -63,8 +72,9 @@ def open_session(
             f"{bundle.model_path}: ONNX Runtime cannot load it ({first_line(error)}); "
             "copy or export it again"
         ) from error
+    del weights  # up to here ONNX Runtime reads them
     bundle.check_unchanged()  # what was loaded is what was checked
-    return session, weights.for_session
+    return session
 
 
 def first_line(error: Exception) -> str:
@@ -73,46 +83,60 @@ def first_line(error: Exception) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-@dataclass(frozen=True)
-class _Weights:
-    """What ONNX Runtime does not own of the memory that it was given."""
+def _add_weights(bundle: Bundle, model: bytes, options: ort.SessionOptions) -> object:
+    """Read the weights that lie outside the graph and give them to the session's options.
 
-    for_loading: object = None
-    """Needed until the session is made, which copies it."""
-    for_session: object = None
-    """Needed as long as the session."""
-
-
-def _add_weights(bundle: Bundle, model: bytes, options: ort.SessionOptions) -> _Weights:
-    """Read the weights that lie outside the graph and give them to the session's options."""
+    Returns:
+        What must live until the session is made.
+    """
     try:
         external = parse_graph(model).external
     except WrongValueError as error:
         raise BundleCorruptError(
             f"{bundle.model_path}: {error}; copy or export it again"
         ) from error
-    locations = dict.fromkeys(tensor.location for tensor in external)
-    files = {location: read_whole(bundle.weights_path(location)) for location in locations}
-    if files and hasattr(options, "add_external_initializers_from_files_in_memory"):
-        options.add_external_initializers_from_files_in_memory(
-            list(files), list(files.values()), [len(content) for content in files.values()]
-        )
-        return _Weights(for_loading=files)
-    # Before 1.24 each tensor is given by itself, and the memory stays the caller's.
-    try:
-        arrays = [_array(tensor, files[tensor.location]) for tensor in external]
-    except (KeyError, ValueError) as error:
-        raise BundleCorruptError(
-            f"{bundle.model_path}: has weights that onnxruntime {ort.__version__} cannot take "
-            f"({error}); upgrade it to 1.24 or newer, or export the bundle again"
-        ) from error
+    paths = {tensor.location: bundle.weights_path(tensor.location) for tensor in external}
+    if not all(tensor.initializer and tensor.data_type in _NUMPY for tensor in external):
+        return _add_files(bundle, paths, options)
+    arrays = _read(bundle, external, paths)
     values = [ort.OrtValue.ortvalue_from_numpy(array) for array in arrays]
     options.add_external_initializers([tensor.name for tensor in external], values)
-    return _Weights(for_session=(arrays, values))
+    return values
 
 
-def _array(tensor: External, content: bytearray) -> npt.NDArray[Any]:
-    """The tensor's numbers where they lie in ``content``, the file that it names."""
-    dtype = np.dtype(_NUMPY[tensor.data_type])
-    flat = np.frombuffer(content, dtype, prod(tensor.dims), tensor.offset)
-    return flat.reshape(tensor.dims)
+def _read(
+    bundle: Bundle, external: Sequence[External], paths: Mapping[str, Path]
+) -> list[npt.NDArray[Any]]:
+    """The tensors, in their order, each in an array of its own."""
+    arrays: dict[int, npt.NDArray[Any]] = {}
+    for location, path in paths.items():
+        own = [i for i, tensor in enumerate(external) if tensor.location == location]
+        with open_regular(path) as file:
+            left = 2 * os.fstat(file.fileno()).st_size  # a tensor may be named twice, by two nodes
+            for i in own:
+                tensor = external[i]
+                dtype = np.dtype(_NUMPY[tensor.data_type])
+                size = prod(tensor.dims) * dtype.itemsize
+                left -= size
+                if left < 0 or tensor.offset + size > os.fstat(file.fileno()).st_size:
+                    raise BundleCorruptError(
+                        f"{bundle.model_path}: tensor {brief(tensor.name)} does not lie in "
+                        f"{location}; copy or export it again"
+                    )
+                arrays[i] = np.empty(tensor.dims, dtype)
+                read_into(file, tensor.offset, arrays[i])
+    return [arrays[i] for i in range(len(external))]
+
+
+def _add_files(bundle: Bundle, paths: Mapping[str, Path], options: ort.SessionOptions) -> object:
+    """The same as whole files, for constants in nodes and for types that numpy does not have."""
+    if not hasattr(options, "add_external_initializers_from_files_in_memory"):
+        raise BundleCorruptError(
+            f"{bundle.model_path}: has weights of a kind that onnxruntime {ort.__version__} does "
+            "not take; upgrade it to 1.24 or newer, or export the bundle again"
+        )
+    files = {location: read_whole(path) for location, path in paths.items()}
+    options.add_external_initializers_from_files_in_memory(
+        list(files), list(files.values()), [len(content) for content in files.values()]
+    )
+    return files

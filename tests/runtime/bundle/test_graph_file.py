@@ -43,8 +43,8 @@ def test_the_operators_are_those_that_onnx_counts(task: str) -> None:
 def test_weights_in_other_files() -> None:
     found = parse_graph(model(outside("a", "m.data"), outside("b", "x/n", None)))
     assert found.external == [
-        External("a", TensorProto.INT8, (3, 200), "m.data", 64),
-        External("b", TensorProto.INT8, (3, 200), "x/n", 0),
+        External("a", TensorProto.INT8, (3, 200), "m.data", 64, True),
+        External("b", TensorProto.INT8, (3, 200), "x/n", 0, True),
     ]
 
 
@@ -56,7 +56,10 @@ def test_weights_of_constants_and_of_graphs_within_graphs() -> None:
     node = helper.make_node("If", ["x"], ["y"], then_branch=inner, else_branch=inner)
     found = parse_graph(model(nodes=[node]))
     assert found.operators == {"If": 1}
-    assert {tensor.location for tensor in found.external} == {"c.data", "d.data"}
+    assert {(tensor.location, tensor.initializer) for tensor in found.external} == {
+        ("c.data", False),
+        ("d.data", False),
+    }
 
 
 def test_graphs_in_too_many_levels() -> None:

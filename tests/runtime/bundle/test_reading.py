@@ -9,12 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from leanbert.bundle import reading
 from leanbert.bundle.reading import (
     file_sha256,
+    open_regular,
     read_file,
+    read_into,
     read_json,
     read_json_value,
     read_whole,
@@ -100,18 +103,16 @@ def test_a_file_that_grows_or_shrinks_while_it_is_read(
         read_whole(path)
 
 
-def test_weights_that_do_not_fit_into_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "model.onnx.data"
-    path.write_bytes(b"x" * 1234)
-
-    def full(_: int) -> bytearray:
-        raise MemoryError
-
-    monkeypatch.setattr(reading, "bytearray", full, raising=False)
-    with pytest.raises(BundleError, match=r"data: its 1,234 bytes do not fit into memory"):
-        read_whole(path)
+def test_a_part_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(bytes(range(40)))
+    found = np.empty((2, 3), "<u4")
+    with open_regular(path) as file:
+        read_into(file, 8, found)
+        assert found.tobytes() == bytes(range(8, 32))
+        read_into(file, 100, np.empty((0, 3)))
+        with pytest.raises(BundleCorruptError, match=r"a: was cut short"):
+            read_into(file, 20, found)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1", '{"a": 1}x', "\xff", '{"a": ' + "9" * 5000 + "}"])

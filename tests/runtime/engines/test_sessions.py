@@ -19,7 +19,7 @@ from leanbert import Bundle, pipeline, verify
 from leanbert.bundle import MANIFEST
 from leanbert.engines import Batch
 from leanbert.engines.onnxruntime import OnnxRuntimeEngine
-from leanbert.errors import BundleCorruptError, BundleNotFoundError
+from leanbert.errors import BundleCorruptError, BundleError, BundleNotFoundError
 from tests.helpers.tiny_bundles import read_content, reseal
 
 TEXT = "Operating profit rose"
@@ -155,9 +155,59 @@ def test_a_snapshot_in_the_hubs_cache(outside: Path, classify: Any) -> None:
         Bundle.open(snapshot)
 
 
-def test_weights_given_tensor_by_tensor_as_before_1_24(
-    outside: Path, monkeypatch: pytest.MonkeyPatch, classify: Any
+def change_words(folder: Path, change: Callable[[onnx.TensorProto], None]) -> None:
+    graph = onnx.load(str(folder / "model.onnx"), load_external_data=False)
+    change(next(tensor for tensor in graph.graph.initializer if tensor.name == "words"))
+    (folder / "model.onnx").write_bytes(graph.SerializeToString())
+    reseal(folder, read_content(folder))
+
+
+@pytest.mark.parametrize("dims", [[10**6, 10**6], [2**62, 2**62], [-1, 8], [1000, 8]])
+def test_tensors_that_do_not_lie_in_their_file(outside: Path, dims: list[int]) -> None:
+    def change(tensor: onnx.TensorProto) -> None:
+        tensor.dims[:] = dims
+
+    change_words(outside, change)
+    with pytest.raises(BundleCorruptError, match=r"tensor 'words' does not lie in model"):
+        pipeline(model=outside)
+
+
+def test_many_tensors_of_the_same_bytes(outside: Path) -> None:
+    """Memory is taken for no more than twice the file."""
+    graph = onnx.load(str(outside / "model.onnx"), load_external_data=False)
+    words = next(tensor for tensor in graph.graph.initializer if tensor.name == "words")
+    for i in range(3):
+        copy = graph.graph.initializer.add()
+        copy.CopyFrom(words)
+        copy.name = f"copy {i}"
+    (outside / "model.onnx").write_bytes(graph.SerializeToString())
+    reseal(outside, read_content(outside))
+    with pytest.raises(BundleCorruptError, match=r"tensor 'copy \d' does not lie in"):
+        pipeline(model=outside)
+
+
+def test_weights_that_do_not_fit_into_memory(
+    outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("leanbert.engines.sessions.read_into", full)
+    with pytest.raises(BundleError, match="its weights do not fit into memory"):
+        pipeline(model=outside)
+
+
+def test_types_that_numpy_does_not_have(outside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before 1.24 ONNX Runtime takes no whole files."""
+
+    def change(tensor: onnx.TensorProto) -> None:
+        tensor.data_type = onnx.TensorProto.BFLOAT16
+
+    change_words(outside, change)
+    if hasattr(ort.SessionOptions, "add_external_initializers_from_files_in_memory"):
+        with pytest.raises(BundleCorruptError, match=r"ONNX Runtime cannot load it .*bfloat16"):
+            pipeline(model=outside)
+
     class OldOptions(ort.SessionOptions):  # type: ignore[misc]
         """Without the function that takes whole files."""
 
@@ -166,13 +216,6 @@ def test_weights_given_tensor_by_tensor_as_before_1_24(
             raise AttributeError
 
     monkeypatch.setattr(ort, "SessionOptions", OldOptions)
-    found = pipeline(model=outside, threads=1)
-    assert found(TEXT, top_k=None) == classify(TEXT, top_k=None)
-    graph = onnx.load(str(outside / "model.onnx"), load_external_data=False)
-    tensor = next(t for t in graph.graph.initializer if t.name == "words")
-    tensor.data_type = onnx.TensorProto.BFLOAT16
-    (outside / "model.onnx").write_bytes(graph.SerializeToString())
-    reseal(outside, read_content(outside))
     with pytest.raises(BundleCorruptError, match=r"upgrade it to 1\.24"):
         pipeline(model=outside)
 
