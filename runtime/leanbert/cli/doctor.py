@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from leanbert import __version__
 from leanbert.cli.cells import json_line
 from leanbert.cli.streams import require_stdout
-from leanbert.cpu import allowed_cores, cgroup_quota, cpu_name, isa_flags
+from leanbert.cpu import allowed_cores, cgroup_quota, cpu_name, isa_flags, omp_num_threads
 from leanbert.errors import LeanBertError
 from leanbert.shown import shown
 
@@ -28,13 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the findings."""
     require_stdout("doctor has nothing else to say it to")
-    quota = cgroup_quota()
     findings = {
         "leanbert": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": cpu_name(),
-        "cores": f"{allowed_cores()} usable" + (f" (quota {quota:g})" if quota else " (no quota)"),
+        "cores": f"{allowed_cores()} usable ({_bounds()})",
         "instructions": " ".join(isa_flags()) or "unknown",
         "engine": _engine(),
         "native engine": _native(),
@@ -51,6 +50,13 @@ def run(args: argparse.Namespace) -> int:
             f"{name:<{width}}  {shown(value)}\n" for name, value in findings.items()
         )
     return 0
+
+
+def _bounds() -> str:
+    """What bounds the number of cores beside the machine and the affinity."""
+    quota, wanted = cgroup_quota(), omp_num_threads()
+    bounds = [f"quota {quota:g}" if quota else "no quota"]
+    return ", ".join([*bounds, f"OMP_NUM_THREADS {wanted}"] if wanted else bounds)
 
 
 def _products() -> str:

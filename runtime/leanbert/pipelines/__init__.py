@@ -196,8 +196,8 @@ def pipeline(
             texts; the next ones are drawn and tokenized meanwhile. Two pipelines of one bundle
             may differ in it.
         threads: cores that one call computes on: ``intra_op_num_threads`` in latency mode, workers
-            in throughput mode; ``None`` for all that this process may use, counted by affinity
-            and cgroup quota.
+            in throughput mode; ``None`` for all that this process may use, counted by affinity,
+            cgroup quota and ``OMP_NUM_THREADS``. Pass 1 in each of several worker processes.
         engine: ``"native"`` is LeanBERT's own int8 encoder (x86-64 with AVX2 or AVX-512 VNNI,
             bundles whose manifest has its table), ``"onnxruntime"`` runs every bundle on every
             CPU; ``"auto"`` takes the native one wherever it can.

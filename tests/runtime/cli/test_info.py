@@ -136,7 +136,7 @@ def test_doctor(command: Command) -> None:
     assert (code, err) == (0, "")
     found = json.loads(out)
     assert found["leanbert"] == __version__
-    assert re.fullmatch(r"[1-9][0-9]* usable \(.*\)", found["cores"])
+    assert re.fullmatch(r"[1-9][0-9]* usable \((no )?quota.*\)", found["cores"])
     native = found["native engine"].startswith("yes, ")
     assert found["engine"] == ("native" if native else "onnxruntime")
     assert found["products"] in {Matmuls.INT8.value, Matmuls.UINT8.value}
@@ -144,6 +144,14 @@ def test_doctor(command: Command) -> None:
     shown = command("doctor")[1]
     for line, name in zip(shown.splitlines(), found, strict=True):
         assert line.startswith(f"{name} ")
+
+
+def test_doctor_shows_what_a_framework_asks_for(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    found = json.loads(command("doctor", "--json")[1])
+    assert re.fullmatch(r"1 usable \((no )?quota.*, OMP_NUM_THREADS 1\)", found["cores"])
 
 
 HIDING = """
