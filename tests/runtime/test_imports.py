@@ -197,7 +197,7 @@ def test_the_runtime_imports_its_three_libraries_only() -> None:
     assert {part(name) for name in typed} == {"leanbert.pipelines"}
     assert set(outside) == {"numpy", "onnxruntime", "tokenizers"}
     assert outside["onnxruntime"] == {"leanbert.engines.ort"}
-    homes = {"settings", "shortening", "tokenizer"}
+    homes = {"locality", "pieces", "settings", "shortening", "tokenizer"}
     assert outside["tokenizers"] == {f"leanbert.tokenization.{name}" for name in homes}
 
 
@@ -266,6 +266,17 @@ def test_the_public_namespace_of_the_errors() -> None:
         "records.sources",
         "engines.saturation",
         "tokenization.vocabulary",
+        "tokenization.cutting",
+        "tokenization.locality",
+        "tokenization.pieces",
+        "tokenization.rows",
+        "tokenization.settings",
+        "tokenization.shortening",
+        "engines.batch",
+        "engines.forking",
+        "engines.padding",
+        "engines.report",
+        "leaving",
     ],
 )
 def test_the_public_namespace_of_a_module(name: str) -> None:

@@ -7,7 +7,7 @@ one part is cut; the other stands whole in every window.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -18,8 +18,10 @@ from leanbert.arguments import check_choice
 from leanbert.errors import InputError
 from leanbert.tokenization.cutting import refuse_cut, truncation_flag
 from leanbert.tokenization.encodings import Encodings, TextInput
+from leanbert.tokenization.pieces import Window
+from leanbert.tokenization.rows import encode_rows
 from leanbert.tokenization.settings import joins_words
-from leanbert.tokenization.tokenizer import Tokenizer, encode_rows
+from leanbert.tokenization.tokenizer import Tokenizer
 
 __all__ = ["STRATEGIES", "Segments", "Words", "segment"]
 
@@ -91,41 +93,65 @@ def segment(
         _check_spaces(tokenizer)
     truncation = truncation_flag(truncation)
     tokenizer.check_pairs(texts, max_length, first_index)
-    cutting = tokenizer.cut_to(max_length, stride or 0, strategy)
     longest = min(max_length or tokenizer.max_length, tokenizer.max_length)
+    encode = _encoder(tokenizer, stride, longest, strategy, is_split_into_words)
     if stride is not None and not is_split_into_words:
         _check_room(tokenizer, texts, stride, max_length, strategy, first_index)
-    starts: dict[int, tuple[int, int]] = {}
-
-    def encode(part: list[Any]) -> list[Any]:
-        starts.clear()
-        if stride is None and not is_split_into_words:
-            starts.update(tokenizer.shortener.shorten(part, longest, strategy)[1])
-        rows: list[Any] = cutting.encode_batch(part, is_pretokenized=is_split_into_words)
-        return rows
-
-    windows: list[_Window] = []
+    windows: list[Window] = []
     counts: list[int] = []
     cut: list[int] = []
     for first, end in _chunks(texts):
         if is_split_into_words:
             _check_words(texts[first:end], first_index + first)
-        rows = encode_rows(encode, texts[first:end], first_index + first)
-        for i, row in enumerate(rows):
-            more = row.overflowing
-            own = [row] if stride is None else [row, *more]
+        found = encode_rows(encode, texts[first:end], first_index + first)
+        for i, (own, is_cut) in enumerate(found, first_index + first):
             if in_text_order and tokenizer.truncation_side == "left":
                 own.reverse()
-            cut += [first_index + first + i] * bool(more and stride is None)
-            windows += [_Window(encoding, starts.get(i)) for encoding in own]
+            cut += [i] * is_cut
+            windows += own
             counts.append(len(own))
     if truncation is False:
         refuse_cut(cut, longest)
     return _segments(windows, counts, [] if truncation else cut, longest, tokenizer)
 
 
+def _encoder(
+    tokenizer: Tokenizer, stride: int | None, longest: int, strategy: str, split: bool
+) -> Callable[[list[Any]], list[Any]]:
+    """What turns some texts into the windows of each, with whether it was cut to its first."""
+    cutting = tokenizer.cut_to(longest, stride or 0, strategy)
+    in_pieces = stride is not None and not split and tokenizer.truncation_side == "right"
+
+    def encode(part: list[Any]) -> list[Any]:
+        if in_pieces and stride is not None and len(part) == 1:
+            own = tokenizer.pieces.windows(part[0], strategy == "only_second", longest, stride)
+            if own is not None:
+                return [(own, False)]
+        starts: dict[int, tuple[int, int]] = {}
+        if stride is None and not split:
+            starts = tokenizer.shortener.shorten(part, longest, strategy)[1]
+        rows = cutting.encode_batch(part, is_pretokenized=split)
+        return [_windows(row, starts.get(i), stride) for i, row in enumerate(rows)]
+
+    return encode
+
+
+def _windows(
+    row: Any, starts: tuple[int, int] | None, stride: int | None
+) -> tuple[list[Window], bool]:
+    """The windows of a text, the first of them alone without a stride, and whether it was cut.
+
+    ``starts`` are the characters that the text and its pair had before what was encoded.
+    """
+    more = row.overflowing
+    windows = [Window.of(row)] if stride is None else [Window.of(one) for one in (row, *more)]
+    for part, start in enumerate(starts or ()):
+        windows[0].offsets[windows[0].sequence_ids == part] += start
+    return windows, bool(more and stride is None)
+
+
 def _segments(
-    windows: Sequence[_Window],
+    windows: Sequence[Window],
     counts: Sequence[int],
     cut: Sequence[int],
     longest: int,
@@ -146,33 +172,8 @@ def _segments(
     )
 
 
-class _Window:
-    """The arrays of one ``tokenizers.Encoding``, without its text.
-
-    Args:
-        encoding: of a window.
-        starts: characters that the text and its pair had before what was encoded.
-    """
-
-    __slots__ = ("ids", "offsets", "sequence_ids", "special", "type_ids", "word_ids")
-
-    def __init__(self, encoding: Any, starts: tuple[int, int] | None) -> None:
-        self.ids = np.array(encoding.ids, dtype=np.int32)
-        self.type_ids = np.array(encoding.type_ids, dtype=np.int32)
-        self.offsets = np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2)
-        self.word_ids = _or_minus_one(encoding.word_ids, np.int32)
-        self.sequence_ids = _or_minus_one(encoding.sequence_ids, np.int8)
-        for part, start in enumerate(starts or ()):
-            self.offsets[self.sequence_ids == part] += start
-        self.special = np.array(encoding.special_tokens_mask, dtype=np.bool_)
-
-
 def _together(arrays: Sequence[npt.NDArray[Any]], dtype: Any) -> npt.NDArray[Any]:
     return np.concatenate(arrays) if arrays else np.zeros(0, dtype)
-
-
-def _or_minus_one(values: list[int | None], dtype: Any) -> npt.NDArray[Any]:
-    return np.array([-1 if value is None else value for value in values], dtype=dtype)
 
 
 def _chunks(texts: Sequence[Any]) -> Iterator[tuple[int, int]]:

@@ -9,32 +9,21 @@ than its outermost word can have.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 import tokenizers
 
-__all__ = ["Shortener"]
+from leanbert.tokenization.locality import safe_places, whole_copy
 
-_SPACE = r"[ \t-\r\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"  # Unicode White_Space
-_BETWEEN = rf"(?<!{_SPACE})(?={_SPACE})"  # before the white space that follows a word
-# BERT's pre-tokenizer makes a word of each punctuation mark, its normalizer of each CJK character.
-_AFTER_MARK = r"(?<=[!-/:-@\[-`{-~])"
-_AFTER_CJK = r"(?<=[\u3400-\u4dbf\u4e00-\u9fff])"
+__all__ = ["Shortener"]
 
 _MARGIN = 32  # tokens beyond those kept: more than what is done to the outermost word can change
 _CHARACTERS = 16  # per token that is wanted, in the first attempt
 _GROWTH = 4  # of the next attempt
 _PIECE = 1 << 16  # characters that are counted at once
-
-_LOCAL_NORMALIZERS = frozenset(
-    {"BertNormalizer", "Lowercase", "Nmt", "NFC", "NFD", "NFKC", "NFKD", "Precompiled", "Prepend"}
-    | {"Strip", "StripAccents"}
-)
-_SPACE_RUNS = frozenset({" {2,}", r"\s+", r"\s{2,}", " +"})
 
 
 class Shortener:
@@ -54,15 +43,12 @@ class Shortener:
     @cached_property
     def _places(self) -> re.Pattern[str] | None:
         """Where a text may be cut; ``None`` where no place is safe."""
-        return _safe_places(self._base)
+        places = safe_places(self._base)
+        return None if places is None else re.compile(places)
 
     @cached_property
     def _counting(self) -> tokenizers.Tokenizer:
-        counting = tokenizers.Tokenizer.from_str(self._base.to_str())
-        counting.no_truncation()
-        counting.no_padding()
-        counting.encode_special_tokens = self._base.encode_special_tokens
-        return counting
+        return whole_copy(self._base)
 
     def shorten(
         self, texts: list[Any], tokens: int, strategy: str = "longest_first"
@@ -162,55 +148,3 @@ class Shortener:
                 return found.start(), len(text)
             end = start
         return None
-
-
-def _safe_places(base: tokenizers.Tokenizer) -> re.Pattern[str] | None:
-    normalizers = _steps(_state(base.normalizer), "normalizers")
-    splitters = _steps(_state(base.pre_tokenizer), "pretokenizers")
-    if not all(map(_is_local, normalizers)) or not any(map(_splits_words, splitters)):
-        return None
-    places = _BETWEEN
-    if any(splitter.get("type") == "BertPreTokenizer" for splitter in splitters):
-        places += "|" + _AFTER_MARK
-        if any(normalizer.get("handle_chinese_chars") for normalizer in normalizers):
-            places += "|" + _AFTER_CJK
-    return re.compile(places)
-
-
-def _state(part: Any) -> Mapping[str, Any] | None:
-    """A step before the model as its JSON says it."""
-    if part is None:
-        return None
-    try:
-        state: dict[str, Any] = json.loads(part.__getstate__())
-    except Exception:  # noqa: BLE001 - a step that was made in Python
-        return {"type": "unknown"}
-    return state
-
-
-def _steps(part: Mapping[str, Any] | None, inner: str) -> list[Mapping[str, Any]]:
-    if part is None:
-        return []
-    if part.get("type") == "Sequence":
-        return [one for other in part.get(inner, ()) for one in _steps(other, inner)]
-    return [part]
-
-
-def _is_local(normalizer: Mapping[str, Any]) -> bool:
-    """Whether it changes no word by what stands beyond the white space around it."""
-    if normalizer.get("type") == "Replace":
-        pattern = normalizer.get("pattern") or {}
-        return pattern.get("Regex") in _SPACE_RUNS or not re.search(
-            _SPACE, pattern.get("String") or " "
-        )
-    return normalizer.get("type") in _LOCAL_NORMALIZERS
-
-
-def _splits_words(splitter: Mapping[str, Any]) -> bool:
-    """Whether no token reaches over white space behind a word."""
-    kind = splitter.get("type")
-    if kind == "ByteLevel":
-        return splitter.get("use_regex") is not False
-    if kind == "Metaspace":
-        return splitter.get("split") is not False
-    return kind in {"BertPreTokenizer", "Whitespace", "WhitespaceSplit"}

@@ -9,9 +9,8 @@ texts, and where each token stands in its text: :mod:`leanbert.tokenization.segm
 from __future__ import annotations
 
 import os
-import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,23 +22,22 @@ from leanbert.bundle.reading import read_file, read_json, status
 from leanbert.bundle.tokenizer_file import MOST_TOKENIZER_BYTES, check_tokenizer
 from leanbert.cpu import allowed_cores
 from leanbert.errors import BundleCorruptError, InputError
-from leanbert.leaving import hold_if_leaving
 from leanbert.tokenization.cutting import refuse_cut, truncation_flag
 from leanbert.tokenization.encodings import Encodings, TextInput, join
 from leanbert.tokenization.failures import failure
+from leanbert.tokenization.pieces import Pieces
+from leanbert.tokenization.rows import encode_rows
 from leanbert.tokenization.settings import configure, has_token_types, read_settings, side_of
 from leanbert.tokenization.shortening import Shortener
 from leanbert.tokenization.special_tokens import SpecialTokens
 
-__all__ = ["Tokenizer", "encode_rows"]
+__all__ = ["Tokenizer"]
 
 # A tokenizers.Encoding holds some 100 bytes per token, its text among them, so few exist at once:
 # those of 2,048 long texts made most of a process's growth (58 of 174 MiB).
 _CHUNK = 64  # texts
 
 _COPIES = 4  # tokenizers of another max_length, stride or strategy that are kept
-_UNCUT = "Truncation error: "  # so begins the library's message
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Tokenizer:
@@ -95,6 +93,8 @@ class Tokenizer:
         self.special_tokens = SpecialTokens(self.settings, base.token_to_id)
         self.shortener = Shortener(base, self.truncation_side)
         """Cuts long texts before they are tokenized."""
+        self.pieces = Pieces(base)
+        """Finds the windows of long texts."""
         self._base = base
         self._decoder = base.decoder
         self._copies: dict[tuple[int, int, str], tokenizers.Tokenizer] = {}
@@ -263,51 +263,7 @@ class Tokenizer:
         return prefix or None
 
 
-def encode_rows(
-    encode: Callable[[list[Any]], list[Any]], texts: Sequence[Any], first_index: int
-) -> list[Any]:
-    """The ``tokenizers.Encoding`` of each text by ``encode``, one of a tokenizer's own methods.
-
-    Raises:
-        InputError: a text is not a string, or cannot be cut as ``encode`` is set to cut.
-        BundleCorruptError: the tokenizer cannot encode a text at all.
-    """
-    hold_if_leaving()
-    try:
-        try:
-            return encode(list(texts))
-        except TypeError:
-            return encode([_readable(text, first_index + i) for i, text in enumerate(texts)])
-    except BaseException as error:
-        reason = failure(error)
-        if reason is None:
-            raise
-        if reason.startswith(_UNCUT) and len(texts) > 1:  # which one is it?
-            return [encode_rows(encode, [text], i)[0] for i, text in enumerate(texts, first_index)]
-        if reason.startswith(_UNCUT):
-            raise InputError(
-                f"text {first_index}: cannot be cut as asked ({reason.removeprefix(_UNCUT)}); pass "
-                "truncation=True, which cuts the longer part"
-            ) from error
-        last = first_index + len(texts) - 1
-        which = f"text {first_index}" if len(texts) == 1 else f"texts {first_index} to {last}"
-        raise BundleCorruptError(
-            f"{which}: the bundle's tokenizer fails ({reason}); export the bundle again"
-        ) from error
-
-
 def _beside(path: Path, name: str) -> Mapping[str, Any]:
     """What a JSON file beside the one at ``path`` says; nothing where there is none."""
     other = path.parent / name
     return {} if status(other) is None else read_json(other)
-
-
-def _readable(text: Any, index: int) -> Any:
-    """``text`` as the tokenizer can take it; InputError if it is no text at all."""
-    if isinstance(text, str):
-        return _SURROGATE.sub("\ufffd", text)
-    if isinstance(text, list) and all(isinstance(word, str) for word in text):
-        return [_SURROGATE.sub("\ufffd", word) for word in text]
-    if isinstance(text, tuple) and len(text) == 2 and all(isinstance(t, str) for t in text):
-        return (_SURROGATE.sub("\ufffd", text[0]), _SURROGATE.sub("\ufffd", text[1]))
-    raise InputError(f"text {index}: expected a string, got {type(text).__name__}")

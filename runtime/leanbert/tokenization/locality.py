@@ -1,0 +1,118 @@
+"""Where a tokenizer may be given a text in parts, by what it does before its model.
+
+Tokenizers that split a text at white space give the tokens of each word alone, whatever stands
+around it. What each step does is read from its JSON; a step that is not known here is not trusted.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import tokenizers
+
+__all__ = ["joinable_places", "safe_places", "whole_copy"]
+
+_SPACE = r"[ \t-\r\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"  # Unicode White_Space
+_BETWEEN = rf"(?<!{_SPACE})(?={_SPACE})"  # before the white space that follows a word
+# BERT's pre-tokenizer makes a word of each punctuation mark, its normalizer of each CJK character.
+_AFTER_MARK = r"(?<=[!-/:-@\[-`{-~])"
+_AFTER_CJK = r"(?<=[\u3400-\u4dbf\u4e00-\u9fff])"
+# A single space between two words: what follows it reads the same at the beginning of a text.
+_SINGLE_SPACE = rf"(?<!{_SPACE})(?= (?!{_SPACE}).)"
+
+_LOCAL_NORMALIZERS = frozenset(
+    {"BertNormalizer", "Lowercase", "Nmt", "NFC", "NFD", "NFKC", "NFKD", "Precompiled", "Prepend"}
+    | {"Strip", "StripAccents"}
+)
+_SPACE_RUNS = frozenset({" {2,}", r"\s+", r"\s{2,}", " +"})
+# They do something at the beginning or end of what they are given.
+_AT_THE_ENDS = frozenset({"Prepend", "Strip"})
+
+
+def safe_places(base: tokenizers.Tokenizer) -> str | None:
+    """A pattern of the places where the rest of a text may be left out; ``None`` for none.
+
+    Tokens near such a place may change, but none beyond the word next to it.
+    """
+    normalizers, splitters = _normalizers(base), _splitters(base)
+    if not all(map(_is_local, normalizers)) or not any(map(_splits_words, splitters)):
+        return None
+    places = _BETWEEN
+    if any(splitter.get("type") == "BertPreTokenizer" for splitter in splitters):
+        places += "|" + _AFTER_MARK
+        if any(normalizer.get("handle_chinese_chars") for normalizer in normalizers):
+            places += "|" + _AFTER_CJK
+    return places
+
+
+def joinable_places(base: tokenizers.Tokenizer) -> str | None:
+    """A pattern of the places where a text comes apart into parts whose tokens together are its.
+
+    ``None`` where there are none.
+    """
+    if safe_places(base) is None:
+        return None
+    added = base.get_added_tokens_decoder().values()
+    if any(token.rstrip or re.search(_SPACE, token.content) for token in added):
+        return None
+    ends = any(normalizer.get("type") in _AT_THE_ENDS for normalizer in _normalizers(base))
+    return None if ends else _SINGLE_SPACE
+
+
+def whole_copy(base: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
+    """A copy of the tokenizer that neither cuts nor pads."""
+    copy = tokenizers.Tokenizer.from_str(base.to_str())
+    copy.no_truncation()
+    copy.no_padding()
+    copy.encode_special_tokens = base.encode_special_tokens
+    return copy
+
+
+def _normalizers(base: tokenizers.Tokenizer) -> list[Mapping[str, Any]]:
+    return _steps(_state(base.normalizer), "normalizers")
+
+
+def _splitters(base: tokenizers.Tokenizer) -> list[Mapping[str, Any]]:
+    return _steps(_state(base.pre_tokenizer), "pretokenizers")
+
+
+def _state(part: Any) -> Mapping[str, Any] | None:
+    """A step before the model as its JSON says it."""
+    if part is None:
+        return None
+    try:
+        state: dict[str, Any] = json.loads(part.__getstate__())
+    except Exception:  # noqa: BLE001 - a step that was made in Python
+        return {"type": "unknown"}
+    return state
+
+
+def _steps(part: Mapping[str, Any] | None, inner: str) -> list[Mapping[str, Any]]:
+    if part is None:
+        return []
+    if part.get("type") == "Sequence":
+        return [one for other in part.get(inner, ()) for one in _steps(other, inner)]
+    return [part]
+
+
+def _is_local(normalizer: Mapping[str, Any]) -> bool:
+    """Whether it changes no word by what stands beyond the white space around it."""
+    if normalizer.get("type") == "Replace":
+        pattern = normalizer.get("pattern") or {}
+        return pattern.get("Regex") in _SPACE_RUNS or not re.search(
+            _SPACE, pattern.get("String") or " "
+        )
+    return normalizer.get("type") in _LOCAL_NORMALIZERS
+
+
+def _splits_words(splitter: Mapping[str, Any]) -> bool:
+    """Whether no token reaches over white space behind a word."""
+    kind = splitter.get("type")
+    if kind == "ByteLevel":
+        return splitter.get("use_regex") is not False
+    if kind == "Metaspace":
+        return splitter.get("split") is not False
+    return kind in {"BertPreTokenizer", "Whitespace", "WhitespaceSplit"}
