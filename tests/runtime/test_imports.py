@@ -266,17 +266,13 @@ def test_the_public_namespace_of_the_errors() -> None:
         "records.sources",
         "engines.saturation",
         "tokenization.vocabulary",
-        "tokenization.cutting",
         "tokenization.locality",
         "tokenization.pieces",
         "tokenization.rows",
         "tokenization.settings",
         "tokenization.shortening",
-        "engines.batch",
         "engines.forking",
-        "engines.padding",
         "engines.report",
-        "leaving",
     ],
 )
 def test_the_public_namespace_of_a_module(name: str) -> None:
