@@ -1,8 +1,8 @@
 """Cut text into sentences by rules, with exact offsets; nothing is downloaded or trained.
 
-Written for news and company reports: a period after a title, an initial, a company's form, a month
-or a number does not end a sentence unless what follows begins one. Rules are for languages in
-Latin script; the full stops of Chinese and Japanese end a sentence too.
+The rules are written for news and company reports: a period after a title, an initial, a company's
+form, a month or a number does not end a sentence unless what follows begins one. They are for
+languages in Latin script; the full stops of Chinese and Japanese end a sentence, too.
 """
 
 from __future__ import annotations
