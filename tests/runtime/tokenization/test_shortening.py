@@ -59,11 +59,11 @@ def test_the_same_of_real_tokenizers(
 
 def check_family(tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
     source = random.Random(3)  # noqa: S311 - seeded texts, not secrets
-    texts = [random_text(source, source.choice([5, 300, 900])) for _ in range(12)]
+    texts = [random_text(source, source.choice([5, 300, 700])) for _ in range(8)]
     short = "Sales fell, the company said."
     pairs = [(text, short) for text in texts] + [(short, text) for text in texts]
     # All of two long texts takes memory in proportion to both lengths: few, and a whole window.
-    both = [(random_text(source, 200), random_text(source, 200 + i % 3)) for i in range(8)]
+    both = [(random_text(source, 90), random_text(source, 90 + i % 3)) for i in range(3)]
     calls: list[tuple[Any, list[Any], dict[str, Any]]] = [
         (tokenizer.encode, texts, {}),
         (tokenizer.encode, texts, {"max_length": 9}),
@@ -71,8 +71,8 @@ def check_family(tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
         (tokenizer.encode, both, {"max_length": 20}),
         (tokenizer.encode, both, {"max_length": 21}),
         (segment_with(tokenizer), texts, {"max_length": 12}),
-        (segment_with(tokenizer), pairs[:12], {"strategy": "only_first"}),
-        (segment_with(tokenizer), pairs[12:24], {"strategy": "only_second"}),
+        (segment_with(tokenizer), pairs[:8], {"strategy": "only_first"}),
+        (segment_with(tokenizer), pairs[8:16], {"strategy": "only_second"}),
     ]
     seen: list[int] = []
     real = Shortener._part
@@ -87,7 +87,7 @@ def check_family(tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
         found = call(given, **options)
         with whole():
             check_equal(found, call(given, **options))
-    assert sum(lost > 0 for lost in seen) > 40  # something was cut off before
+    assert sum(lost > 0 for lost in seen) > 20  # something was cut off before
 
 
 def segment_with(tokenizer: Tokenizer) -> Any:
