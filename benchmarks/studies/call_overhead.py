@@ -27,6 +27,7 @@ from typing import Any
 
 from leanbert.cpu import cpu_name
 from leanbert.errors import LeanBertError
+from leanbert.records import ReadOptions, read_rows
 from leanbert_bench.run.workload import bundled_workload
 from leanbert_bench.statistics import median, paired_ratio
 from studies.command_line import new_parser, one_line_errors
@@ -256,16 +257,17 @@ def _medians(before: Sequence[float], after: Sequence[float], digits: int) -> tu
     )
 
 
-def read_texts(path: Path | None, number: int) -> list[str]:
-    """``number`` texts in a seeded order: the lines of a file, or LeanBERT's sample headlines.
+def read_texts(path: Path | None, number: int, options: ReadOptions | None = None) -> list[str]:
+    """``number`` texts in a seeded order: those of a file, or LeanBERT's sample headlines.
 
     Raises:
+        InputError: the file cannot be read.
         TreeError: the file has no text.
     """
     if path is None:
         lines = list(bundled_workload().texts)
     else:
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = [text for row in read_rows(path, options) if (text := row.text("text")).strip()]
     if not lines:
         raise TreeError(f"{path}: has no text")
     texts = (lines * -(-number // len(lines)))[:number]
@@ -283,6 +285,8 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
         "--after", type=Path, default=_ROOT, metavar="DIR", help="the later one (default: this)"
     )
     parser.add_argument("--input", type=Path, metavar="FILE", help="texts in bulk, one per line")
+    parser.add_argument("--encoding", default="utf-8", metavar="NAME", help="of the file (utf-8)")
+    parser.add_argument("--delimiter", metavar="C", help="between a line's text and its label")
     parser.add_argument("--texts", type=int, default=2000, metavar="N", help="in bulk (2000)")
     parser.add_argument("--calls", type=int, default=500, metavar="N", help="per turn (500)")
     parser.add_argument("--turns", type=int, default=11, metavar="N", help="per tree (11)")
@@ -306,7 +310,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         TreeError: a tree cannot be measured.
     """
-    texts = read_texts(args.input, args.texts)
+    options = ReadOptions(encoding=args.encoding, delimiter=args.delimiter)
+    texts = read_texts(args.input, args.texts, options)
     before, after = measure(
         [("before", args.before), ("after", args.after)],
         texts,

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -107,7 +108,7 @@ def test_the_wheel_is_whole_and_holds_nothing_else(built: dict[str, Path]) -> No
         next(name for name in names if name.endswith("METADATA"))
     )
     required = [
-        line.split(b" ")[1].split(b">")[0].decode()
+        re.split(r"[<>=!~;]", line.decode().split(" ")[1])[0]
         for line in metadata.splitlines()
         if line.startswith(b"Requires-Dist") and b"extra ==" not in line
     ]
