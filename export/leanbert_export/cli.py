@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="int8 (default), fp32, or int8-per-tensor",
     )  # fmt: skip
     add("--reduce-range", action="store_true", help="7-bit weights, for x86 CPUs without VNNI")
-    add("--allow-pickle", action="store_true", help="read pytorch_model.bin if there is no other")
+    add("--allow-pickle", action="store_true", help="accept pytorch_model.bin (refused by default)")
     group = parser.add_argument_group("calibration")
     group.add_argument(
         "--calibration", type=Path, metavar="FILE",
