@@ -26,7 +26,7 @@ _ARM = {(16, 20): "asimddp", (16, 22): "sve", (26, 13): "i8mm", (26, 14): "bf16"
 
 
 def main(words: list[str]) -> None:
-    """Arguments: the bundle, a file of texts (one a line), ``chosen`` or ``as-stored``."""
+    """Arguments: the bundle, a file of texts (one per line), ``chosen`` or ``as-stored``."""
     path, texts_path, way = words
     probe = saturation.int8_matmuls()
     if way == AS_STORED:  # as if nobody had asked the CPU

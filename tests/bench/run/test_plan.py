@@ -36,7 +36,7 @@ def test_bert_base_has_85_million_multiply_adds_a_token() -> None:
     assert found["linear"] == 2 * (layers + 768**2)
     assert found["weight_bytes_int8"] == layers + 768**2
     assert found["weight_bytes_fp32"] == 4 * found["weight_bytes_int8"]
-    # Scores and values: 2 products of length x length x hidden a layer, 2 operations each.
+    # Scores and values: 2 matmuls of length x length x hidden per layer, 2 operations each.
     long = operations(BERT_BASE, 8, 128)
     assert long is not None
     assert long["attention"] == 12 * 2 * 2 * 8 * 128 * 128 * 768

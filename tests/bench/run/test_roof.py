@@ -1,4 +1,4 @@
-"""The machine's limit without PyTorch: the graph of one product, made of bytes, is what it says."""
+"""The machine's limit without PyTorch: the graph of one matmul, made of bytes, is what it says."""
 
 from __future__ import annotations
 
