@@ -87,6 +87,7 @@ def test_percentiles_are_measured_values(percent: float, expected: float) -> Non
 def test_percentile_of_few_values_is_one_of_them() -> None:
     assert percentile([3.0, 1.0, 2.0], 90) == 3.0
     assert percentile([7.0], 1) == 7.0
+    assert percentile([5.0, 1.0, 4.0, 2.0, 3.0], 50) == 3.0
 
 
 @pytest.mark.parametrize(("values", "percent"), [([], 50), ([1.0], 0), ([1.0], 101)])

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from leanbert_bench.statistics import percentile
+
 SINGLE_STREAM, MULTI_STREAM = "SingleStream", "MultiStream"
 OFFLINE, SERVER = "Offline", "Server"
 SCENARIOS = (SINGLE_STREAM, MULTI_STREAM, OFFLINE, SERVER)
@@ -116,12 +118,6 @@ def poisson(
         if late > allowed:
             return percentile(found, 99), False
     return percentile(found, 99), True
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that ``share`` per cent of the values do not exceed (nearest rank)."""
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(share / 100 * len(ordered)) - 1)]
 
 
 class RateSearch:

@@ -12,7 +12,6 @@ from leanbert_bench.run.scenarios import (
     RateSearch,
     arrivals,
     latencies,
-    percentile,
     poisson,
 )
 
@@ -83,13 +82,6 @@ def test_an_attempt_ends_when_too_many_are_late() -> None:
     assert not held
     assert p99 > 50
     assert len(clock.asked) < 30  # ten may be late, and each wait grows by 9 ms
-
-
-def test_percentiles_are_of_the_nearest_rank() -> None:
-    assert percentile([5, 1, 4, 2, 3], 50) == 3
-    assert percentile([5, 1, 4, 2, 3], 90) == 5
-    assert percentile(list(range(1, 101)), 99) == 99
-    assert percentile([7], 99) == 7
 
 
 @pytest.mark.parametrize("limit", [3.0, 40.0, 66.0, 90.0, 400.0])
