@@ -110,4 +110,5 @@ def warn(message: str) -> None:
 
 def _is_own(frame: FrameType) -> bool:
     package = str(frame.f_globals.get("__name__")).partition(".")[0]
-    return package == "leanbert" or package.startswith("leanbert_")
+    # contextlib enters LeanBERT's own context managers, such as those that open files
+    return package in ("leanbert", "contextlib") or package.startswith("leanbert_")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import csv
-import warnings
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
-from leanbert.errors import InputError, LeanBertWarning
+from leanbert.errors import InputError, warn
 from leanbert.records.lines import MOST_CHARACTERS
 from leanbert.records.model import ReadOptions, Row, Table
 
@@ -103,11 +102,8 @@ def _distinct(header: list[str], name: str) -> tuple[str, ...]:
         while distinct in columns or (distinct != column and distinct in header):
             distinct, number = f"{column}.{number}", number + 1
         if distinct != column:
-            warnings.warn(
-                f"{name}: several columns are named {column!r}; a later one is read as "
-                f"{distinct!r}",
-                LeanBertWarning,
-                stacklevel=2,
+            warn(
+                f"{name}: several columns are named {column!r}; a later one is read as {distinct!r}"
             )
         columns.append(distinct)
     return tuple(columns)

@@ -132,6 +132,7 @@ def test_columns_of_one_name_stay_apart(tmp_path: Path) -> None:
     assert str(caught[0].message) == (
         f"{path}: several columns are named 'text'; a later one is read as 'text.3'"
     )
+    assert {warning.filename for warning in caught} == {__file__}
 
 
 @pytest.mark.parametrize(
