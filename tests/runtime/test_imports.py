@@ -294,3 +294,13 @@ def test_everything_in_all_exists() -> None:
             assert len(set(exported)) == len(exported)
             for item in exported:
                 assert hasattr(module, item), f"{name}.{item}"
+
+
+def test_predict_loads_no_other_tasks_module(tmp_path: Path) -> None:
+    code = (
+        "import sys; from leanbert.cli import main; main(['predict', 'Sales fell.']); "
+        "others = ('entities', 'feature_extraction', 'question_answering', 'fill_mask'); "
+        "print([name for name in others if f'leanbert.pipelines.{name}' in sys.modules])"
+    )
+    done = python(["-c", code], tmp_path)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr

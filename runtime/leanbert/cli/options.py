@@ -6,6 +6,7 @@ import argparse
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 from leanbert.cli.inputs import Record
@@ -64,9 +65,28 @@ def _words(metavar: str) -> dict[str, Any]:
     return {"metavar": metavar}
 
 
+class _Values:
+    """The values that a flag may have, read from the module that checks them when somebody asks.
+
+    So a command that uses no such flag does not wait for the modules of other tasks.
+    """
+
+    def __init__(self, module: str, name: str) -> None:
+        self._home = (module, name)
+
+    def __iter__(self) -> Iterator[str]:
+        module, name = self._home
+        return (value or "none" for value in getattr(import_module(module), name))
+
+    def __contains__(self, value: object) -> bool:
+        return value in tuple(self)
+
+
+def _one_of(module: str, name: str) -> dict[str, Any]:
+    return {"metavar": "HOW", "choices": _Values(f"leanbert.{module}", name)}
+
+
 _ON = {"action": "store_true", "default": None}
-_HOW = {"metavar": "HOW"}
-"""One of :func:`_choices`."""
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
     _EMBED: {"pooling": "mean"},
@@ -82,21 +102,21 @@ _FLAGS = (
     ),
     _Flag(
         "--function-to-apply", (_CLASSIFY, _RANK),
-        "{} (default: the model's)", _HOW,
+        "{} (default: the model's)", _one_of("numerics", "FUNCTIONS"),
     ),
     _Flag(
         "--split", (_CLASSIFY,), "score {} of documents",
-        _HOW, argument=False,
+        _one_of("pipelines.documents", "SPLITS"), argument=False,
     ),
     _Flag("--window", (_CLASSIFY,), "score long texts by windows of N tokens", _number()),
     _Flag("--stride", (_CLASSIFY, _NER), "tokens that neighbouring windows share", _number()),
     _Flag(
         "--combine", (_CLASSIFY,), "{} of the parts (default: mean)",
-        _HOW,
+        _one_of("pipelines.documents", "COMBINE"),
     ),
     _Flag(
         "--aggregation-strategy", (_NER,), "{} (default: simple)",
-        _HOW,
+        _one_of("pipelines.entities", "STRATEGIES"),
     ),
     _Flag(
         "--ignore-labels", (_NER,), "labels that are no entities (default: O)",
@@ -129,7 +149,7 @@ _FLAGS = (
     ),
     _Flag(
         "--pooling", (_EMBED,), "{} (default: mean)",
-        _HOW, _pooling,
+        _one_of("pipelines.feature_extraction", "POOLINGS"), _pooling,
     ),
     _Flag("--normalize", (_EMBED,), "give embeddings the length 1", _ON),
 )  # fmt: skip
@@ -157,13 +177,10 @@ def add_task_flags(parser: argparse.ArgumentParser) -> None:
 
     The help shows those of the task that ``--task`` names, by default text-classification.
     """
-    choices = _choices()
-    actions = {}
-    for flag in _FLAGS:
-        reads = (
-            {**flag.reads, "choices": choices[flag.name]} if flag.name in choices else flag.reads
-        )
-        actions[flag.name] = parser.add_argument(flag.name, help=argparse.SUPPRESS, **reads)
+    actions = {
+        flag.name: parser.add_argument(flag.name, help=argparse.SUPPRESS, **flag.reads)
+        for flag in _FLAGS
+    }
 
     def section(words: Sequence[str]) -> Iterator[str]:
         chosen = _task_in(words) or _CLASSIFY
@@ -190,22 +207,6 @@ def add_task_flags(parser: argparse.ArgumentParser) -> None:
 
     if isinstance(parser, CommandParser):
         parser.sections.append(section)
-
-
-def _choices() -> dict[str, tuple[str, ...]]:
-    """The values of flags that have a few, from the modules that check them."""
-    from leanbert.numerics import FUNCTIONS  # late: help of other commands does not wait for numpy
-    from leanbert.pipelines.documents import COMBINE, SPLITS
-    from leanbert.pipelines.entities import STRATEGIES
-    from leanbert.pipelines.feature_extraction import POOLINGS
-
-    return {
-        "--function-to-apply": FUNCTIONS,
-        "--split": SPLITS,
-        "--combine": COMBINE,
-        "--aggregation-strategy": STRATEGIES,
-        "--pooling": tuple(pooling or "none" for pooling in POOLINGS),
-    }
 
 
 def _task_in(words: Sequence[str]) -> str | None:
