@@ -145,8 +145,10 @@ def _write(
         known, progress.total = _known(args, reading, table, keyed=keyed, counted=progress.shown)
         # finBERT's file has one document; where there may be several, a number tells them apart.
         several = len(args.texts) > 1 if table is None else not table.lines
-        split = args.split is not None
-        columns = Columns(show, known, numbered=split and several, alone=split)
+        parted = None
+        if args.split is not None:
+            parted = "text" if table is None or table.lines else args.text_column
+        columns = Columns(show, known, numbered=args.split is not None and several, parted=parted)
         schema = None if table is None else table.schema
         with make_writer(
             form, out, args.output, show, columns, known=known or (), schema=schema

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import count
 from types import TracebackType
 from typing import Any, TextIO
@@ -115,7 +115,8 @@ class Columns:
         show: what the task's answers look like.
         known: the columns of all inputs; ``None`` takes those of the first one.
         numbered: whether the first column is the number of the input.
-        alone: whether the input's own columns are left out.
+        parted: the column of the text whose parts the rows hold. It is left out, since it would
+            repeat the whole text beside each of its parts.
     """
 
     def __init__(
@@ -124,22 +125,24 @@ class Columns:
         known: Sequence[str] | None = None,
         *,
         numbered: bool = False,
-        alone: bool = False,
+        parted: str | None = None,
     ) -> None:
         self._show = show
-        self._first = ["document"] if numbered else []
-        self._alone = alone
+        self._numbered = numbered
+        self._parted = parted
         self._numbers = count()
+        self._known: set[str] = set()
         self.own: list[str] = []
-        """The input's columns."""
+        """The input's columns, without the one that is left out."""
         self.names: list[str] = []
         """Of all columns, in order; empty until they are known."""
-        if known is not None or alone:
-            self._settle(known or ())
+        if known is not None:
+            self._settle(known)
 
-    def _settle(self, known: Iterable[str]) -> None:
-        self.own = [] if self._alone else list(known)
-        taken = [*self._first, *self.own]
+    def _settle(self, known: Collection[str]) -> None:
+        self._known = set(known)
+        self.own = [name for name in known if name != self._parted]
+        taken = [*distinct_names(["document"] * self._numbered, self.own), *self.own]
         answers = distinct_names(self._show.columns, taken)
         labels = distinct_names(self._show.label_columns, [*taken, *answers], "label_")
         self.names = [*taken, *answers, *labels]
@@ -152,14 +155,14 @@ class Columns:
         """
         values = record.row.values
         if not self.names:
-            self._settle(values)
-        if not self._alone and not values.keys() <= set(self.own):
-            extra = next(name for name in values if name not in self.own)
+            self._settle(values.keys())
+        extra = next((name for name in values if name not in self._known), None)
+        if extra is not None:
             raise InputError(
                 f"{record.row.where}: has {extra!r}, which the first row lacks; a table needs all "
                 "columns beforehand: write JSON lines (--json), or read a file and not a pipe"
             )
-        number = [next(self._numbers)] if self._first else []
+        number = [next(self._numbers)] if self._numbered else []
         return [*number, *(values.get(name) for name in self.own)]
 
 

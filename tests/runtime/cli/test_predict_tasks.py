@@ -16,6 +16,7 @@ import pytest
 
 from leanbert import pipeline
 from leanbert.cli import main
+from leanbert.records import open_table
 from leanbert.tokenization.sentences import split_sentences
 from tests.helpers.tiny_bundles import LABELS, Tiny, probabilities
 
@@ -98,8 +99,49 @@ def test_several_documents_are_numbered(command: Command, tmp_path: Path) -> Non
         ("1", "A record."),
     ]
     path = tmp_path / "news.csv"
-    path.write_text('id,text\n7,"Profit rose. It fell."\n8,A record.\n')
+    path.write_text('text\n"Profit rose. It fell."\nA record.\n')
     assert command({}, "--split", "sentences", "--csv", "-i", path) == out
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_each_part_keeps_the_columns_of_its_input(
+    command: Command, tmp_path: Path, ending: str
+) -> None:
+    """All but the text's own, which stands there part by part; no name is written twice."""
+    output = tmp_path / f"parts{ending}"
+    path = tmp_path / "news.csv"
+    path.write_text(
+        'id,headline,sentence,document\n7,"Profit rose. It fell.",a,x\n8,A record.,b,y\n'
+    )
+    if ending == ".parquet":
+        pytest.importorskip("pyarrow")
+    command({}, "--split", "sentences", "-i", path, "--text-column", "headline", "-o", output)
+    with open_table(output) as table:
+        rows = [[str(value) for value in row.values.values()][:5] for row in table.rows]
+        names = table.columns
+    assert names == (
+        "predicted_document", "id", "sentence", "document",
+        "predicted_sentence", "logit", "prediction", "sentiment_score",
+    )  # fmt: skip
+    assert rows == [
+        ["0", "7", "a", "x", "Profit rose."],
+        ["0", "7", "a", "x", "It fell."],
+        ["1", "8", "b", "y", "A record."],
+    ]
+
+
+def test_columns_of_parts_read_from_a_pipe(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = b'{"id": 7, "text": "Profit rose. It fell."}\n{"id": 8, "text": "A record."}\n'
+    words = ("--split", "sentences", "--input-format", "jsonl", "--csv")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines)))
+    rows = rows_of(command({}, *words))
+    assert [(row["document"], row["id"], row["sentence"]) for row in rows] == [
+        ("0", "7", "Profit rose."),
+        ("0", "7", "It fell."),
+        ("1", "8", "A record."),
+    ]
 
 
 def test_documents_in_other_forms(
