@@ -1,10 +1,11 @@
-"""What a terminal may be sent: text of strangers without the characters that it would obey."""
+"""Text for people to read: lists in a sentence, and strangers' text without control characters."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-__all__ = ["OBEYED", "one_line", "shown"]
+__all__ = ["OBEYED", "listed", "one_line", "shown"]
 
 OBEYED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """Control characters, line separators, and what turns the direction of the text that follows."""
@@ -20,6 +21,13 @@ def shown(text: object) -> str:
 def one_line(text: str) -> str:
     r"""The same with each backslash doubled, so that a program can undo it."""
     return shown(text.replace("\\", "\\\\"))
+
+
+def listed(names: Sequence[str], word: str = "or") -> str:
+    """``names`` as a sentence lists them: ``"a, b or c"``."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} {word} {names[-1]}"
 
 
 def _escaped(found: re.Match[str]) -> str:

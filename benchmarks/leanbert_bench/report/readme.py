@@ -7,7 +7,6 @@ results in a comment, so that a test can make it again and see a drift.
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 from leanbert_bench.report.formatting import fixed, interval, number, percent, ratio, tiny
@@ -31,11 +30,9 @@ from leanbert_bench.results.per_turn import (
     offline_texts_per_s,
     single_stream_ms,
 )
-from leanbert_bench.sections import END, START, split_section
 from leanbert_bench.statistics import median
 
 _RESULTS = "<!-- results: {} -->"
-_NAMED = re.compile(r"<!-- results: (.+?) -->")
 
 
 _SHORT_PEERS = (
@@ -58,17 +55,6 @@ def section(results: Results, file: str, *, short: bool = False) -> str:
     """
     table = short_table(results) if short else readme_table(results)
     return f"{_RESULTS.format(file)}\n{table}"
-
-
-def results_named_in(readme: Path) -> Path | None:
-    """The results that a page's table was made from, or ``None`` if it names none.
-
-    Raises:
-        InputError: the file cannot be read, or lacks the markers.
-    """
-    _, middle, _ = split_section(readme, START, END)
-    found = _NAMED.search(middle)
-    return readme.parent / found[1] if found else None
 
 
 def path_from(readme: Path, results: Path) -> str:

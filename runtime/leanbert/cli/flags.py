@@ -8,7 +8,7 @@ from typing import Any
 
 from leanbert.errors import InputError
 from leanbert.records import FORMATS, ReadOptions
-from leanbert.records.model import listed
+from leanbert.shown import listed
 
 __all__ = [
     "add_alias",

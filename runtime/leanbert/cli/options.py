@@ -13,7 +13,7 @@ from leanbert.cli.inputs import Record
 from leanbert.cli.parser import WIDTH, CommandParser, flag_lines
 from leanbert.errors import InputError
 from leanbert.records import Row
-from leanbert.records.model import listed
+from leanbert.shown import listed
 
 __all__ = ["add_task_flags", "call_options", "model_inputs"]
 

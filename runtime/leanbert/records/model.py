@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
 
 from leanbert.errors import InputError
+from leanbert.shown import listed
 
-__all__ = ["FORMATS", "SUFFIXES", "ReadOptions", "Row", "Table", "listed"]
+__all__ = ["FORMATS", "SUFFIXES", "ReadOptions", "Row", "Table"]
 
 SUFFIXES = {
     ".txt": "txt",
@@ -127,13 +128,6 @@ class Table:
             )
         has = listed(list(map(repr, self.columns)), "and") or "none"
         raise InputError(f"{self.name}: no column {column!r}; it has {has} (pass {flag})")
-
-
-def listed(names: Sequence[str], word: str = "or") -> str:
-    """``names`` as a sentence lists them: ``"a, b or c"``."""
-    if len(names) < 2:
-        return "".join(names)
-    return f"{', '.join(names[:-1])} {word} {names[-1]}"
 
 
 def _described(value: object) -> str:

@@ -12,7 +12,8 @@ from typing import BinaryIO
 
 from leanbert.errors import InputError
 from leanbert.files import own_descriptor
-from leanbert.records.model import SUFFIXES, ReadOptions, listed
+from leanbert.records.model import SUFFIXES, ReadOptions
+from leanbert.shown import listed
 
 __all__ = ["Source", "is_stored", "open_source"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-__all__ = ["sentence_spans", "split_sentences"]
+__all__ = ["sentence_spans"]
 
 # A stop (". . ." is one), what closes with it, and the gap: white space, or after a full-width stop
 # nothing. Runs are bounded, and blank lines are looked for where white space begins, so that no
@@ -67,11 +67,6 @@ _STARTERS = _words(
 _ACRONYM = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]$")
 _CAMEL = re.compile(r"[a-z]{1,2}[A-Z]")  # iPhone, eBay: written small at a sentence's start too
 _EXCLAIMED = frozenset({"yahoo!", "yum!", "jeopardy!"})  # names that end with a mark
-
-
-def split_sentences(text: str) -> list[str]:
-    """The sentences of a text, without the white space between them."""
-    return [text[start:end] for start, end in sentence_spans(text)]
 
 
 def sentence_spans(text: str) -> list[tuple[int, int]]:

@@ -13,7 +13,6 @@ from leanbert.files import whole_file
 from leanbert_bench.report.readme import (
     path_from,
     readme_table,
-    results_named_in,
     section,
     short_table,
 )
@@ -22,6 +21,13 @@ from leanbert_bench.sections import END, START, replace_section, split_section
 from tests.helpers.bench_results import VARIETY
 
 ROOT = Path(__file__).parents[3]
+
+
+def results_named_in(page: Path) -> Path | None:
+    """The results that a page's table was made from, or ``None`` if it names none."""
+    _, middle, _ = split_section(page, START, END)
+    found = re.search(r"<!-- results: (.+?) -->", middle)
+    return page.parent / found[1] if found else None
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/results.md"])

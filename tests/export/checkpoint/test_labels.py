@@ -15,13 +15,13 @@ from transformers import AutoTokenizer, BertForSequenceClassification
 from leanbert import pipeline
 from leanbert.cli import main
 from leanbert.errors import LeanBertWarning
-from leanbert.tokenization.sentences import split_sentences
 from leanbert_export.checkpoint.finding import find_checkpoint
 from leanbert_export.checkpoint.labels import check_labels
 from leanbert_export.errors import CheckpointError
 from leanbert_export.exporting import export
 from leanbert_export.samples import sample_texts
 from tests.export.conftest import Workshop, load
+from tests.helpers.sentences import split_sentences
 
 TONE = {0: "Neutral", 1: "Positive", 2: "Negative"}
 """The order of yiyanghkust/finbert-tone, which is not that of ProsusAI/finbert."""

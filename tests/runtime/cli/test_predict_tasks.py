@@ -17,7 +17,7 @@ import pytest
 from leanbert import pipeline
 from leanbert.cli import main
 from leanbert.records import open_table
-from leanbert.tokenization.sentences import split_sentences
+from tests.helpers.sentences import split_sentences
 from tests.helpers.tiny_bundles import LABELS, Tiny, probabilities
 
 NLI = ("contradiction", "neutral", "entailment")

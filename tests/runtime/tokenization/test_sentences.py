@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanbert.tokenization.sentences import sentence_spans, split_sentences
+from leanbert.tokenization.sentences import sentence_spans
+from tests.helpers.sentences import split_sentences
 
 # Each case is what splitting its parts, joined by a space, must give.
 CASES = {
