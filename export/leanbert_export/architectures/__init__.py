@@ -1,0 +1,1 @@
+"""Describe checkpoints: one short module per family turns config and tensors into a description."""
