@@ -32,15 +32,18 @@ inline void store_columns(int8_t* to, const Bytes16* rows, size_t count) {
   if (count == 1) {
     store_bytes(to, rows[0]);
   } else if (count == 2) {
-    vst2q_s8(to, {{rows[0], rows[1]}});
+    const int8x16x2_t two{{rows[0], rows[1]}};  // a name, as clang's vst are macros, which split braces
+    vst2q_s8(to, two);
   } else if (count == 4) {
-    vst4q_s8(to, {{rows[0], rows[1], rows[2], rows[3]}});
+    const int8x16x4_t four{{rows[0], rows[1], rows[2], rows[3]}};
+    vst4q_s8(to, four);
   } else {  // pairs of rows first, then four such pairs
     for (int half = 0; half < 2; half++) {
       const auto pairs = [&](size_t i) {
         return vreinterpretq_s16_s8(half ? vzip2q_s8(rows[i], rows[i + 1]) : vzip1q_s8(rows[i], rows[i + 1]));
       };
-      vst4q_s16(reinterpret_cast<int16_t*>(to + 64 * half), {{pairs(0), pairs(2), pairs(4), pairs(6)}});
+      const int16x8x4_t four{{pairs(0), pairs(2), pairs(4), pairs(6)}};
+      vst4q_s16(reinterpret_cast<int16_t*>(to + 64 * half), four);
     }
   }
 }
