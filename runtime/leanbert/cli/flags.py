@@ -88,8 +88,7 @@ def add_reading_flags(group: argparse._ArgumentGroup, *, labels: bool = False) -
             "--text-column, --text-pair-column, --label-column NAME; also --input-format, "
             "--encoding, --delimiter, --no-quotes (see leanbert predict --help)"
         )
-    add("--input-format", f"{listed(FORMATS)} (default: by name)", choices=FORMATS,
-        metavar="NAME")  # fmt: skip
+    add("--input-format", f"{', '.join(FORMATS)} (by name)", choices=FORMATS, metavar="NAME")
     add("--encoding", "of text files (default: utf-8)", default="utf-8", metavar="NAME")
     add("--delimiter", "of cells; in .txt, @ reads lines text@label", metavar="CHAR")
     add("--no-quotes", "quotes in .csv and .tsv are plain characters", action="store_true")

@@ -46,7 +46,8 @@ class ParquetWriter(Writer):
             from pyarrow import parquet
         except ImportError as error:
             raise MissingExtraError(
-                f"{path}: writing .parquet needs pyarrow; install it with: pip install pyarrow"
+                f"{path}: writing .parquet needs pyarrow; install it with: "
+                'pip install "leanbert[bulk]"'
             ) from error
         self._arrow, self._parquet = pyarrow, parquet
         self._file, self._path, self._columns, self._declared = file, path, columns, schema

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
-from leanbert.errors import InputError, warn
-from leanbert.records.lines import MOST_CHARACTERS
+from leanbert.errors import InputError
+from leanbert.records.lines import MOST_CHARACTERS, shows_bytes, undecodable
 from leanbert.records.model import ReadOptions, Row, Table
+from leanbert.records.repeats import distinct_columns
 
 __all__ = ["delimited_table", "labelled_table"]
 
@@ -27,25 +28,31 @@ def delimited_table(lines: Iterator[str], name: str, kind: str, options: ReadOpt
         kind: ``"csv"`` or ``"tsv"``.
         options: the delimiter and the quotes.
 
+    A row that cannot be read, or has more cells than there are columns, has a problem.
+
     Raises:
-        InputError: a row cannot be read, or has more cells than there are columns.
+        InputError: the header cannot be read.
     """
+    lines = _Remembered(lines)
     first = next(lines, "")
     delimiter = options.delimiter or ("\t" if kind == "tsv" else _guess(first, options))
     reader = _reader(chain([first] if first else [], lines), delimiter, options)
-    header = next(_cells(reader, name), [])
-    columns = _distinct(header, name)
-    return Table(name, kind, _rows(reader, name, columns, delimiter), columns)
+    header, problem = next(_cells(reader), ([], None))
+    if problem is None and undecodable("".join(header)):
+        problem = f"not valid {options.encoding}; pass --encoding, for example --encoding latin-1"
+    if problem is not None:
+        raise InputError(f"{name}: line {reader.line_num}: {problem}")
+    columns = distinct_columns(header, name)
+    return Table(name, kind, _rows(reader, lines, name, columns, delimiter, options), columns)
 
 
-def labelled_table(lines: Iterator[str], name: str, delimiter: str) -> Table:
-    """Read lines of a text and its label, parted by the last ``delimiter`` of the line.
+def labelled_table(lines: Iterator[str], name: str, options: ReadOptions) -> Table:
+    """Read lines of a text and its label, parted by the last ``options.delimiter`` of the line.
 
-    The columns are ``text`` and ``label``; empty lines are skipped.
-
-    Raises:
-        InputError: a line has no delimiter.
+    The columns are ``text`` and ``label``; empty lines are skipped. A line without the delimiter
+    has a problem.
     """
+    delimiter = str(options.delimiter)
 
     def rows() -> Iterator[Row]:
         for number, line in enumerate(lines, 1):
@@ -53,9 +60,15 @@ def labelled_table(lines: Iterator[str], name: str, delimiter: str) -> Table:
             if not line.strip():
                 continue
             text, found, label = line.rpartition(delimiter)
-            if not found:
-                raise InputError(f"{where}: has no {delimiter!r} between a text and its label")
-            yield Row({"text": text, "label": label.strip()}, where)
+            problem = None
+            if undecodable(line):
+                problem = f"not valid {options.encoding}"
+            elif not found:
+                problem = f"has no {delimiter!r} between a text and its label"
+            if problem is not None:
+                yield Row({}, where, problem, shows_bytes(line))
+            else:
+                yield Row({"text": text, "label": label.strip()}, where)
 
     return Table(name, "txt", rows(), ("text", "label"))
 
@@ -79,8 +92,32 @@ def _guess(header: str, options: ReadOptions) -> str:
     return max(_GUESSED, key=columns)
 
 
-def _cells(reader: Any, name: str) -> Iterator[list[str]]:
-    """Each row that has cells."""
+class _Remembered:
+    """Lines, with those that were drawn since they were last asked for."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+        self._drawn: list[str] = []
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self._drawn.append(line)
+        return line
+
+    def drawn(self) -> str:
+        """The lines of the row that was just read."""
+        return "".join(self._drawn)
+
+    def forget(self) -> None:
+        """Begin with the next row."""
+        self._drawn.clear()
+
+
+def _cells(reader: Any) -> Iterator[tuple[list[str], str | None]]:
+    """Each row that has cells, or the problem of one that cannot be read."""
     while True:
         try:
             cells = next(reader, None)
@@ -88,35 +125,45 @@ def _cells(reader: Any, name: str) -> Iterator[list[str]]:
             said = str(error)
             if "new-line character" in said:
                 said = "a carriage return stands outside quotes"
-            raise InputError(f"{name}: line {reader.line_num}: not valid CSV ({said})") from error
+            yield [], f"not valid CSV ({said})"
+            continue
         if cells is None:
             return
         if cells:
-            yield cells
+            yield cells, None
 
 
-def _distinct(header: list[str], name: str) -> tuple[str, ...]:
-    columns: list[str] = []
-    for column in header:
-        distinct, number = column, 2
-        while distinct in columns or (distinct != column and distinct in header):
-            distinct, number = f"{column}.{number}", number + 1
-        if distinct != column:
-            warn(
-                f"{name}: several columns are named {column!r}; a later one is read as {distinct!r}"
-            )
-        columns.append(distinct)
-    return tuple(columns)
-
-
-def _rows(reader: Any, name: str, columns: tuple[str, ...], delimiter: str) -> Iterator[Row]:
-    for cells in _cells(reader, name):
+def _rows(
+    reader: Any,
+    lines: _Remembered,
+    name: str,
+    columns: tuple[str, ...],
+    delimiter: str,
+    options: ReadOptions,
+) -> Iterator[Row]:
+    lines.forget()
+    for cells, unread in _cells(reader):
         where = f"{name}: line {reader.line_num}"
-        if len(cells) > len(columns):
-            raise InputError(f"{where}: more cells than the header has columns")
-        if delimiter == "\t" and any("\t" in cell and "\n" in cell for cell in cells):
-            raise InputError(
-                f"{where}: a cell in quotes runs over several lines and holds tabs; if quotes are "
-                "plain characters in this file, pass --no-quotes"
-            )
-        yield Row(dict(zip(columns, cells, strict=False)), where)
+        problem = unread
+        if unread is None:
+            problem = _problem(cells, columns, delimiter, options)
+        if problem is None:
+            yield Row(dict(zip(columns, cells, strict=False)), where)
+        else:
+            yield Row({}, where, problem, shows_bytes(lines.drawn()))
+        lines.forget()
+
+
+def _problem(
+    cells: list[str], columns: tuple[str, ...], delimiter: str, options: ReadOptions
+) -> str | None:
+    if len(cells) > len(columns):
+        return "more cells than the header has columns"
+    if delimiter == "\t" and any("\t" in cell and "\n" in cell for cell in cells):
+        return (
+            "a cell in quotes runs over several lines and holds tabs; if quotes are plain "
+            "characters in this file, pass --no-quotes"
+        )
+    if options.bad_rows and any(map(undecodable, cells)):
+        return f"not valid {options.encoding}"
+    return None

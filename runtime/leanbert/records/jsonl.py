@@ -7,22 +7,21 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from leanbert.errors import InputError
-from leanbert.records.model import Row, Table
+from leanbert.records.lines import shows_bytes, undecodable
+from leanbert.records.model import ReadOptions, Row, Table
 
 __all__ = ["json_table"]
 
 
-def json_table(lines: Iterator[str], name: str) -> Table:
+def json_table(lines: Iterator[str], name: str, options: ReadOptions) -> Table:
     """Read an object per line; empty lines are skipped.
 
-    Raises:
-        InputError: a line is no JSON object, or names a key twice.
+    A line that is no JSON object, or names a key twice, has a problem.
     """
-    return Table(name, "jsonl", _rows(lines, name))
+    return Table(name, "jsonl", _rows(lines, name, options))
 
 
-def _rows(lines: Iterator[str], name: str) -> Iterator[Row]:
+def _rows(lines: Iterator[str], name: str, options: ReadOptions) -> Iterator[Row]:
     decoder = json.JSONDecoder(
         parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_without_repeats
     )
@@ -30,13 +29,19 @@ def _rows(lines: Iterator[str], name: str) -> Iterator[Row]:
         where = f"{name}: line {number}"
         if not line.strip():
             continue
+        values, problem = None, None
         try:
             values = decoder.decode(line)
         except (ValueError, RecursionError) as error:
-            raise InputError(f"{where}: not valid JSON ({error})") from error
-        if not isinstance(values, dict):
-            raise InputError(f"{where}: expected a JSON object, got {type(values).__name__}")
-        yield Row(values, where)
+            problem = f"not valid JSON ({error})"
+        if options.bad_rows and undecodable(line):
+            problem = f"not valid {options.encoding}"
+        if problem is None and not isinstance(values, dict):
+            problem = f"expected a JSON object, got {type(values).__name__}"
+        if problem is None:
+            yield Row(values or {}, where)
+        else:
+            yield Row({}, where, problem, shows_bytes(line))
 
 
 def _refuse_constant(name: str) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from leanbert.errors import InputError
-from leanbert.records.signatures import check_text
+from leanbert.records.signatures import text_encoding
 
-__all__ = ["MOST_CHARACTERS", "read_lines"]
+__all__ = ["MOST_CHARACTERS", "read_lines", "shows_bytes", "undecodable"]
 
 MOST_CHARACTERS = 1 << 27
 """The longest line, and the longest cell of a CSV file; what is longer is no text."""
@@ -19,9 +19,22 @@ _BLOCK = 1 << 20  # bytes per read
 _END = re.compile(r"\r\n?|\n")
 _LINE = re.compile(r"[^\n]*\n")
 _LINE_OR_RETURN = re.compile(r"[^\r\n]*(?:\r\n?|\n)")
+_ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
 
 
-def read_lines(file: BinaryIO, name: str, encoding: str) -> Iterator[str]:
+def undecodable(text: str) -> bool:
+    """Whether :func:`read_lines` kept bytes in ``text`` that it could not decode."""
+    return not text.isascii() and _ESCAPED_BYTE.search(text) is not None
+
+
+def shows_bytes(text: str) -> str:
+    r"""``text`` with an escape such as ``\xff`` for each byte that could not be decoded."""
+    return _ESCAPED_BYTE.sub(lambda found: f"\\x{ord(found[0]) & 0xFF:02x}", text)
+
+
+def read_lines(
+    file: BinaryIO, name: str, encoding: str, *, keep_bytes: bool = False
+) -> Iterator[str]:
     """Yield each line with its end.
 
     A line ends with a line feed. If the first line ends with a lone carriage return, as in files
@@ -31,14 +44,17 @@ def read_lines(file: BinaryIO, name: str, encoding: str) -> Iterator[str]:
     Args:
         file: read to its end.
         name: what messages call it.
-        encoding: of the file. A byte order mark at its beginning is left out.
+        encoding: of the file; see :func:`text_encoding`. A byte order mark at its beginning is
+            left out.
+        keep_bytes: whether bytes that cannot be decoded stay in the line, which
+            :func:`undecodable` finds out. Only encodings that extend ASCII can do that.
 
     Raises:
         InputError: bytes are not in this encoding, a line is too long, or it is no file of text.
     """
     number = 0
     try:
-        for line in _split(_decoded(file, name, encoding), name):
+        for line in _split(_decoded(file, name, encoding, keep_bytes=keep_bytes), name):
             number += 1
             yield line
     except UnicodeDecodeError as error:
@@ -50,15 +66,18 @@ def read_lines(file: BinaryIO, name: str, encoding: str) -> Iterator[str]:
         raise InputError(f"{name}: not in the encoding that --encoding says ({error})") from error
 
 
-def _decoded(file: BinaryIO, name: str, encoding: str) -> Iterator[str]:
+def _decoded(file: BinaryIO, name: str, encoding: str, *, keep_bytes: bool) -> Iterator[str]:
     """The text in blocks; what precedes bytes that cannot be decoded comes before the error."""
-    decoder = codecs.getincrementaldecoder(encoding)()
+    decoder: codecs.IncrementalDecoder | None = None
     read = getattr(file, "read1", file.read)  # of a pipe, what is there already
     first = True
     while True:
         data = read(_BLOCK)
-        if first:
-            check_text(data, name, encoding)
+        if decoder is None:
+            encoding = text_encoding(data, name, encoding)
+            wide = len("\n".encode(encoding)) > 1
+            errors = "surrogateescape" if keep_bytes and not wide else "strict"
+            decoder = codecs.getincrementaldecoder(encoding)(errors)
         try:
             text = decoder.decode(data, final=not data)
         except UnicodeDecodeError as error:

@@ -8,22 +8,10 @@ from numbers import Real
 from typing import Any
 
 from leanbert.errors import InputError
+from leanbert.records.names import FORMATS
 from leanbert.shown import listed
 
-__all__ = ["FORMATS", "SUFFIXES", "ReadOptions", "Row", "Table"]
-
-SUFFIXES = {
-    ".txt": "txt",
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".parquet": "parquet",
-}
-"""The format of a file by the end of its name, in lower case."""
-
-FORMATS = tuple(dict.fromkeys(SUFFIXES.values()))
-"""The formats that can be read."""
+__all__ = ["ReadOptions", "Row", "Table"]
 
 _DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "space": " "}
 
@@ -37,9 +25,10 @@ class ReadOptions:
     """
 
     format: str | None = None
-    """One of :data:`FORMATS`; ``None`` goes by the file's name."""
+    """One of :data:`leanbert.records.FORMATS`; ``None`` goes by the file's name."""
     encoding: str = "utf-8"
-    """Any text encoding that Python knows. JSON and Parquet files say their own."""
+    """Any text encoding that Python knows. A file that begins with the mark of UTF-16 or UTF-32 is
+    read in that encoding where this is UTF-8. Parquet and Arrow files say their own."""
     delimiter: str | None = None
     """What stands between cells: one character, or ``"tab"``, ``"comma"``, ``"semicolon"``,
     ``"space"``. ``None``: a tab in ``.tsv``; in ``.csv`` whichever of comma, tab and semicolon
@@ -48,6 +37,8 @@ class ReadOptions:
     """Whether ``"`` may enclose a cell of CSV and TSV. Without it quotes are plain characters."""
     whole: bool = False
     """Whether a ``.txt`` file without a delimiter is one text, and not one per line."""
+    bad_rows: bool = False
+    """Whether a row that cannot be read is given with its :attr:`Row.problem`, and not raised."""
 
     def __post_init__(self) -> None:
         if self.format is not None and self.format not in FORMATS:
@@ -75,13 +66,27 @@ class Row:
     values: dict[str, Any] = field(default_factory=dict)
     where: str = "the row"
     """For messages, for example ``"news.csv: line 7"``."""
+    problem: str | None = None
+    """Why the row cannot be read, in a clause; ``None`` where it was."""
+    raw: str = ""
+    """Of a row with a problem: what the file holds in its place."""
+
+    def check(self) -> None:
+        """Check that the row was read.
+
+        Raises:
+            InputError: it has a problem.
+        """
+        if self.problem is not None:
+            raise InputError(f"{self.where}: {self.problem}")
 
     def text(self, column: str, flag: str = "--text-column") -> str:
         """The text in ``column``, which ``flag`` chose.
 
         Raises:
-            InputError: there is no such column, or its value is not a text.
+            InputError: the row has a problem, or no such column, or its value is not a text.
         """
+        self.check()
         value = self.values.get(column)
         if isinstance(value, str):
             return value
@@ -100,13 +105,15 @@ class Table:
     name: str
     """As messages call it."""
     format: str
-    """One of :data:`FORMATS`."""
+    """One of :data:`leanbert.records.FORMATS`."""
     rows: Iterator[Row]
     """Lazily, once."""
     columns: tuple[str, ...] | None = None
     """The columns that the file declares; ``None`` where each row names its own (``jsonl``)."""
     schema: Any = None
-    """The Arrow schema of a Parquet file."""
+    """The Arrow schema of a Parquet or Arrow file."""
+    count: int | None = None
+    """The number of rows, where the file says it beforehand."""
 
     @property
     def lines(self) -> bool:

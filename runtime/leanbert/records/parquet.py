@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from leanbert.errors import InputError, MissingExtraError
-from leanbert.records.model import Row, Table
+from leanbert.records.batches import arrow_library, batch_rows, named_apart, not_a_file, seekable
+from leanbert.records.model import Table
 
-__all__ = ["count_parquet", "parquet_table"]
+__all__ = ["parquet_table"]
 
 
 def parquet_table(file: BinaryIO, name: str) -> Table:
@@ -19,49 +17,14 @@ def parquet_table(file: BinaryIO, name: str) -> Table:
         MissingExtraError: pyarrow is not installed.
         InputError: it is not a Parquet file.
     """
-    opened = _opened(file, name)
-    schema = opened.schema_arrow
-    return Table(name, "parquet", _rows(opened, name), tuple(schema.names), schema)
+    library = arrow_library(name, ".parquet")
+    from pyarrow.parquet import ParquetFile
 
-
-def count_parquet(file: BinaryIO, name: str) -> int:
-    """The number of rows, from the file's footer.
-
-    Raises:
-        MissingExtraError: pyarrow is not installed.
-        InputError: it is not a Parquet file.
-    """
-    return int(_opened(file, name).metadata.num_rows)
-
-
-def _opened(file: BinaryIO, name: str) -> Any:
     try:
-        from pyarrow import ArrowException
-        from pyarrow.parquet import ParquetFile
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{name}: reading .parquet needs pyarrow; install it with: pip install pyarrow"
-        ) from error
-    if not file.seekable():  # a pipe: its footer comes last
-        file = io.BytesIO(file.read())
-    try:
-        return ParquetFile(file)
-    except (ArrowException, OSError) as error:
-        raise _broken(name, error) from error
-
-
-def _rows(opened: Any, name: str) -> Iterator[Row]:
-    from pyarrow import ArrowException
-
-    number = 0
-    try:
-        for batch in opened.iter_batches():
-            for values in batch.to_pylist():
-                number += 1
-                yield Row(values, f"{name}: row {number}")
-    except (ArrowException, OSError) as error:
-        raise _broken(name, error) from error
-
-
-def _broken(name: str, error: Exception) -> InputError:
-    return InputError(f"{name}: not a Parquet file ({str(error).splitlines()[0]})")
+        opened = ParquetFile(seekable(file))
+    except (library.ArrowException, OSError) as error:
+        raise not_a_file(name, "a Parquet file", error) from error
+    schema = named_apart(opened.schema_arrow, name)
+    columns = tuple(schema.names)
+    rows = batch_rows(opened.iter_batches(), columns, name)
+    return Table(name, "parquet", rows, columns, schema, int(opened.metadata.num_rows))

@@ -7,11 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from leanbert.records.delimited import delimited_table, labelled_table
-from leanbert.records.jsonl import json_table
-from leanbert.records.lines import read_lines
+from leanbert.records.lines import read_lines, shows_bytes, undecodable
 from leanbert.records.model import ReadOptions, Row, Table
-from leanbert.records.parquet import count_parquet, parquet_table
 from leanbert.records.sources import Source, is_stored, open_source
 
 __all__ = ["Survey", "open_table", "read_rows", "survey"]
@@ -31,12 +28,16 @@ def open_table(path: Path | None, options: ReadOptions | None = None) -> Iterato
     """Open a file, a pipe, or stdin (``None`` or ``-``) for reading once.
 
     Raises:
-        InputError: it cannot be opened or read, now or when its rows are drawn.
+        InputError: it cannot be opened or read, now or when its rows are drawn. A single row that
+            cannot be read is raised unless ``options.bad_rows`` wants it as it is.
         MissingExtraError: its format needs a library that is not installed.
     """
     options = options or ReadOptions()
     with open_source(path, options) as source:
-        yield _table(source, options)
+        table = _table(source, options)
+        if not options.bad_rows:
+            table.rows = _checked(table.rows)
+        yield table
 
 
 def read_rows(path: Path | None, options: ReadOptions | None = None) -> Iterator[Row]:
@@ -49,7 +50,7 @@ def survey(path: Path | None, options: ReadOptions | None = None) -> Survey | No
     """Count the rows of a stored file and list its columns; ``None`` for a pipe and stdin.
 
     Raises:
-        InputError: it cannot be read to its end.
+        InputError: it cannot be read to its end. Rows with a problem count, too.
         MissingExtraError: its format needs a library that is not installed.
     """
     if not is_stored(path):
@@ -57,8 +58,8 @@ def survey(path: Path | None, options: ReadOptions | None = None) -> Survey | No
     options = options or ReadOptions()
     with open_source(path, options) as source:
         table = _table(source, options)
-        if table.format == "parquet":
-            return Survey(count_parquet(source.file, source.name), table.columns or ())
+        if table.count is not None:
+            return Survey(table.count, table.columns or ())
         count = 0
         columns = dict.fromkeys(table.columns or ())
         for row in table.rows:
@@ -69,24 +70,46 @@ def survey(path: Path | None, options: ReadOptions | None = None) -> Survey | No
 
 
 def _table(source: Source, options: ReadOptions) -> Table:
+    """The table of a source; each format's reader is imported where it is needed."""
     if source.format == "parquet":
+        from leanbert.records.parquet import parquet_table
+
         return parquet_table(source.file, source.name)
-    lines = read_lines(source.file, source.name, source.encoding)
+    if source.format == "arrow":
+        from leanbert.records.arrow import arrow_table
+
+        return arrow_table(source.file, source.name)
+    lines = read_lines(source.file, source.name, source.encoding, keep_bytes=options.bad_rows)
     if source.format == "jsonl":
-        return json_table(lines, source.name)
-    if source.format == "txt":
-        if options.delimiter is not None:
-            return labelled_table(lines, source.name, options.delimiter)
+        from leanbert.records.jsonl import json_table
+
+        return json_table(lines, source.name, options)
+    if source.format == "txt" and options.delimiter is None:
         rows = _document if options.whole else _texts
-        return Table(source.name, "txt", rows(lines, source.name), ("text",))
+        return Table(source.name, "txt", rows(lines, source.name, options), ("text",))
+    from leanbert.records.delimited import delimited_table, labelled_table
+
+    if source.format == "txt":
+        return labelled_table(lines, source.name, options)
     return delimited_table(lines, source.name, source.format, options)
 
 
-def _texts(lines: Iterator[str], name: str) -> Iterator[Row]:
+def _checked(rows: Iterator[Row]) -> Iterator[Row]:
+    for row in rows:
+        row.check()
+        yield row
+
+
+def _texts(lines: Iterator[str], name: str, options: ReadOptions) -> Iterator[Row]:
     for number, line in enumerate(lines, 1):
-        text = line.removesuffix("\n").removesuffix("\r")
-        yield Row({"text": text}, f"{name}: line {number}")
+        yield _text(line.removesuffix("\n").removesuffix("\r"), f"{name}: line {number}", options)
 
 
-def _document(lines: Iterator[str], name: str) -> Iterator[Row]:
-    yield Row({"text": "".join(lines)}, name)
+def _document(lines: Iterator[str], name: str, options: ReadOptions) -> Iterator[Row]:
+    yield _text("".join(lines), name, options)
+
+
+def _text(text: str, where: str, options: ReadOptions) -> Row:
+    if options.bad_rows and undecodable(text):
+        return Row({}, where, f"not valid {options.encoding}", shows_bytes(text))
+    return Row({"text": text}, where)

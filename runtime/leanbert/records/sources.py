@@ -12,8 +12,8 @@ from typing import BinaryIO
 
 from leanbert.errors import InputError
 from leanbert.files import own_descriptor
-from leanbert.records.model import SUFFIXES, ReadOptions
-from leanbert.shown import listed
+from leanbert.records.model import ReadOptions
+from leanbert.records.names import COMPRESSED, endings_of, format_of, known_endings
 
 __all__ = ["Source", "is_stored", "open_source"]
 
@@ -34,26 +34,36 @@ class Source:
 def open_source(path: Path | None, options: ReadOptions) -> Iterator[Source]:
     """Open a file, a pipe or a device; ``None`` and ``-`` are stdin.
 
-    A pipe or a device whose name says no format has lines of text, as stdin has.
+    A file whose name ends in ``.gz`` or ``.zst`` is decompressed as it is read. A pipe or a device
+    whose name says no format has lines of text, as stdin has.
 
     Raises:
         InputError: it cannot be opened, or nothing says its format.
+        MissingExtraError: zstd needs a library that is not installed.
     """
     if path is None or str(path) == "-":
         yield _stdin(options)
         return
-    kind = options.format or SUFFIXES.get(path.suffix.lower())
+    kind = options.format or format_of(path)
+    ending, compression = endings_of(path)
     if kind is None and is_stored(path):
-        what = f"cannot read {path.suffix} files" if path.suffix else "its name has no ending"
+        what = f"cannot read {ending} files" if ending else "its name has no ending"
+        if compression and not ending:
+            what = f"nothing says its format before {compression}"
         raise InputError(
-            f"{path}: {what}; use {listed(list(SUFFIXES))}, or say the format with --input-format"
+            f"{path}: {what}; use {known_endings()}, or say the format with --input-format"
         )
     try:
         file = path.open("rb")
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
     with file:
-        yield Source(file, str(path), kind or "txt", options.encoding)
+        content: BinaryIO = file
+        if compression:
+            from leanbert.records.compressed import decompressed
+
+            content = decompressed(file, str(path), COMPRESSED[compression])
+        yield Source(content, str(path), kind or "txt", options.encoding)
 
 
 def is_stored(path: Path | None) -> bool:

@@ -52,7 +52,7 @@ def test_order_depends_on_the_turn_only(tmp_path: Path) -> None:
         ("a.txt", b"\n \n", None, "has no texts"),
         ("a.txt", b"x\n", "label", "no column 'label'; for lines such as text@label pass"),
         ("a.txt", b"x\n\xfa\n", None, "line 2: not valid utf-8"),
-        ("a.txt", b"\xff\xfex\0", None, "begins as UTF-16 does; pass --encoding utf-16"),
+        ("a.txt", b"x\0y\0", None, "looks like UTF-16 without its mark; pass --encoding utf-16-le"),
         ("a.csv", b"text\nx\n", "label", "no column 'label'; it has 'text'"),
         ("a.csv", b"", None, "no column 'text'"),
         ("a.json", b"", None, "cannot read .json files; use .txt, .csv"),

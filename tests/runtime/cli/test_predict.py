@@ -239,7 +239,7 @@ def test_bad_encoding_names_the_line(
         (
             "texts.xml",
             "a",
-            "cannot read .xml files; use .txt, .csv, .tsv, .jsonl, .ndjson or .parquet",
+            "cannot read .xml files; use .txt, .csv, .tsv, .jsonl, .ndjson, .parquet, .arrow or",
         ),
         ("texts", "a", "its name has no ending; use .txt, .csv"),
         ("a.csv", "title\nb", "no column 'text'; it has 'title' (pass --text-column)"),

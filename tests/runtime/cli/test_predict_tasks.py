@@ -214,7 +214,7 @@ def test_parquet_needs_pyarrow(
     path = tmp_path / "news.parquet"
     path.write_bytes(b"PAR1")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    assert "pip install pyarrow" in command.wrong({}, "-i", path)
+    assert 'pip install "leanbert[bulk]"' in command.wrong({}, "-i", path)
 
 
 def test_parquet(command: Command, tmp_path: Path) -> None:

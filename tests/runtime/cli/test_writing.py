@@ -213,7 +213,7 @@ def test_parquet_needs_pyarrow(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     line = command.wrong(*predict, "profit", "-o", tmp_path / "a.parquet")
-    assert "writing .parquet needs pyarrow; install it with: pip install pyarrow" in line
+    assert "writing .parquet needs pyarrow; install it with: pip install" in line
     assert list(tmp_path.iterdir()) == []
 
 

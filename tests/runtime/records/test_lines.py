@@ -99,9 +99,7 @@ def test_bytes_of_another_encoding(data: bytes, encoding: str, number: int, size
         (b"PK\x03\x04", "is a ZIP archive or an Excel workbook"),
         (b"PAR1", "is a Parquet file"),
         (b"%PDF-1.7", "is a PDF"),
-        ("a\n".encode("utf-16"), "begins as UTF-16 does; pass --encoding utf-16"),
-        (b"\xfe\xff\0a", "begins as UTF-16 does; pass --encoding utf-16"),
-        ("a\n".encode("utf-32"), "begins as UTF-32 does; pass --encoding utf-32"),
+        (b"ARROW1\0\0", "is an Arrow file; its name should end in .arrow"),
         ("text".encode("utf-16-le"), "pass --encoding utf-16-le"),
     ],
 )
@@ -110,6 +108,33 @@ def test_another_kind_of_file_is_named(data: bytes, said: str, encoding: str) ->
     with pytest.raises(InputError, match=r"^a\.txt: ") as caught:
         read(data, encoding)
     assert said in str(caught.value)
+
+
+MARKED = [
+    ("aü\n".encode("utf-16"), "UTF-16"),
+    (b"\xfe\xff\0a\0\xfc\0\n", "UTF-16"),
+    ("aü\n".encode("utf-32"), "UTF-32"),
+    (b"\xef\xbb\xbfa\xc3\xbc\n", "UTF-8"),
+]
+
+
+@pytest.mark.parametrize(("data", "name"), MARKED)
+@pytest.mark.parametrize("size", [4, 100])
+def test_the_mark_of_an_encoding_is_obeyed(data: bytes, name: str, size: int) -> None:
+    assert read(data, "utf-8", size) == ["aü\n"]
+    assert read(data, "UTF8", size) == ["aü\n"]
+
+
+@pytest.mark.parametrize(("data", "name"), MARKED[:3])
+def test_a_mark_that_contradicts_the_encoding_is_named(data: bytes, name: str) -> None:
+    with pytest.raises(InputError, match=f"begins as {name} does; pass --encoding {name.lower()}"):
+        read(data, "latin-1")
+
+
+def test_bytes_that_cannot_be_decoded_stay_if_asked_for() -> None:
+    found = list(read_lines(io.BytesIO(b"a\ncaf\xe9\nc\n"), "a.txt", "utf-8", keep_bytes=True))
+    assert list(map(lines.undecodable, found)) == [False, True, False]
+    assert lines.shows_bytes(found[1]) == "caf\\xe9\n"
 
 
 def test_a_file_without_lines_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

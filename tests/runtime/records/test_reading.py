@@ -148,8 +148,10 @@ def test_columns_of_one_name_stay_apart(tmp_path: Path) -> None:
         ("a.jsonl", '{"a": NaN}', "line 1: not valid JSON (NaN is not JSON)"),
         ("a.jsonl", '{"a": 1e400}', "line 1: not valid JSON (the number 1e400 is too large)"),
         ("a.jsonl", "[" * 100_000, "line 1: not valid JSON"),
-        ("a.jsonl", b"\x1f\x8b\x08", "is compressed with gzip; decompress it first: gunzip"),
-        ("a.xml", "a", "cannot read .xml files; use .txt, .csv, .tsv, .jsonl, .ndjson or .parquet"),
+        ("a.jsonl", b"\x1f\x8b\x08", "is compressed with gzip; its name should end in .gz, or"),
+        ("a.xml", "a", "cannot read .xml files; use .txt, .csv, .tsv, .jsonl, .ndjson, .parquet, "),
+        ("a.xml.gz", "a", "cannot read .xml files; use .txt, .csv"),
+        ("a.gz", "a", "nothing says its format before .gz; use .txt, .csv"),
         ("a", "a", "its name has no ending; use .txt"),
     ],
 )
@@ -234,7 +236,7 @@ def test_pipes_are_read_once_in_any_format(tmp_path: Path) -> None:
 def test_parquet_needs_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path, "a.parquet", b"PAR1")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(MissingExtraError, match="pip install pyarrow"):
+    with pytest.raises(MissingExtraError, match=r'pip install "leanbert\[bulk\]"'):
         values(path)
 
 
