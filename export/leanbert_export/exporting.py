@@ -233,7 +233,8 @@ def _notes(loaded: LoadedCheckpoint) -> dict[str, str]:
         **loaded.notes,
     }
     if checkpoint.modules is not None:
-        notes["embeddings"] = checkpoint.modules.line
+        title = "embeddings" if checkpoint.modules.pooling else "ranking"
+        notes[title] = checkpoint.modules.line
     return notes
 
 

@@ -17,6 +17,7 @@ from leanbert.bundle import MANIFEST, Bundle, Golden, file_sha256, seal
 from leanbert_export.checkpoint.config_file import write_config
 from leanbert_export.checkpoint.finding import Checkpoint
 from leanbert_export.checkpoint.loading import LoadedCheckpoint
+from leanbert_export.checkpoint.sentence_transformers import write_modules
 from leanbert_export.checkpoint.tokenizer import write_tokenizer
 from leanbert_export.errors import OutputExistsError
 from leanbert_export.proof.golden import GoldenBounds
@@ -78,13 +79,16 @@ def new_directory(output: Path, *, force: bool) -> Iterator[Path]:
 
 
 def write_parts(loaded: LoadedCheckpoint, folder: Path) -> None:
-    """Write the config and the tokenizer's files next to the graph.
+    """Write the config, the tokenizer's files, and those of sentence-transformers.
 
     Raises:
-        CheckpointError: transformers cannot save the tokenizer.
+        CheckpointError: transformers cannot save the tokenizer, or a layer cannot be read.
     """
     write_config(loaded, folder)
-    write_tokenizer(loaded.tokenizer, loaded.checkpoint, folder)
+    checkpoint = loaded.checkpoint
+    write_tokenizer(loaded.tokenizer, checkpoint, folder)
+    if checkpoint.modules is not None:
+        write_modules(checkpoint.modules, checkpoint.layers, folder)
 
 
 def manifest_content(
@@ -128,9 +132,12 @@ def _golden(item: Golden) -> dict[str, Any]:
 def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
     """Hash every file of ``folder`` and write the sealed manifest; it replaces an old one."""
     files = {
-        path.name: {"sha256": file_sha256(path), "size": path.stat().st_size}
-        for path in sorted(folder.iterdir())
-        if path.name != MANIFEST
+        path.relative_to(folder).as_posix(): {
+            "sha256": file_sha256(path),
+            "size": path.stat().st_size,
+        }
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path != folder / MANIFEST
     }
     partial = folder / f".{MANIFEST}.partial"
     partial.write_bytes(seal({**content, "files": files}))

@@ -14,11 +14,14 @@ __all__ = [
     "cls_pool",
     "is_finite",
     "l2_normalize",
+    "last_pool",
     "max_pool",
     "mean_pool",
+    "mean_sqrt_pool",
     "sigmoid",
     "softmax",
     "tanh",
+    "weighted_mean_pool",
 ]
 
 Floats = npt.NDArray[np.float32]
@@ -178,6 +181,34 @@ def mean_pool(hidden: Floats) -> Floats:
     """
     result: Floats = hidden.sum(axis=0) / np.float32(max(len(hidden), 1))
     return result
+
+
+def mean_sqrt_pool(hidden: Floats) -> Floats:
+    """Sum over the tokens of one text, divided by the square root of their number.
+
+    *Shape:* ``(tokens, width)`` -> ``(width,)``.
+    """
+    result: Floats = hidden.sum(axis=0) / np.sqrt(np.float32(max(len(hidden), 1)))
+    return result
+
+
+def weighted_mean_pool(hidden: Floats, first: int = 1) -> Floats:
+    """Mean over the tokens of one text, the first of which counts ``first`` times, the next more.
+
+    *Shape:* ``(tokens, width)`` -> ``(width,)``.
+    """
+    weights = np.arange(first, first + len(hidden), dtype=np.float32)
+    result: Floats = (hidden * weights[:, None]).sum(axis=0) / np.float32(max(weights.sum(), 1))
+    return result
+
+
+def last_pool(hidden: Floats) -> Floats:
+    """The last token's vector of one text.
+
+    *Shape:* ``(tokens, width)`` -> ``(width,)``.
+    """
+    last: Floats = hidden[-1]
+    return last
 
 
 def max_pool(hidden: Floats) -> Floats:

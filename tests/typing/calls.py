@@ -39,6 +39,7 @@ from leanbert.pipelines.answers import (
     SentenceDocument,
     Token,
     TokenVectors,
+    Vectors,
     WindowDocument,
     ZeroShotAnswer,
 )
@@ -55,6 +56,10 @@ def opening(bundle: Bundle, path: Path, task: str) -> None:
     assert_type(pipeline("question-answering", path), QuestionAnsweringPipeline[Answer])
     assert_type(
         pipeline("feature-extraction", path),
+        FeatureExtractionPipeline[Vectors, list[Vectors]],
+    )
+    assert_type(
+        pipeline("feature-extraction", path, pooling=None),
         FeatureExtractionPipeline[TokenVectors, list[TokenVectors]],
     )
     assert_type(pipeline("fill-mask", path, top_k=3), FillMaskPipeline)
@@ -79,8 +84,10 @@ def opening_with_defaults(path: Path) -> None:
     arrays = pipeline("feature-extraction", path, pooling="mean", return_tensors="np")
     assert_type(arrays("text"), Array)
     assert_type(arrays(["text"]), Array)
-    tokens = pipeline("feature-extraction", path, return_tensors="np")
+    tokens = pipeline("feature-extraction", path, pooling=None, return_tensors="np")
     assert_type(tokens(["text"]), list[Array])
+    either = pipeline("feature-extraction", path, return_tensors="np")
+    assert_type(either(["text"]), Array | list[Array])
     judge = pipeline("zero-shot-classification", path, candidate_labels=["a", "b"])
     assert_type(judge("text"), ZeroShotAnswer)
 
@@ -182,13 +189,16 @@ def question_answering(path: Path, items: list[dict[str, str]]) -> None:
 def feature_extraction(path: Path, texts: list[str]) -> None:
     """Vectors of tokens, embeddings, arrays."""
     embed = pipeline("feature-extraction", path)
-    assert_type(embed("text"), TokenVectors)
-    assert_type(embed(texts), list[TokenVectors])
-    assert_type(embed(iter(texts)), Iterator[TokenVectors])
-    assert_type(embed.stream(texts), Iterator[TokenVectors])
+    assert_type(embed("text"), Vectors)
+    assert_type(embed(texts), list[Vectors])
+    assert_type(embed(iter(texts)), Iterator[Vectors])
+    assert_type(embed.stream(texts), Iterator[Vectors])
+    assert_type(embed("text", pooling=None), TokenVectors)
 
     assert_type(embed("text", pooling="mean"), Embedding)
     assert_type(embed(texts, pooling="cls", normalize=True), list[Embedding])
+    assert_type(embed(texts, pooling="mean", precision="int8", truncate_dim=9), list[Embedding])
+    assert_type(embed(texts, prompt_name="query", normalize_embeddings=True), list[Vectors])
     assert_type(embed(iter(texts), pooling="max"), Iterator[Embedding])
     assert_type(embed.stream(texts, pooling="max"), Iterator[Embedding])
 

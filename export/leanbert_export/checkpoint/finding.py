@@ -11,19 +11,21 @@ from typing import Any
 from leanbert.bundle import ModelConfig
 from leanbert.bundle.config import parse_config
 from leanbert.bundle.reading import read_json
+from leanbert.bundle.sentence_transformers import MODULES, SentenceModules
 from leanbert.errors import BundleError
 from leanbert_export.checkpoint.architecture import check_architecture
 from leanbert_export.checkpoint.heads import HEADS
 from leanbert_export.checkpoint.readme import Origin, read_origin
-from leanbert_export.checkpoint.sentence_transformers import SentenceModules, read_modules
+from leanbert_export.checkpoint.sentence_transformers import find_layers, read_modules
 from leanbert_export.checkpoint.weights import find_weights, hash_weights, refuse_pointers
 from leanbert_export.errors import CheckpointError, first_line
 
 __all__ = ["Checkpoint", "find_checkpoint"]
 
 _NEEDED = ("*.json", "*.txt", "*.model", "README.md")
-_SAFE = ("model*.safetensors",)
-_PICKLED = ("pytorch_model*.bin",)
+# In folders of their own are the modules of sentence-transformers, as in "2_Dense".
+_SAFE = ("model*.safetensors", "[0-9]*_*/model*.safetensors")
+_PICKLED = ("pytorch_model*.bin", "[0-9]*_*/pytorch_model*.bin")
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,9 @@ class Checkpoint:
     origin: Origin = field(default_factory=Origin)
     """What the README says."""
     modules: SentenceModules | None = None
-    """For feature extraction, what sentence-transformers does after the encoder."""
+    """What sentence-transformers does around the encoder, or around a cross-encoder."""
+    layers: Mapping[str, Path] = field(default_factory=dict)
+    """The weights of its layers, by the names that they get in the bundle."""
 
     @property
     def weights_bytes(self) -> int:
@@ -87,9 +91,12 @@ def find_checkpoint(
         path, commit = _download(model, revision)
         name = model
     refuse_pointers(path, (*_NEEDED, *_SAFE, *_PICKLED))
+    root = path
+    if (root / MODULES).is_file() and not (root / "config.json").is_file():
+        modules = read_modules(root, None)
+        path = root / modules.folder if modules else root
     config_path = path / "config.json"
     if not config_path.is_file():
-        read_modules(path)  # which may say why it is not there
         raise CheckpointError(f"{path}: no config.json; give a directory with a checkpoint in it")
     try:
         config = parse_config(read_json(config_path), config_path)
@@ -98,6 +105,7 @@ def find_checkpoint(
     check_architecture(config.raw, config_path)
     weights = find_weights(path, allow_pickle=allow_pickle)
     task = task or _infer_task(config, config_path)
+    modules = read_modules(root, task)
     return Checkpoint(
         path=path,
         model=name,
@@ -106,8 +114,9 @@ def find_checkpoint(
         config=config,
         weights=weights,
         weights_sha256=hash_weights(weights),
-        origin=read_origin(path),
-        modules=read_modules(path) if task == "feature-extraction" else None,
+        origin=read_origin(root),
+        modules=modules,
+        layers=find_layers(root, modules, allow_pickle=allow_pickle),
     )
 
 

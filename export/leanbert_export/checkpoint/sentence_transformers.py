@@ -1,71 +1,148 @@
-"""What a directory of sentence-transformers says of the vectors that its model gives.
+"""Directories of sentence-transformers: what they say is followed, and goes into the bundle.
 
-What LeanBERT would drop is refused by the runtime's own check
-(:mod:`leanbert.bundle.sentence_transformers`). The rest is recorded on the card, so that a user can
-ask for the vectors of ``SentenceTransformer.encode``.
+They are read by the runtime's own reader (:mod:`leanbert.bundle.sentence_transformers`), which
+refuses what LeanBERT would drop. A bundle gets the same files, without what is nobody's business,
+and the weights of the layers after the pooling as float32 safetensors.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from leanbert.bundle.reading import read_json, read_json_value
-from leanbert.bundle.sentence_transformers import check_modules
+from leanbert.bundle.foreign import read_beside
+from leanbert.bundle.reading import read_json
+from leanbert.bundle.sentence_transformers import (
+    ACTIVATIONS,
+    MODULES,
+    SETTINGS,
+    TRANSFORMER,
+    SentenceModules,
+    Step,
+)
+from leanbert.bundle.sentence_transformers import read_modules as read
 from leanbert.errors import BundleError
-from leanbert_export.errors import CheckpointError
+from leanbert_export.checkpoint.weights import find_weights
+from leanbert_export.errors import CheckpointError, first_line
 
-__all__ = ["SentenceModules", "read_modules"]
+__all__ = ["find_layers", "lower_case", "read_modules", "write_modules"]
 
-
-@dataclass(frozen=True)
-class SentenceModules:
-    """What follows the encoder in a directory of sentence-transformers."""
-
-    max_seq_length: int | None
-    """Longest text in tokens; ``None`` if the directory does not say."""
-    normalize: bool
-    """Whether the vectors are divided by their length."""
-    prompts: Mapping[str, str] = field(default_factory=dict)
-    """Texts that ``encode(prompt_name=…)`` puts first; LeanBERT does not."""
-
-    @property
-    def line(self) -> str:
-        """The card's line on how to get the vectors of ``encode``."""
-        arguments = 'pooling="mean"' + (", normalize=True" * self.normalize)
-        line = f"as encode() of sentence-transformers with {arguments}"
-        if self.max_seq_length is not None:
-            line += f", up to {self.max_seq_length} tokens"
-        if self.prompts:
-            texts = ", ".join(f"{name} {text!r}" for name, text in self.prompts.items())
-            line += f"; put its prompts before the texts yourself: {texts}"
-        return line
+_POOLING = "1_Pooling"
+_CLASSES = "sentence_transformers.models"  # the name that every version understands
 
 
-def read_modules(folder: Path) -> SentenceModules | None:
-    """Read what follows the encoder; ``None`` if the directory is not of sentence-transformers.
+def read_modules(folder: Path, task: str | None) -> SentenceModules | None:
+    """Read what stands around the encoder in a directory.
+
+    Args:
+        folder: with ``modules.json``, or without.
+        task: what is exported: vectors, or the scores of a cross-encoder; ``None`` where that is
+            not known yet.
+
+    Returns:
+        ``None`` if the directory is not of sentence-transformers, or says nothing of the task.
 
     Raises:
         CheckpointError: a file cannot be read, or asks for what LeanBERT does not do.
     """
-    path, settings = folder / "modules.json", folder / "config_sentence_transformers.json"
-    if not path.is_file():
-        return None
     try:
-        longest = check_modules(folder)
-        modules: Any = read_json_value(path)
-        prompts = read_json(settings).get("prompts") if settings.is_file() else None
+        if task == "text-classification" and not _is_cross_encoder(folder):
+            return None
+        if task not in (None, "feature-extraction", "text-classification"):
+            return None
+        return read(partial(read_beside, folder), folder, own_folder=True)
     except BundleError as error:
         raise CheckpointError(str(error)) from error
-    kinds = [str(module["type"]) for module in modules]  # `check_modules` knows that they are there
-    return SentenceModules(
-        longest,
-        any(kind.endswith("Normalize") for kind in kinds),
-        {
-            str(name): text
-            for name, text in (prompts.items() if isinstance(prompts, dict) else ())
-            if isinstance(text, str) and text
-        },
-    )
+
+
+def _is_cross_encoder(folder: Path) -> bool:
+    path = folder / SETTINGS
+    return path.is_file() and read_json(path).get("model_type") == "CrossEncoder"
+
+
+def find_layers(
+    folder: Path, modules: SentenceModules | None, *, allow_pickle: bool
+) -> dict[str, Path]:
+    """The file of each layer's weights, by the name that it gets in the bundle.
+
+    Raises:
+        CheckpointError: it is missing, or pickled and may not be.
+    """
+    steps = modules.steps if modules else ()
+    return {
+        step.weights: find_weights(folder / step.folder, allow_pickle=allow_pickle)[0]
+        for step in steps
+        if step.weights
+    }
+
+
+def lower_case(tokenizer: Any) -> None:
+    """Let a fast tokenizer of transformers lower-case texts first, as ``do_lower_case`` asks."""
+    from tokenizers import normalizers
+
+    found = tokenizer.backend_tokenizer.normalizer
+    parts = [normalizers.Lowercase(), *([] if found is None else [found])]
+    tokenizer.backend_tokenizer.normalizer = normalizers.Sequence(parts)
+
+
+def write_modules(modules: SentenceModules, layers: Mapping[str, Path], folder: Path) -> None:
+    """Write the files of sentence-transformers, and the layers' weights, to a bundle's folder.
+
+    Raises:
+        CheckpointError: the weights of a layer cannot be read.
+    """
+    chain = [("Transformer", "")]
+    if modules.pooling:
+        chain.append(("Pooling", _POOLING))
+        pooling = {"pooling_mode": list(modules.pooling), "include_prompt": modules.include_prompt}
+        _write(folder / _POOLING / "config.json", pooling)
+    for step in modules.steps:
+        chain.append((step.kind, step.folder))
+        if step.weights:
+            _write(folder / step.folder / "config.json", _settings(step))
+            _write_layer(layers[step.weights], folder / step.weights)
+    listed = [
+        {"idx": i, "name": str(i), "path": path, "type": f"{_CLASSES}.{kind}"}
+        for i, (kind, path) in enumerate(chain)
+    ]
+    _write(folder / MODULES, listed)
+    # Lower case has become a part of tokenizer.json.
+    transformer = {"max_seq_length": modules.max_seq_length, "do_lower_case": False}
+    _write(folder / TRANSFORMER, transformer)
+    names = ("default_prompt_name", "similarity_fn_name", "truncate_dim", "activation_fn")
+    said = {name: getattr(modules, name) for name in names}
+    kept = {name: value for name, value in said.items() if value is not None}
+    kind = "SentenceTransformer" if modules.pooling else "CrossEncoder"
+    _write(folder / SETTINGS, {"model_type": kind, "prompts": dict(modules.prompts), **kept})
+
+
+def _settings(step: Step) -> dict[str, Any]:
+    if step.kind != "Dense":
+        return {}
+    name = next(name for name, ours in ACTIVATIONS.items() if ours == step.activation)
+    return {"activation_function": f"torch.nn.{name}", "use_residual": step.residual}
+
+
+def _write_layer(source: Path, target: Path) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    try:
+        if source.suffix == ".safetensors":
+            tensors = load_file(source)
+        else:
+            tensors = torch.load(source, map_location="cpu", weights_only=True)
+        plain = {name: value.to(torch.float32).contiguous() for name, value in tensors.items()}
+    except Exception as error:  # what torch and safetensors raise has no common base
+        raise CheckpointError(f"{source}: cannot be read ({first_line(error)})") from error
+    target.parent.mkdir(parents=True, exist_ok=True)
+    save_file(plain, target)
+
+
+def _write(path: Path, content: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+    path.write_text(text, encoding="utf-8")

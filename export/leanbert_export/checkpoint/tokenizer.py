@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from leanbert_export.checkpoint.finding import Checkpoint
+from leanbert_export.checkpoint.sentence_transformers import lower_case
 from leanbert_export.errors import CheckpointError, first_line
 from leanbert_export.quiet import quiet
 
@@ -84,6 +85,8 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
             f"{folder}: its tokenizer, {type(tokenizer).__name__}, has no fast form "
             "(tokenizer.json), and LeanBERT runs no other"
         )
+    if checkpoint.modules is not None and checkpoint.modules.lower_case:
+        lower_case(tokenizer)
     return tokenizer
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from leanbert.bundle.config import ModelConfig, parse_config
 from leanbert.bundle.manifest import MANIFEST, FileEntry, Manifest, is_plain, parse_manifest
@@ -23,6 +23,9 @@ from leanbert.bundle.reading import MOST_GRAPH_BYTES, MOST_JSON_BYTES, parse_jso
 from leanbert.bundle.tokenizer_file import MOST_TOKENIZER_BYTES, check_tokenizer
 from leanbert.bundle.values import brief
 from leanbert.errors import BundleCorruptError, BundleNotFoundError
+
+if TYPE_CHECKING:
+    from leanbert.bundle.sentence_transformers import SentenceModules
 
 __all__ = ["Bundle"]
 
@@ -161,16 +164,39 @@ class Bundle:
         Raises:
             BundleCorruptError: its content is not the manifest's, or is no JSON object.
         """
+        data = self.content(name)
+        return {} if data is None else parse_json(data, self.path / name)
+
+    def content(self, name: str, most: int = MOST_JSON_BYTES) -> bytes | None:
+        """The bytes of a file of the bundle, by its path in it.
+
+        Args:
+            name: for example ``"2_Dense/model.safetensors"``.
+            most: bytes that such a file may have.
+
+        Returns:
+            ``None`` if there is no such file, or if the manifest does not list it.
+
+        Raises:
+            BundleCorruptError: its content is not the manifest's, or cannot be read.
+        """
         path = self.path / name
-        if self.manifest:
-            entry = self.manifest.files.get(name)
-            if entry is None:
-                return {}
-        elif status(path) is None:
-            return {}
-        else:
-            entry = None
-        return parse_json(read_member(path, entry, MOST_JSON_BYTES), path)
+        entry = self.manifest.files.get(name) if self.manifest else None
+        if entry is None and (self.manifest or status(path) is None):
+            return None
+        return read_member(path, entry, most)
+
+    def sentence_modules(self) -> SentenceModules | None:
+        """What sentence-transformers does around the encoder; ``None`` where it says nothing.
+
+        Raises:
+            BundleError: a part of it would be dropped, or its files are malformed.
+        """
+        if self.manifest and "modules.json" not in self.manifest.files:
+            return None
+        from leanbert.bundle.sentence_transformers import read_modules  # few bundles have any
+
+        return read_modules(self.content, self.path)
 
     def check_unchanged(self) -> None:
         """Refuse a bundle whose files were changed since it was opened, once they are loaded.
@@ -227,10 +253,9 @@ def _open_sealed(root: Path) -> tuple[Bundle, list[tuple[Path, FileEntry]]]:
 def _open_foreign(root: Path) -> Bundle:
     """A plain export."""
     # Late: LeanBERT's own bundles do without these modules.
-    from leanbert.bundle.foreign import find_graph, max_length
-    from leanbert.bundle.sentence_transformers import check_modules
+    from leanbert.bundle.foreign import find_graph, max_length, sentence_length
 
-    sentence_length = check_modules(root)
+    longest_sentence = sentence_length(root)
     graph = find_graph(root)
     for part in (root / "tokenizer.json", root / "config.json"):
         if status(part) is None:
@@ -238,7 +263,7 @@ def _open_foreign(root: Path) -> Bundle:
                 f"{part}: missing; a bundle needs model.onnx, tokenizer.json and config.json"
             )
     config = _read_config(root, None)
-    longest = max_length(root, config, sentence_length)
+    longest = max_length(root, config, longest_sentence)
     return Bundle(root, graph, root / "tokenizer.json", config, longest, None)
 
 

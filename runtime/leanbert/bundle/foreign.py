@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from leanbert.bundle.config import ModelConfig
 from leanbert.bundle.manifest import SHORTEST
-from leanbert.bundle.reading import read_json, status
-from leanbert.errors import BundleNotFoundError
+from leanbert.bundle.reading import read_file, read_json, status
+from leanbert.bundle.tokenizer_file import MOST_TOKENIZER_BYTES
+from leanbert.errors import BundleError, BundleNotFoundError
 
-__all__ = ["external_data", "find_graph", "max_length"]
+__all__ = ["external_data", "find_graph", "max_length", "read_beside", "sentence_length"]
 
 # The first that is there is taken. The folder for transformers.js holds the same model in several
 # precisions.
@@ -72,3 +75,45 @@ def max_length(root: Path, config: ModelConfig, sentence_length: int | None) -> 
         if isinstance(bound, (int, float)) and 1 < bound < _UNBOUNDED:
             bounds.append(int(bound))
     return max(SHORTEST, min(bounds, default=_DEFAULT_LENGTH))
+
+
+def read_beside(root: Path, name: str) -> bytes | None:
+    """The content of a JSON file in a directory; ``None`` where it is not there."""
+    path = root / name
+    return None if status(path) is None else read_file(path)
+
+
+def sentence_length(root: Path) -> int | None:
+    """Check what sentence-transformers says in a directory, and return its ``max_seq_length``.
+
+    Raises:
+        BundleError: a part of it would be dropped.
+    """
+    from leanbert.bundle.sentence_transformers import MODULES, read_modules
+
+    if status(root / MODULES) is None:
+        return None
+    modules = read_modules(partial(read_beside, root), root)
+    if modules is None:
+        return None
+    tokenizer = root / "tokenizer.json"
+    if modules.lower_case and status(tokenizer) is not None:
+        content = read_json(tokenizer, MOST_TOKENIZER_BYTES)
+        if not _lowers(content.get("normalizer")):
+            raise BundleError(
+                f"{root}: sentence-transformers is to lower-case texts (do_lower_case), and "
+                "tokenizer.json does not; export the checkpoint with: leanbert export"
+            )
+    return modules.max_seq_length
+
+
+def _lowers(normalizer: object) -> bool:
+    """Whether a normalizer of a ``tokenizer.json`` makes small letters of capitals."""
+    if not isinstance(normalizer, Mapping):
+        return False
+    parts = normalizer.get("normalizers")
+    return (
+        normalizer.get("type") == "Lowercase"
+        or normalizer.get("lowercase") is True
+        or (isinstance(parts, list) and any(map(_lowers, parts)))
+    )

@@ -24,10 +24,10 @@ __all__ = [
     "file_sha256",
     "open_regular",
     "parse_json",
+    "parse_json_value",
     "read_file",
     "read_into",
     "read_json",
-    "read_json_value",
     "read_whole",
     "status",
 ]
@@ -153,18 +153,14 @@ def parse_json(data: bytes, path: Path) -> dict[str, Any]:
     Raises:
         BundleCorruptError: it is not a JSON object in UTF-8.
     """
-    content = _parse(data, path)
+    content = parse_json_value(data, path)
     if not isinstance(content, dict):
         raise BundleCorruptError(f"{path}: not a JSON object; export it again")
     return content
 
 
-def read_json_value(path: Path) -> object:
-    """As :func:`read_json`, of any JSON value."""
-    return _parse(read_file(path), path)
-
-
-def _parse(data: bytes, path: Path) -> object:
+def parse_json_value(data: bytes, path: Path) -> object:
+    """As :func:`parse_json`, of any JSON value."""
     try:
         return json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or nested too deeply

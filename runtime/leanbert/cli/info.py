@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 import sys
 import textwrap
+from dataclasses import asdict
+from itertools import starmap
 from typing import Any
 
 from leanbert.bundle import Bundle, ModelConfig
@@ -46,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _card(bundle: Bundle) -> dict[str, Any]:
     config, manifest = bundle.config, bundle.manifest
-    report = _engine(bundle)
+    report, modules = _engine(bundle), bundle.sentence_modules()
     card: dict[str, Any] = {
         "path": str(bundle.path),
         "task": bundle.task,
@@ -56,6 +58,8 @@ def _card(bundle: Bundle) -> dict[str, Any]:
         "labels_named": _named(config),
         "problem_type": config.problem_type,
         "max_length": bundle.max_length,
+        "label2id": config.raw.get("label2id"),
+        "sentence_transformers": {"line": modules.line, **asdict(modules)} if modules else None,
         "size_mb": round(bundle.size / 1e6, 2),
         "verified": manifest is not None,
         "engine": report.engine,
@@ -89,7 +93,7 @@ def _lines(card: dict[str, Any]) -> list[str]:
     lines = [f"{card['path']}"]
 
     def row(name: str, value: object) -> None:
-        lines.append(f"  {name:<13} {value}")
+        lines.append(_row(name, value))
 
     task = card["task"] or card["head_task"]
     by_head = "" if card["task"] or not task else " (by the checkpoint's head)"
@@ -103,8 +107,8 @@ def _lines(card: dict[str, Any]) -> list[str]:
     row("engine here", card["engine"] + (f" (not native: {reason})" if reason else ""))
     row("matmuls here", card["matmuls"])
     if not card["verified"]:
-        row("verified", "no: there is no leanbert.json (leanbert export makes verified bundles)")
-        return lines
+        why = "no: there is no leanbert.json (leanbert export makes verified bundles)"
+        return [*lines, *starmap(_row, {**_modules(card), "verified": why}.items())]
     source = card["source"]
     revision = f" @ {source['revision']}" if source.get("revision") else ""
     row("source", f"{source.get('model')}{revision}")
@@ -116,7 +120,7 @@ def _lines(card: dict[str, Any]) -> list[str]:
         f"{card['golden_texts']}; allowed distance from PyTorch fp32: largest "
         f"{card['atol']:.4g}, mean {card['mean_atol']:.4g}",
     )
-    for name, value in card["card"].items():
+    for name, value in {**card["card"], **_modules(card)}.items():
         row(name, value)
     for item in card["evidence"]:
         lines += ["", f"  measured on {item.get('dataset')} ({item.get('rows')} texts)"]
@@ -125,6 +129,18 @@ def _lines(card: dict[str, Any]) -> list[str]:
                 row(f"  {name}", _plain(_not_negative(name, value)))
     lines += ["", "  made with " + ", ".join(f"{n} {v}" for n, v in card["versions"].items())]
     return lines
+
+
+def _row(name: str, value: object) -> str:
+    return f"  {name:<13} {value}"
+
+
+def _modules(card: dict[str, Any]) -> dict[str, str]:
+    """The line on what sentence-transformers does around the encoder, if anything."""
+    modules = card["sentence_transformers"]
+    if not modules:
+        return {}
+    return {"embeddings" if modules["pooling"] else "ranking": modules["line"]}
 
 
 def _named(config: ModelConfig) -> bool:

@@ -88,8 +88,10 @@ def _one_of(module: str, name: str) -> dict[str, Any]:
 
 _ON = {"action": "store_true", "default": None}
 
+STREAMED = ("float32", "binary", "ubinary")
+"""The precisions of an embedding that need no other embedding; int8 needs the range of many."""
+
 _DEFAULTS: dict[str, dict[str, Any]] = {
-    _EMBED: {"pooling": "mean"},
     _NER: {"aggregation_strategy": "simple"},
     _RANK: {"return_documents": True},
 }
@@ -148,10 +150,15 @@ _FLAGS = (
         _words("NAME"), argument=False,
     ),
     _Flag(
-        "--pooling", (_EMBED,), "{} (default: mean)",
-        _one_of("pipelines.feature_extraction", "POOLINGS"), _pooling,
+        "--pooling", (_EMBED,), "{} (default: the bundle's own, else mean)",
+        _one_of("pipelines.embedding_options", "POOLINGS"), _pooling,
     ),
     _Flag("--normalize", (_EMBED,), "give embeddings the length 1", _ON),
+    _Flag("--prompt-name", (_EMBED,), "one of the bundle's own prompts", _words("NAME")),
+    _Flag("--truncate-dim", (_EMBED,), "keep the first N dimensions", _number()),
+    _Flag(
+        "--precision", (_EMBED,), "{} (default: float32)", _one_of("cli.options", "STREAMED"),
+    ),
 )  # fmt: skip
 
 
@@ -220,13 +227,20 @@ def _task_in(words: Sequence[str]) -> str | None:
     return None
 
 
-def call_options(args: argparse.Namespace, task: str) -> dict[str, Any]:
+def call_options(args: argparse.Namespace, task: str, *, pools: bool = False) -> dict[str, Any]:
     """The pipeline's arguments that the command's flags ask for.
+
+    Args:
+        args: the parsed command line.
+        task: the pipeline's.
+        pools: whether the bundle says itself how embeddings are made.
 
     Raises:
         InputError: a flag makes no sense, or is another task's.
     """
     options = dict(_DEFAULTS.get(task, {}))
+    if task == _EMBED and not pools:
+        options["pooling"] = "mean"
     for flag in _FLAGS:
         given = getattr(args, flag.dest)
         if given is None:

@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         model = pipeline(
             args.task, bundle_of(args), mode=mode, threads=args.threads, engine=args.engine
         )
-        options = call_options(args, model.task)
+        options = call_options(args, model.task, pools=getattr(model, "modules", None) is not None)
         asked, shown = tee(model_inputs(args, model.task, _records(args, table)))
         inputs = (given for _, given in asked)
         if args.split is None:

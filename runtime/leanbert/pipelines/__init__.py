@@ -16,7 +16,14 @@ if TYPE_CHECKING:  # it is also how PyInstaller finds the tasks' modules
     from typing_extensions import Unpack
 
     from leanbert.pipelines import keywords
-    from leanbert.pipelines.answers import Answers, Array, Embedding, Entity, LabelScore
+    from leanbert.pipelines.answers import (
+        Answers,
+        Array,
+        Embedding,
+        Entity,
+        LabelScore,
+        TokenVectors,
+    )
     from leanbert.pipelines.feature_extraction import FeatureExtractionPipeline
     from leanbert.pipelines.fill_mask import FillMaskPipeline
     from leanbert.pipelines.question_answering import QuestionAnsweringPipeline
@@ -107,10 +114,16 @@ def pipeline(
 def pipeline(
     task: _Embed,
     model: _Model = None,
-    *,
-    pooling: None = None,
     **defaults: Unpack[keywords.FeatureExtractionDefaults],
 ) -> FeatureExtractionPipeline: ...
+@overload
+def pipeline(
+    task: _Embed,
+    model: _Model = None,
+    *,
+    pooling: None,
+    **defaults: Unpack[keywords.FeatureExtractionDefaults],
+) -> FeatureExtractionPipeline[TokenVectors, list[TokenVectors]]: ...
 @overload
 def pipeline(
     task: _Embed,
@@ -124,7 +137,15 @@ def pipeline(
     task: _Embed,
     model: _Model = None,
     *,
-    pooling: None = None,
+    return_tensors: keywords.Tensors,
+    **defaults: Unpack[keywords.FeatureExtractionDefaults],
+) -> FeatureExtractionPipeline[Array, Array | list[Array]]: ...
+@overload
+def pipeline(
+    task: _Embed,
+    model: _Model = None,
+    *,
+    pooling: None,
     return_tensors: keywords.Tensors,
     **defaults: Unpack[keywords.FeatureExtractionDefaults],
 ) -> FeatureExtractionPipeline[Array, list[Array]]: ...

@@ -20,8 +20,8 @@ if TYPE_CHECKING:  # type parameters with defaults are part of Python from 3.13 
     ClassifiedT = TypeVar("ClassifiedT", default="LabelScore")
     TaggedT = TypeVar("TaggedT", default="Token")
     ExtractedT = TypeVar("ExtractedT", default="Answer")
-    VectorT = TypeVar("VectorT", default="TokenVectors")
-    VectorsT = TypeVar("VectorsT", default="list[TokenVectors]")
+    VectorT = TypeVar("VectorT", default="Vectors")
+    VectorsT = TypeVar("VectorsT", default="list[Vectors]")
 else:
     from typing import TypeVar
 
@@ -52,6 +52,7 @@ __all__ = [
     "Token",
     "TokenVectors",
     "VectorT",
+    "Vectors",
     "VectorsT",
     "WindowDocument",
     "ZeroShotAnswer",
@@ -182,7 +183,12 @@ TokenVectors: TypeAlias = "list[list[list[float]]]"
 """``feature-extraction`` of one text. *Shape:* ``[1][tokens][width]``."""
 
 Embedding: TypeAlias = "list[float]"
-"""``feature-extraction`` with ``pooling``. *Shape:* ``[width]``."""
+"""``feature-extraction`` with ``pooling``; whole numbers under ``precision``.
+
+*Shape:* ``[width]``."""
+
+Vectors: TypeAlias = "TokenVectors | Any"
+"""``feature-extraction`` without ``pooling``: an :class:`Embedding` where the bundle says how."""
 
 Array: TypeAlias = "npt.NDArray[np.float32]"
 """Either of the two under ``return_tensors="np"``, and with ``pooling`` a list's whole answer.

@@ -84,7 +84,15 @@ Function: TypeAlias = "Literal['sigmoid', 'softmax', 'none'] | Enum"
 Aggregation: TypeAlias = Literal["simple", "first", "average", "max"]
 """The strategies that form entities."""
 Tensors: TypeAlias = Literal["np", True]
-Pooling: TypeAlias = Literal["mean", "cls", "max", "sentence_embedding"]
+Pooling: TypeAlias = Literal[
+    "mean",
+    "cls",
+    "max",
+    "mean_sqrt_len_tokens",
+    "weightedmean",
+    "lasttoken",
+    "sentence_embedding",
+]
 
 
 class RankingQuery(TypedDict):
@@ -178,6 +186,13 @@ class FeatureExtractionKeywords(SharedKeywords, total=False):
     """Beside ``pooling`` and ``return_tensors``, on which the answer's form depends."""
 
     normalize: bool
+    normalize_embeddings: bool
+    prompt: str | None
+    prompt_name: str | None
+    truncate_dim: int | None
+    precision: Literal["float32", "int8", "uint8", "binary", "ubinary"]
+    ranges: object
+    calibration_embeddings: object
     tokenize_kwargs: Mapping[str, object] | None
 
 
@@ -203,6 +218,8 @@ class TextRankingKeywords(SharedKeywords, total=False):
     top_k: int | None
     return_documents: bool
     function_to_apply: Function | None
+    prompt: str | None
+    prompt_name: str | None
 
 
 class TextClassificationDefaults(OpeningKeywords, TextClassificationKeywords, total=False):

@@ -1,8 +1,9 @@
 """``text-ranking``: how well documents answer a query, by a cross-encoder.
 
-Query and document are one pair for the model, scored as sentence-transformers 5.1 does it
-(``sentence_transformers/cross_encoder/CrossEncoder.py``, ``predict`` and ``rank``): the function
-that the config names (``sentence_transformers.activation_fn``, before version 4
+Query and document are one pair for the model, scored as sentence-transformers 6.2 does it
+(``sentence_transformers/cross_encoder/model.py``, ``predict`` and ``rank``): the function that
+``config_sentence_transformers.json`` names beside a ``modules.json`` (``activation_fn``), else the
+config (``sentence_transformers.activation_fn``, before version 4
 ``sbert_ce_default_activation_function``), else the sigmoid of a single logit, and several logits as
 they are. Transformers itself has no pipeline of this name.
 """
@@ -10,18 +11,19 @@ they are. Transformers itself has no pipeline of this name.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 from leanbert.arguments import check_choice, check_count, check_flag
 from leanbert.batching import Prepared
 from leanbert.bundle import Bundle
+from leanbert.bundle.sentence_transformers import SentenceModules
 from leanbert.engines import Batch, ModelOutputs
 from leanbert.errors import BundleCorruptError, InputError, TaskError
 from leanbert.numerics import FUNCTIONS, apply_function, is_finite
 from leanbert.pipelines.answers import RankedDocument, Score
 from leanbert.pipelines.base import Pipeline
-from leanbert.pipelines.options import CallOptions
+from leanbert.pipelines.prompts import PromptedOptions, prompt_of, with_prompt
 from leanbert.tokenization import Encodings
 
 if TYPE_CHECKING:
@@ -42,14 +44,14 @@ class _Query:
 
 
 @dataclass(frozen=True)
-class TextRankingOptions(CallOptions):
+class TextRankingOptions(PromptedOptions):
     """The arguments of a call: see :meth:`TextRankingPipeline.__call__`."""
 
     top_k: int | None = None
     return_documents: bool = False
     function_to_apply: str | None = None
 
-    nullable: ClassVar[frozenset[str]] = CallOptions.nullable | {"top_k"}
+    nullable: ClassVar[frozenset[str]] = PromptedOptions.nullable | {"top_k"}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -76,7 +78,11 @@ class TextRankingPipeline(Pipeline[TextRankingOptions]):
     options_type = TextRankingOptions
 
     def _prepare(self) -> None:
-        self._function = _default_function(self.bundle)
+        self._modules = self.bundle.sentence_modules()
+        self._function = _default_function(self.bundle, self._modules)
+
+    def _completed(self, options: TextRankingOptions) -> TextRankingOptions:
+        return replace(options, _prompt=prompt_of(options, self._modules, by_default=True))
 
     @overload
     def __call__(
@@ -111,6 +117,8 @@ class TextRankingPipeline(Pipeline[TextRankingOptions]):
             return_documents: with each document's text.
             function_to_apply: ``"sigmoid"``, ``"softmax"`` or ``"none"``; by default as
                 sentence-transformers chooses (see the module).
+            prompt: a text that is put before each query, as it stands.
+            prompt_name: the name of one of the bundle's prompts; ``prompt`` goes before it.
             kwargs: ``truncation``, ``max_length``, ``batch_size``: see
                 :class:`~leanbert.pipelines.options.CallOptions`.
 
@@ -149,7 +157,7 @@ class TextRankingPipeline(Pipeline[TextRankingOptions]):
         """One row per pair, or per document of a query: see :meth:`Pipeline.preprocess`."""
         queries = [self._query(item, i) for i, item in enumerate(inputs, first)]
         encodings = self.runner.tokenizer.encode(
-            [pair for query in queries for pair in query.pairs],
+            [with_prompt(pair, options._prompt) for query in queries for pair in query.pairs],
             truncation=options.truncation,
             max_length=options.max_length,
             strategy=options._strategy,
@@ -229,10 +237,11 @@ def _ranked(
     return ranked
 
 
-def _default_function(bundle: Bundle) -> str:
-    raw = bundle.config.raw
+def _default_function(bundle: Bundle, modules: SentenceModules | None) -> str:
+    raw, named = bundle.config.raw, modules.activation_fn if modules else None
     own = raw.get("sentence_transformers")
-    named = own.get("activation_fn") if isinstance(own, Mapping) else None
+    if named is None and isinstance(own, Mapping):
+        named = own.get("activation_fn")
     named = named or raw.get("sbert_ce_default_activation_function")
     if named is None:
         return "sigmoid" if bundle.config.num_labels == 1 else "none"

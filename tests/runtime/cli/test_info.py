@@ -87,7 +87,8 @@ def test_no_difference_is_negative(tiny_bundle: Path) -> None:
         "path": "p", "task": "feature-extraction", "head_task": None, "model_type": "bert",
         "max_length": 8, "size_mb": 1.0, "engine": "native", "no_native_engine": None,
         "matmuls": "m",
-        "verified": True, "source": {}, "recipe": {}, "operators": {}, "golden_texts": 1,
+        "sentence_transformers": None, "verified": True, "source": {}, "recipe": {},
+        "operators": {}, "golden_texts": 1,
         "atol": 1e-5, "mean_atol": 1e-5, "card": {}, "versions": {},
         "evidence": [{"dataset": "d", "rows": 2, "mean_difference": -1e-7}],
     }  # fmt: skip
