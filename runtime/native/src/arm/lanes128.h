@@ -81,7 +81,6 @@ struct Lanes128 {
   LB_INLINE F fma(F a, F b, F c) {
     return each([&](int i) { return vfmaq_f32(c.q[i], a.q[i], b.q[i]); });
   }
-  LB_INLINE void fma_into(F& acc, F a, F b) { acc = fma(a, b, acc); }
   LB_INLINE F min(F a, F b) {
     return each([&](int i) { return least(a.q[i], b.q[i]); });
   }
@@ -183,25 +182,48 @@ struct Lanes128 {
     for (size_t i = 0; i < 4; i++) store_register(p, i, v.q[i]);
   }
 
+  // What the inner blocks of attention and of f32 matmuls consist of. The statements in assembly keep their order, which
+  // is that of an in-order core; compilers would move loads up until sums go to the stack, or broadcast by a vector
+  // instruction what a multiplication takes from a lane.
   LB_INLINE P load_pairs(const int16_t* p) {
-    const int16x8x2_t low = vuzpq_s16(load_register<int16x8_t>(p, 0), load_register<int16x8_t>(p, 1));
-    const int16x8x2_t high = vuzpq_s16(load_register<int16x8_t>(p, 2), load_register<int16x8_t>(p, 3));
-    return {{low.val[0], high.val[0]}, {low.val[1], high.val[1]}};
+    using All = const int16_t[32];
+    P pairs;
+    int16x8_t last;
+    __asm__ volatile("ldp %q0, %q1, [%3]\n\tuzp2 %2.8h, %0.8h, %1.8h\n\tuzp1 %0.8h, %0.8h, %1.8h"
+                     : "=&w"(pairs.first[0]), "=&w"(last), "=&w"(pairs.second[0])
+                     : "r"(p), "m"(*reinterpret_cast<All*>(p)));
+    __asm__ volatile("ldp %q0, %q1, [%3, 32]\n\tuzp2 %2.8h, %0.8h, %1.8h\n\tuzp1 %0.8h, %0.8h, %1.8h"
+                     : "=&w"(pairs.first[1]), "=&w"(last), "=&w"(pairs.second[1])
+                     : "r"(p), "m"(*reinterpret_cast<All*>(p)));
+    return pairs;
   }
   // A pair for every lane stays one pair: smlal takes a factor from a lane.
-  using Pair = int16x4_t;
+  using Pair = int16x8_t;
   LB_INLINE Pair all_pairs(const int16_t* p) {
-    int32_t x;
-    __builtin_memcpy(&x, p, 4);
-    return vreinterpret_s16_s32(vdup_n_s32(x));
+    Pair pair;
+    __asm__ volatile("ldr %s0, %1" : "=x"(pair) : "m"(*reinterpret_cast<const int16_t(*)[2]>(p)));
+    return pair;
+  }
+  template <int Lane>
+  LB_INLINE void add_products(int32x4_t& low, int32x4_t& high, int16x8_t b, Pair a) {
+    __asm__ volatile("smlal %0.4s, %1.4h, %2.h[%3]" : "+w"(low) : "w"(b), "x"(a), "i"(Lane));
+    __asm__ volatile("smlal2 %0.4s, %1.8h, %2.h[%3]" : "+w"(high) : "w"(b), "x"(a), "i"(Lane));
   }
   LB_INLINE void dot_pairs(W& acc, Pair a, P b) {
-    for (int i = 0; i < 2; i++) {
-      acc.q[2 * i] = vmlal_lane_s16(acc.q[2 * i], vget_low_s16(b.first[i]), a, 0);
-      acc.q[2 * i + 1] = vmlal_high_lane_s16(acc.q[2 * i + 1], b.first[i], a, 0);
-      acc.q[2 * i] = vmlal_lane_s16(acc.q[2 * i], vget_low_s16(b.second[i]), a, 1);
-      acc.q[2 * i + 1] = vmlal_high_lane_s16(acc.q[2 * i + 1], b.second[i], a, 1);
-    }
+    add_products<0>(acc.q[0], acc.q[1], b.first[0], a);
+    add_products<0>(acc.q[2], acc.q[3], b.first[1], a);
+    add_products<1>(acc.q[0], acc.q[1], b.second[0], a);
+    add_products<1>(acc.q[2], acc.q[3], b.second[1], a);
+  }
+  using Factor = float32x4_t;  // in lane 0
+  static constexpr bool one_row_ahead = true;
+  LB_INLINE Factor factor(const float* p) {
+    Factor x;
+    __asm__ volatile("ldr %s0, %1" : "=w"(x) : "m"(*p));
+    return x;
+  }
+  LB_INLINE void fma_into(F& acc, Factor a, F b) {
+    for (int i = 0; i < 4; i++) __asm__ volatile("fmla %0.4s, %1.4s, %2.s[0]" : "+w"(acc.q[i]) : "w"(b.q[i]), "w"(a));
   }
 
   LB_INLINE void transpose(const F* in, F* out) {

@@ -27,6 +27,15 @@ struct NeonI8mm : Lanes128 {
 
   LB_INLINE void store_quantized(uint8_t* p, F v) { vst1q_u8(p, bytes_of(v)); }
 
+  LB_INLINE int8x16_t load_weights(const int8_t* b) {
+    int8x16_t w;
+    __asm__ volatile("ldr %q0, %1" : "=w"(w) : "m"(*reinterpret_cast<const int8x16_t*>(b)));
+    return w;
+  }
+  LB_INLINE void multiply(int32x4_t& acc, uint8x16_t x, int8x16_t w) {
+    __asm__ volatile("usmmla %0.4s, %1.16b, %2.16b" : "+w"(acc) : "w"(x), "w"(w));
+  }
+
   template <size_t M, size_t Lines>
   LB_NOINLINE static void block_int8(const uint8_t* a, size_t stride, const int8_t* b, size_t k, int32_t* out,
                                      const int32_t* column_sum, const int32_t* zero, uintptr_t ahead) {
@@ -51,9 +60,9 @@ struct NeonI8mm : Lanes128 {
       for (size_t half = 0; half < 2; half++)
 #pragma GCC unroll 8
         for (size_t c = 0; c < 8; c++) {
-          const int8x16_t w = vld1q_s8(b + half * 8 * panel + 16 * c);
+          const int8x16_t w = load_weights(b + half * 8 * panel + 16 * c);
 #pragma GCC unroll 3
-          for (size_t m = 0; m < pairs; m++) acc[m][c] = vusmmlaq_s32(acc[m][c], x[half][m], w);
+          for (size_t m = 0; m < pairs; m++) multiply(acc[m][c], x[half][m], w);
         }
     }
 #pragma GCC unroll 6

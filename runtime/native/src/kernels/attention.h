@@ -76,9 +76,11 @@ LB_NOINLINE void score_block(const float* q, size_t stride, const float* keys, s
       F k[V::key_vectors];
 #pragma GCC unroll 2
       for (size_t v = 0; v < V::key_vectors; v++) k[v] = V::load(keys + v * 16);
+      typename V::Factor next = V::one_row_ahead ? V::factor(a) : typename V::Factor{};
 #pragma GCC unroll 16
       for (size_t m = 0; m < M; m++) {
-        const F x = V::all(a[m * stride]);
+        const typename V::Factor x = V::one_row_ahead ? next : V::factor(a + m * stride);
+        if (V::one_row_ahead && m + 1 < M) next = V::factor(a + (m + 1) * stride);
 #pragma GCC unroll 2
         for (size_t v = 0; v < V::key_vectors; v++) V::fma_into(acc[m][v], x, k[v]);
       }
@@ -123,9 +125,11 @@ LB_NOINLINE void value_block(const float* p, size_t padded, const float* values,
     F x[C];
 #pragma GCC unroll 4
     for (size_t v = 0; v < C; v++) x[v] = V::load(values + v * 16);
+    typename V::Factor next = V::one_row_ahead ? V::factor(p) : typename V::Factor{};
 #pragma GCC unroll 16
     for (size_t m = 0; m < M; m++) {
-      const F w = V::all(p[m * padded]);
+      const typename V::Factor w = V::one_row_ahead ? next : V::factor(p + m * padded);
+      if (V::one_row_ahead && m + 1 < M) next = V::factor(p + (m + 1) * padded);
 #pragma GCC unroll 4
       for (size_t v = 0; v < C; v++) V::fma_into(acc[m][v], w, x[v]);
     }

@@ -123,9 +123,11 @@ LB_NOINLINE void score_block16(const int16_t* q, size_t stride, const int16_t* k
       typename V::P k[V::key_vectors];
 #pragma GCC unroll 2
       for (size_t v = 0; v < V::key_vectors; v++) k[v] = V::load_pairs(keys + v * 32);
+      typename V::Pair next = V::one_row_ahead ? V::all_pairs(a) : typename V::Pair{};
 #pragma GCC unroll 16
       for (size_t m = 0; m < M; m++) {
-        const typename V::Pair x = V::all_pairs(a + m * stride);
+        const typename V::Pair x = V::one_row_ahead ? next : V::all_pairs(a + m * stride);
+        if (V::one_row_ahead && m + 1 < M) next = V::all_pairs(a + (m + 1) * stride);
 #pragma GCC unroll 2
         for (size_t v = 0; v < V::key_vectors; v++) V::dot_pairs(acc[m][v], x, k[v]);
       }
@@ -199,9 +201,11 @@ LB_NOINLINE void value_block16(const int16_t* p, size_t padded, const int16_t* v
     typename V::P x[C];
 #pragma GCC unroll 4
     for (size_t v = 0; v < C; v++) x[v] = V::load_pairs(values + v * 32);
+    typename V::Pair next = V::one_row_ahead ? V::all_pairs(p) : typename V::Pair{};
 #pragma GCC unroll 16
     for (size_t m = 0; m < M; m++) {
-      const typename V::Pair w = V::all_pairs(p + m * 2 * padded);
+      const typename V::Pair w = V::one_row_ahead ? next : V::all_pairs(p + m * 2 * padded);
+      if (V::one_row_ahead && m + 1 < M) next = V::all_pairs(p + (m + 1) * 2 * padded);
 #pragma GCC unroll 4
       for (size_t v = 0; v < C; v++) V::dot_pairs(acc[m][v], w, x[v]);
     }

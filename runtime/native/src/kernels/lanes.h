@@ -13,7 +13,9 @@
 //   load_words, store_words, load_pairs, store16 (32 int16), from_int (16 int32 -> f32), from_int8
 //
 // Arithmetic: each is one IEEE operation per lane, rounded to nearest
-//   zeros, all, add, sub, mul, div, fma(a, b, c) = a b + c, fma_into(acc, a, b), magnitude
+//   zeros, all, add, sub, mul, div, fma(a, b, c) = a b + c, magnitude
+//   factor(p)             the number at p for all lanes, a V::Factor; fma_into(acc, factor, b): acc += factor b
+//   one_row_ahead         whether blocks load a row's factor before they multiply the row before it: in-order cores
 //   min(a, b) = a < b ? a : b, max(a, b) = a > b ? a : b    (so of two zeros, or beside a NaN, the second)
 //   round       to the nearest integer, ties to even; round_one does so with a single number, integer(x) converts one
 //   shift_exponent(a, n)  a 2^n for integral n, where a and the result are normal

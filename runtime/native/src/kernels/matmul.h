@@ -49,9 +49,11 @@ LB_NOINLINE void block_f32(const float* a, size_t stride, const float* b, size_t
     F w[vectors];
 #pragma GCC unroll 2
     for (size_t v = 0; v < vectors; v++) w[v] = V::load(b + i * V::panel + v * 16);
+    typename V::Factor next = V::one_row_ahead ? V::factor(a + i) : typename V::Factor{};
 #pragma GCC unroll 16
     for (size_t m = 0; m < M; m++) {
-      const F x = V::all(a[m * stride + i]);
+      const typename V::Factor x = V::one_row_ahead ? next : V::factor(a + i + m * stride);
+      if (V::one_row_ahead && m + 1 < M) next = V::factor(a + i + (m + 1) * stride);
 #pragma GCC unroll 2
       for (size_t v = 0; v < vectors; v++) V::fma_into(acc[m][v], x, w[v]);
     }

@@ -64,7 +64,10 @@ struct Lanes256 {
   LB_INLINE void fma_half(__m256& acc, __m256 a, __m256 b) {
     __asm__("vfmadd231ps %2, %1, %0" : "+x"(acc) : "x"(a), "x"(b));
   }
-  LB_INLINE void fma_into(F& acc, F a, F b) {
+  using Factor = F;
+  static constexpr bool one_row_ahead = false;
+  LB_INLINE Factor factor(const float* p) { return all(*p); }
+  LB_INLINE void fma_into(F& acc, Factor a, F b) {
     fma_half(acc.lo, a.lo, b.lo);
     fma_half(acc.hi, a.hi, b.hi);
   }

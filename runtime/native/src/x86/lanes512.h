@@ -52,8 +52,11 @@ struct Lanes512 {
   }
   LB_INLINE float round_one(float x) { return round_single(x); }
   LB_INLINE int32_t integer(float x) { return integer_of(x); }
+  using Factor = F;
+  static constexpr bool one_row_ahead = false;
+  LB_INLINE Factor factor(const float* p) { return all(*p); }
   // acc += a * b, in assembly because gcc 12 moves accumulators to the stack when a loop keeps more than about 24 alive
-  LB_INLINE void fma_into(F& acc, F a, F b) { __asm__("vfmadd231ps %2, %1, %0" : "+v"(acc) : "v"(a), "v"(b)); }
+  LB_INLINE void fma_into(F& acc, Factor a, F b) { __asm__("vfmadd231ps %2, %1, %0" : "+v"(acc) : "v"(a), "v"(b)); }
   LB_INLINE F magnitude(F a) { return _mm512_abs_ps(a); }
   LB_INLINE W no_words() { return _mm512_setzero_si512(); }
   LB_INLINE W load_words(const void* p) { return _mm512_loadu_si512(p); }
