@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from leanbert_export.checkpoint.labels import whole_number
 from leanbert_export.checkpoint.loading import LoadedCheckpoint
 
 __all__ = ["write_config"]
@@ -37,5 +38,10 @@ def write_config(loaded: LoadedCheckpoint, folder: Path) -> None:
     """Write the config of the model to a bundle's folder."""
     known = (set(type(loaded.model.config)().to_dict()) | _ALSO_KEPT) - _DROPPED
     kept = {name: value for name, value in loaded.config.items() if name in known}
+    numbers = kept.get("label2id")
+    if isinstance(numbers, dict):
+        found = {name: whole_number(number) for name, number in numbers.items()}
+        if None not in found.values():  # numbers, whatever the checkpoint wrote them as
+            kept["label2id"] = found
     text = json.dumps(kept, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
     (folder / "config.json").write_text(text, encoding="utf-8")

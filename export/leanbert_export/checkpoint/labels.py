@@ -10,7 +10,7 @@ from leanbert_export.checkpoint.finding import Checkpoint
 from leanbert_export.checkpoint.heads import HEADS
 from leanbert_export.errors import CheckpointError
 
-__all__ = ["check_labels", "labels_in_order"]
+__all__ = ["check_labels", "labels_in_order", "whole_number"]
 
 _UNNAMED = re.compile(r"LABEL_\d+")
 
@@ -47,16 +47,30 @@ def _check_both_ways(checkpoint: Checkpoint) -> None:
     numbers = checkpoint.config.raw.get("label2id") or {}
     if not isinstance(numbers, dict):
         raise CheckpointError(f"{path}: label2id must map names to numbers")
-    for name, number in numbers.items():
-        try:
-            other = names.get(int(number))  # some files write numbers as strings
-        except (TypeError, ValueError):
+    for name, said in numbers.items():
+        number = whole_number(said)
+        if number is None:
             raise CheckpointError(
-                f"{path}: label2id says {number!r} of {name!r}; expected a number"
-            ) from None
-        # transformers writes LABEL_0 where nothing was said, which contradicts nothing.
-        if other is not None and other != name and not _UNNAMED.fullmatch(str(name)):
-            raise CheckpointError(
-                f"{path}: id2label calls label {number} {other!r}, label2id {name!r}; correct the "
-                "one that is wrong"
+                f"{path}: label2id says {said!r} of {name!r}; expected a whole number"
             )
+        # transformers writes LABEL_0 where nothing was said, which contradicts nothing.
+        if names.get(number) == name or _UNNAMED.fullmatch(str(name)):
+            continue
+        if number not in names:
+            raise CheckpointError(
+                f"{path}: label2id says {said!r} of {name!r}, but the labels are numbered from 0 "
+                f"to {len(names) - 1}; correct the one that is wrong"
+            )
+        raise CheckpointError(
+            f"{path}: id2label calls label {number} {names[number]!r}, label2id {name!r}; correct "
+            "the one that is wrong"
+        )
+
+
+def whole_number(value: object) -> int | None:
+    """A whole number, which some files write as a string or as 1.0; ``None`` for others."""
+    if isinstance(value, str):
+        return int(value) if value.strip().isdecimal() else None
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -63,7 +63,8 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
     """Transformers' own fast tokenizer of the checkpoint.
 
     Raises:
-        CheckpointError: there is none, or it is of a class that cannot be run without Python code.
+        CheckpointError: there is none, it is of a class that cannot be run without Python code, or
+            its settings make no sense.
     """
     import transformers
 
@@ -84,6 +85,11 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
         raise CheckpointError(
             f"{folder}: its tokenizer, {type(tokenizer).__name__}, has no fast form "
             "(tokenizer.json), and LeanBERT runs no other"
+        )
+    longest = tokenizer.model_max_length
+    if not isinstance(longest, (int, float)) or isinstance(longest, bool) or not longest > 1:
+        raise CheckpointError(
+            f"{folder / CONFIG}: model_max_length is {longest!r}; expected a number of tokens"
         )
     if checkpoint.modules is not None and checkpoint.modules.lower_case:
         lower_case(tokenizer)

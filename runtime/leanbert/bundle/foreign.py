@@ -10,7 +10,8 @@ from leanbert.bundle.config import ModelConfig
 from leanbert.bundle.manifest import SHORTEST
 from leanbert.bundle.reading import read_file, read_json, status
 from leanbert.bundle.tokenizer_file import MOST_TOKENIZER_BYTES
-from leanbert.errors import BundleError, BundleNotFoundError
+from leanbert.bundle.values import brief
+from leanbert.errors import BundleCorruptError, BundleError, BundleNotFoundError
 
 __all__ = ["external_data", "find_graph", "max_length", "read_beside", "sentence_length"]
 
@@ -66,14 +67,19 @@ def max_length(root: Path, config: ModelConfig, sentence_length: int | None) -> 
     transformers and sentence-transformers truncate so.
 
     Raises:
-        BundleCorruptError: ``tokenizer_config.json`` cannot be read.
+        BundleCorruptError: ``tokenizer_config.json`` cannot be read, or says no number.
     """
     bounds = [bound for bound in (config.max_tokens, sentence_length) if bound]
     path = root / "tokenizer_config.json"
     if status(path) is not None:
         bound = read_json(path).get("model_max_length")
-        if isinstance(bound, (int, float)) and 1 < bound < _UNBOUNDED:
-            bounds.append(int(bound))
+        if bound is not None:
+            if not isinstance(bound, (int, float)) or isinstance(bound, bool) or not bound > 1:
+                raise BundleCorruptError(
+                    f"{path}: model_max_length is {brief(bound)}; expected a number of tokens"
+                )
+            if bound < _UNBOUNDED:
+                bounds.append(int(bound))
     return max(SHORTEST, min(bounds, default=_DEFAULT_LENGTH))
 
 

@@ -49,6 +49,48 @@ def test_another_number_of_labels(checkpoint_copy: Path, tmp_path: Path) -> None
     assert not (tmp_path / "out").exists()
 
 
+NAMED = {"positive": 0, "negative": 1, "neutral": 2}
+
+
+def number(folder: Path, numbers: object) -> None:
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "label2id": numbers}))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        (["positive"], "label2id must map names to numbers"),
+        ({"positive": 0.5}, "label2id says 0.5 of 'positive'; expected a whole number"),
+        ({"positive": True}, "label2id says True of 'positive'; expected a whole number"),
+        ({"positive": None}, "label2id says None of 'positive'; expected a whole number"),
+        ({"0": "positive"}, "label2id says 'positive' of '0'; expected a whole number"),
+        (
+            {**NAMED, "mixed": 3},
+            "label2id says 3 of 'mixed', but the labels are numbered from 0 to",
+        ),
+        ({**NAMED, "mixed": 1}, "id2label calls label 1 'negative', label2id 'mixed'"),
+    ],
+)
+def test_numbers_that_make_no_sense(checkpoint_copy: Path, numbers: object, said: str) -> None:
+    number(checkpoint_copy, numbers)
+    with pytest.raises(CheckpointError) as caught:
+        check(checkpoint_copy)
+    assert said in str(caught.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", [str, float])
+def test_numbers_of_another_type(checkpoint_copy: Path, tmp_path: Path, form: Any) -> None:
+    number(checkpoint_copy, {name: form(i) for name, i in NAMED.items()})
+    texts = list(sample_texts()[::20])
+    report = export(str(checkpoint_copy), tmp_path / "out", recipe="fp32", texts=texts)
+    written = json.loads((report.path / "config.json").read_text())
+    assert written["label2id"] == NAMED
+    assert all(type(i) is int for i in written["label2id"].values())
+
+
 def test_labels_without_names(checkpoint_copy: Path) -> None:
     relabel(checkpoint_copy, {i: f"LABEL_{i}" for i in range(3)})
     with pytest.warns(LeanBertWarning, match="LABEL_0, LABEL_1, LABEL_2"):

@@ -48,6 +48,16 @@ def test_a_broken_file(checkpoint_copy: Path) -> None:
     assert "transformers cannot load its tokenizer" in refused(checkpoint_copy)
 
 
+@pytest.mark.parametrize("length", ["512", 0, True])
+def test_a_longest_input_that_is_no_number_of_tokens(checkpoint_copy: Path, length: Any) -> None:
+    message = refused(edit(checkpoint_copy, model_max_length=length))
+    assert "model_max_length" in message or "transformers cannot load" in message
+
+
+def test_a_side_that_is_none(checkpoint_copy: Path) -> None:
+    assert "adding side should be" in refused(edit(checkpoint_copy, padding_side="middle"))
+
+
 def test_no_files(checkpoint_copy: Path) -> None:
     for name in ("tokenizer.json", "vocab.txt"):
         (checkpoint_copy / name).unlink()

@@ -343,6 +343,14 @@ def test_the_longest_input_of_a_plain_export(
     assert Bundle.open(plain).max_length == wanted
 
 
+@pytest.mark.parametrize("limit", ["512", 0, -1, True, [512]])
+def test_a_longest_input_that_is_no_number(make_bundle: Callable[..., Path], limit: object) -> None:
+    plain = make_bundle(manifest=False)
+    (plain / "tokenizer_config.json").write_text(json.dumps({"model_max_length": limit}))
+    with pytest.raises(BundleCorruptError, match=r"model_max_length is .*; expected a number of"):
+        Bundle.open(plain)
+
+
 def test_default_labels(make_bundle: Callable[..., Path]) -> None:
     plain = make_bundle(manifest=False, config={"id2label": None, "num_labels": 3})
     assert Bundle.open(plain).config.id2label == {0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2"}
