@@ -81,6 +81,7 @@ def make(
         "roof": {
             "library": "oneDNN", "threads": 2, "int8_gops": [900.0, 925.0],
             "fp32_gflops": [230.0, 233.0], "bandwidth_gbs": [40.0, 42.0],
+            "native_isa": "avx2", "native_gops": [350.0, 352.0],
         } if roof else None,
         "operations": {shape: operations(shape) for shape in SHAPES},
         "backends": [

@@ -81,7 +81,9 @@ def _roof(results: Results) -> str:
     if not parts:
         return "not measured, so no back end's share of it is shown"
     how = _join(f"by {library}" if library else "", f"on {threads} threads" if threads else "")
-    return f"{_join(*parts)}; measured {how}" if how else _join(*parts)
+    isa, own = dig(results, "roof", "native_isa"), peak(results, "native_gops")
+    ours = f"; {number(own)} GOP/s by LeanBERT's own kernels for {isa}" if own else ""
+    return f"{_join(*parts)}{f'; measured {how}' if how else ''}{ours}"
 
 
 def _model(results: Results) -> str:

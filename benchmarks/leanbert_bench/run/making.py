@@ -123,11 +123,15 @@ def _roof(run: Run) -> Json | None:
     if not samples:
         return None
     names = ("int8_gops", "fp32_gflops", "bandwidth_gbs")
-    return {
+    found: Json = {
         "library": samples[0]["library"],
         "threads": run.threads,
         **{name: [sample[name] for sample in samples] for name in names},
     }
+    if "native_isa" in samples[0]:
+        found["native_isa"] = samples[0]["native_isa"]
+        found["native_gops"] = [sample["native_gops"] for sample in samples]
+    return found
 
 
 def _backend(run: Run, who: Participant, about: About) -> Json:

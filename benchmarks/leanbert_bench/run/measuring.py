@@ -104,13 +104,12 @@ class Run:
         try:
             if self._roof is None:
                 self._roof = WorkerProcess("", self.threads, ROOF)
-                self._roof_library = self._roof.ask("load", 120.0, threads=self.threads)["library"]
+                self._roof_facts = self._roof.ask("load", 120.0, threads=self.threads)
             found = self._roof.ask("measure", 120.0)
         except WorkerError as error:
             self._warn(f"the machine's limit could not be measured: {error}")
             return None
-        found["library"] = self._roof_library
-        return dict(self.journal.put(RUN, step, found))
+        return dict(self.journal.put(RUN, step, {**self._roof_facts, **found}))
 
     # --- the run
 

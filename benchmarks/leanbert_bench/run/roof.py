@@ -2,6 +2,7 @@
 
 It is measured in a process of its own with well-kept libraries: oneDNN's quantized linear layer
 and the BLAS that PyTorch brings, or ONNX Runtime's ``MatMulInteger`` and numpy's BLAS without it.
+Beside it stands the roof of LeanBERT's own kernels, on the path that runs on this CPU.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from leanbert.engines.native.binding import native_isa, native_roof, why_no_library
 from leanbert_bench.run.worker import Message, serve
 
 MODULE = "leanbert_bench.run.roof"
@@ -26,6 +29,7 @@ class _Roof:
         self._products: dict[str, list[tuple[str, float, Callable[[], object]]]] = {}
         self._read: Callable[[], object] = lambda: None
         self._library = ""
+        self._threads = 0  # that measure LeanBERT's kernels; 0 where these cannot run
 
     def load(self, message: Message) -> Message:
         threads = message["threads"]
@@ -35,7 +39,10 @@ class _Roof:
             self._with_numpy(threads)
         else:
             self._with_torch(threads)
-        return {"library": self._library}
+        if why_no_library() is not None:
+            return {"library": self._library}
+        self._threads = threads
+        return {"library": self._library, "native_isa": native_isa()}
 
     def _with_torch(self, threads: int) -> None:
         import torch
@@ -86,6 +93,10 @@ class _Roof:
             name: max(ops / _best(run) / 1e9 for _, ops, run in candidates)
             for name, candidates in self._products.items()
         }
+        if self._threads:
+            with ThreadPoolExecutor(self._threads) as pool:
+                rates = pool.map(native_roof, [_SECONDS] * self._threads)
+                found["native_gops"] = sum(rates) / 1e9
         return {**found, "bandwidth_gbs": _BYTES / _best(self._read) / 1e9}
 
 

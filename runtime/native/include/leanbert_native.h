@@ -188,6 +188,11 @@ LB_API const char* lb_encoder_isa(const lb_encoder* encoder);
  * AVX2 machine gives avx2. */
 LB_API const char* lb_isa(void);
 
+/* The roof of one thread: int8 operations per second (a multiply-add is two) that the register block of lb_isa's
+ * kernels reaches on operands in the first-level cache, the best of many short runs within `seconds`. Every thread
+ * that is to count calls it at the same time. 0 where lb_isa is "none". */
+LB_API double lb_roof(double seconds);
+
 /* LB_ABI_VERSION of the library. */
 LB_API uint32_t lb_abi_version(void);
 

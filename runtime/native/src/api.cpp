@@ -60,6 +60,12 @@ const char* lb_isa(void) {
   return kernels ? kernels->name : "none";
 }
 
+double lb_roof(double seconds) {
+  const char* why_not;
+  const Kernels* kernels = leanbert::choose_kernels(std::getenv("LEANBERT_ISA"), &why_not);
+  return kernels ? kernels->roof(seconds) : 0;
+}
+
 uint32_t lb_abi_version(void) { return LB_ABI_VERSION; }
 
 const char* lb_version(void) { return LEANBERT_NATIVE_VERSION; }

@@ -22,6 +22,7 @@ __all__ = [
     "declare",
     "load_library",
     "native_isa",
+    "native_roof",
     "why_no_library",
 ]
 
@@ -135,6 +136,17 @@ def native_isa() -> str:
     return _isa(load_library())
 
 
+def native_roof(seconds: float) -> float:
+    """Measure the int8 operations per second of one thread on these kernels, for so many seconds.
+
+    Threads that call it at the same time measure what each reaches beside the others.
+
+    Raises:
+        EngineError: as :func:`load_library`.
+    """
+    return float(load_library().lb_roof(seconds))
+
+
 def _isa(library: ctypes.CDLL) -> str:
     found: bytes = library.lb_isa()
     return found.decode()
@@ -190,5 +202,7 @@ def declare(library: ctypes.CDLL) -> None:
     library.lb_output_size.argtypes = [handle, _U64, _U64]
     library.lb_output_size.restype = _U64
     library.lb_encoder_isa.argtypes = [handle]
+    library.lb_roof.argtypes = [ctypes.c_double]
+    library.lb_roof.restype = ctypes.c_double
     for name in ("lb_encoder_isa", "lb_isa", "lb_version"):
         getattr(library, name).restype = ctypes.c_char_p
