@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tests.helpers import tiny_bundles
-from tests.helpers.native_library import Blob, Matmul, Model, Norm, random_model, reference
+from tests.helpers.native_library import Blob, Matmul, Model, Norm, random_model
+from tests.helpers.native_reference import reference
 from tests.helpers.tiny_bundles import Tiny
 
 OUTPUT_WIDTH = 3
@@ -63,16 +64,25 @@ def table(made: Model) -> tuple[dict[str, Any], bytes]:
     add_parts("embeddings.projection", made.projection)
     for i, layer in enumerate(made.layers):
         for name, parts in vars(layer).items():
-            add_parts(f"layer.{i}.{name}", parts)
+            if isinstance(parts, Matmul | Norm):
+                add_parts(f"layer.{i}.{name}", parts)
+        add(f"layer.{i}.position_key.weight", layer.position_key)
+        add(f"layer.{i}.position_query.weight", layer.position_query)
     add_parts("head.dense", made.head_dense)
+    add_parts("head.norm", made.head_norm)
     add_parts("head.classifier", made.classifier)
+    add_parts("final_norm", made.final_norm)
+    for i, (cosines, sines) in enumerate(made.rotary, 1):
+        add(f"rotary.{i}.cos", cosines)
+        add(f"rotary.{i}.sin", sines)
+    add("relative.bias", made.relative_bias)
     architecture = {
         "hidden_size": made.hidden,
         "num_attention_heads": made.heads,
-        "intermediate_size": made.layers[0].ffn_up.weight.shape[1],
+        "intermediate_size": made.intermediate,
         "embedding_size": made.word.shape[1],
         "vocab_size": made.word.shape[0],
-        "max_positions": made.position.shape[0],
+        "max_positions": made.positions,
         "position_offset": made.position_offset,
         "type_vocab_size": 0 if made.token_type is None else made.token_type.shape[0],
         "token_type_ids": made.token_type is not None,
@@ -82,8 +92,21 @@ def table(made: Model) -> tuple[dict[str, Any], bytes]:
         "head": made.head,
         "head_activation": made.head_activation,
     }
+    of_others = {
+        "pre_norm": made.final_norm is not None,
+        "gated": made.gated,
+        "windows": [layer.window for layer in made.layers],
+        "rotary": [layer.rotary for layer in made.layers],
+        "relative_buckets": made.buckets,
+    }
+    used = {
+        key: value
+        for key, value in of_others.items()
+        if (any(value) if isinstance(value, list) else value)
+    }
+    architecture |= used
     content = {
-        "format": 1,
+        "format": 2 if used else 1,
         "file": "model.onnx.data",
         "architecture": architecture,
         "tensors": tensors,

@@ -12,6 +12,7 @@ import json
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,13 @@ from tokenizers import Tokenizer
 from leanbert.bundle import Bundle
 from leanbert.engines.native.layout import Layout
 from leanbert.pipelines import embedded_bundle
+from tests.helpers.native_families import deberta, deberta_keys_alone, modernbert, mpnet
 from tests.helpers.native_library import F32, I32, Description, describe, random_model
 
 GOLDEN = Path(__file__).parents[1] / "native" / "golden_bits.json"
 LENGTHS = (1, 2, 5, 13, 14, 15, 28, 31, 33, 64, 129, 300)
 SHORT_LENGTHS = (1, 2, 6, 7, 13, 18)
-MAGIC = b"LBCASE01"
+MAGIC = b"LBCASE02"
 POINT = 0x9E3779B97F4A7C15
 
 SENTENCES = (
@@ -90,6 +92,45 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "heads of 64": {"hidden": 128, "heads": 2, "intermediate": 512, **EVERY},
     "heads of 128": {"hidden": 128, "heads": 1, "smoothing": True},
 }
+NO_TYPES: dict[str, Any] = {"types": 0, "smoothing": True}
+MODERN: dict[str, Any] = {**NO_TYPES, "extend": modernbert, "bias": False}
+GELU_NORM: dict[str, Any] = {"head_dense": True, "head_activation": "gelu", "head_norm": True}
+DEBERTA: dict[str, Any] = {**NO_TYPES, "extend": deberta}
+DISTANT: dict[str, dict[str, Any]] = {  # attention knows distances
+    "mpnet, classes": {
+        **FIRST,
+        **NO_TYPES,
+        "extend": mpnet,
+        "head_activation": "tanh",
+        "position_offset": 2,
+        "query_bias": True,
+        "query": True,
+        "hidden": 128,
+        "heads": 2,
+    },
+    "mpnet, hidden states": {**NO_TYPES, "extend": mpnet, "position_offset": 2},
+    "modernbert, classes": {**FIRST, **MODERN, **GELU_NORM, "query": True, "layers": 4},
+    "modernbert, masked words": {**EVERY, **MODERN, **GELU_NORM, "vocabulary_head": True},
+    "modernbert, hidden states, heads of 64": {
+        **MODERN,
+        "hidden": 128,
+        "heads": 2,
+        "intermediate": 192,
+        "extend": partial(modernbert, window=64),
+    },
+    "deberta, classes": {**FIRST, **DEBERTA, "head_activation": "gelu", "query": True},
+    "deberta, labels of tokens, heads of 64": {
+        **EVERY,
+        **DEBERTA,
+        "labels": 9,
+        "hidden": 128,
+        "heads": 2,
+        "extend": partial(deberta, far=128),
+    },
+    "deberta, keys alone": {**DEBERTA, "extend": deberta_keys_alone},
+    "short texts, modernbert": {**MODERN, "layers": 2},
+    "short texts, deberta": {**DEBERTA, "layers": 1},
+}
 SHORT: dict[str, dict[str, Any]] = {  # for what computes a thousand times slower
     "short texts, labels of tokens": {**EVERY, "labels": 9, "layers": 1, "smoothing": True},
     "short texts, heads of 24": {"hidden": 96, "heads": 4, "intermediate": 96, "layers": 1},
@@ -130,8 +171,8 @@ class Case:
 
 def cases(threads: int = 1) -> Iterator[Case]:
     """Every family and head with random weights, and the embedded model."""
-    for seed, (name, options) in enumerate({**FAMILIES, **SHORT}.items(), start=100):
-        lengths = SHORT_LENGTHS if name in SHORT else LENGTHS
+    for seed, (name, options) in enumerate({**FAMILIES, **SHORT, **DISTANT}.items(), start=100):
+        lengths = SHORT_LENGTHS if is_short(name) else LENGTHS
         rng = FrozenRandom(seed)
         model = random_model(**options, rng=rng)
         texts = [rng.integers(0, len(model.word), n).astype(np.int32) for n in lengths]
@@ -142,6 +183,11 @@ def cases(threads: int = 1) -> Iterator[Case]:
         description = describe(model, threads=threads)
         yield Case(name, description, texts, types, bytes(description.content))
     yield embedded(threads)
+
+
+def is_short(name: str) -> bool:
+    """Whether a case is meant for what computes a thousand times slower."""
+    return name.startswith("short texts")
 
 
 def embedded(threads: int) -> Case:
@@ -184,10 +230,11 @@ def write_case(case: Case, path: Path) -> None:
     layers = bytes(ctypes.string_at(record.layers, record.num_layers * record.layer_size))
     lengths = np.array([len(text) for text in case.texts], "<i4")
     types = None if case.types is None else np.concatenate(case.types).astype("<i4")
+    buckets = record.relative_buckets[: record.num_relative_buckets]
     sizes = (record.struct_size, len(layers), len(case.weights), len(lengths), int(lengths.sum()))
     with path.open("wb") as file:
-        file.write(MAGIC + struct.pack("<6Q", *sizes, types is not None))
+        file.write(MAGIC + struct.pack("<7Q", *sizes, types is not None, len(buckets)))
         file.write(ctypes.string_at(ctypes.addressof(record), record.struct_size))
-        file.write(layers + case.weights)
+        file.write(layers + case.weights + np.array(buckets, "<u4").tobytes())
         file.write(lengths.tobytes() + np.concatenate(case.texts).astype("<i4").tobytes())
         file.write(b"" if types is None else types.tobytes())

@@ -1,4 +1,4 @@
-"""The native library through ctypes, random models for it, and the same encoder in numpy.
+"""The native library through ctypes, and random models for it.
 
 The library is the one named by `LEANBERT_NATIVE_LIBRARY`, or the one that CMake installs beside the
 engines; tests that need it are skipped when there is none.
@@ -7,12 +7,10 @@ engines; tests that need it are skipped when there is none.
 from __future__ import annotations
 
 import ctypes
-import math
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,10 +94,10 @@ class Matmul:
 
 @dataclass
 class Norm:
-    """Layer normalization's weights."""
+    """Layer normalization's weights; no `beta` is zeros."""
 
     gamma: F32
-    beta: F32
+    beta: F32 | None
 
 
 @dataclass
@@ -108,11 +106,15 @@ class Layer:
 
     qkv: Matmul
     attention_output: Matmul
-    attention_norm: Norm
+    attention_norm: Norm | None
     ffn_up: Matmul
     ffn_down: Matmul
     ffn_norm: Norm
     query: Matmul | None = None
+    position_key: F32 | None = None
+    position_query: F32 | None = None
+    window: int = 0
+    rotary: int = 0
 
 
 @dataclass
@@ -125,7 +127,7 @@ class Model:
     position_offset: int
     word: I8 | F32
     word_scale: F32 | None
-    position: I8 | F32
+    position: I8 | F32 | None
     position_scale: F32 | None
     token_type: F32 | None
     embedding_norm: Norm
@@ -136,6 +138,17 @@ class Model:
     head_dense: Matmul | None = None
     head_norm: Norm | None = None
     classifier: Matmul | None = None
+    max_positions: int = 0
+    """Of a model without a table of positions."""
+    final_norm: Norm | None = None
+    """Where norms stand before attention and network."""
+    gated: bool = False
+    rotary: list[tuple[F32, F32]] = field(default_factory=list)
+    """Cosines and sines [positions, width / 2] of each table."""
+    buckets: list[int] = field(default_factory=list)
+    """The row for each distance key - query, the middle one of distance 0."""
+    relative_bias: F32 | None = None
+    """[rows, heads]."""
 
     @property
     def hidden(self) -> int:
@@ -145,7 +158,17 @@ class Model:
     @property
     def longest(self) -> int:
         """Tokens of the longest text."""
-        return int(self.position.shape[0]) - self.position_offset
+        return self.positions - self.position_offset
+
+    @property
+    def positions(self) -> int:
+        """Rows of the position embedding, or what stands for them."""
+        return self.max_positions if self.position is None else int(self.position.shape[0])
+
+    @property
+    def intermediate(self) -> int:
+        """F."""
+        return int(self.layers[0].ffn_down.weight.shape[0])
 
 
 def random_matmul(
@@ -201,13 +224,15 @@ def random_model(
     head_norm: bool = False,
     labels: int = 3,
     vocabulary_head: bool = False,
+    extend: Callable[[Model, Any, bool], Model] | None = None,
     rng: Any = None,
 ) -> Model:
     """A model of the given shape with random weights; `int8=False` makes every matmul f32.
 
     `smoothing` smooths every matmul that takes one, `query` splits the last layer's query off,
     `query_bias` leaves out the biases of keys and values, `vocabulary_head` makes the classifier
-    one of words: int8, and as wide as the embeddings. `rng` gives the numbers in the seed's place.
+    one of words: int8, and as wide as the embeddings. `extend` makes another family's model of
+    BERT's (native_families.py). `rng` gives the numbers in the seed's place.
     """
     rng = rng or np.random.default_rng(seed)
     width = embedding or hidden
@@ -253,7 +278,7 @@ def random_model(
     stack = [layer(False)] * layers if shared else [layer(False) for _ in range(layers)]
     if query:
         stack[-1] = layer(True)
-    return Model(
+    made = Model(
         heads,
         activation,
         1e-12,
@@ -284,6 +309,7 @@ def random_model(
         if head != "none"
         else None,
     )
+    return made if extend is None else extend(made, rng, int8)
 
 
 @dataclass
@@ -332,22 +358,23 @@ class Description:
     record: ModelRecord
     content: Any
     layers: Any
+    buckets: Any = None
 
 
 def describe(model: Model, *, threads: int = 1, path: Path | None = None) -> Description:
     """A model as lb_open wants it: in memory, or written to `path`."""
     blob = Blob()
-    first = model.layers[0]
+    tables = [*model.rotary, (None, None), (None, None)][:2]
     record = ModelRecord(
         struct_size=ctypes.sizeof(ModelRecord),
         layer_size=ctypes.sizeof(LayerRecord),
         threads=threads,
         hidden_size=model.hidden,
         num_attention_heads=model.heads,
-        intermediate_size=first.ffn_up.weight.shape[1],
+        intermediate_size=model.intermediate,
         embedding_size=model.word.shape[1],
         vocab_size=model.word.shape[0],
-        max_positions=model.position.shape[0],
+        max_positions=model.positions,
         position_offset=model.position_offset,
         type_vocab_size=0 if model.token_type is None else model.token_type.shape[0],
         activation=ACTIVATIONS[model.activation],
@@ -364,7 +391,14 @@ def describe(model: Model, *, threads: int = 1, path: Path | None = None) -> Des
         head_dense=blob.matmul(model.head_dense),
         head_norm=blob.norm(model.head_norm),
         classifier=blob.matmul(model.classifier),
+        pre_norm=model.final_norm is not None,
+        gated=model.gated,
+        final_norm=blob.norm(model.final_norm),
+        rotary_cos=(TensorRecord * 2)(*(blob.tensor(cosines) for cosines, _ in tables)),
+        rotary_sin=(TensorRecord * 2)(*(blob.tensor(sines) for _, sines in tables)),
+        relative_bias=blob.tensor(model.relative_bias),
         num_layers=len(model.layers),
+        num_relative_buckets=len(model.buckets),
     )
     layers = (LayerRecord * len(model.layers))(
         *(
@@ -376,10 +410,16 @@ def describe(model: Model, *, threads: int = 1, path: Path | None = None) -> Des
                 blob.matmul(layer.ffn_up),
                 blob.matmul(layer.ffn_down),
                 blob.norm(layer.ffn_norm),
+                blob.tensor(layer.position_key),
+                blob.tensor(layer.position_query),
+                layer.window,
+                layer.rotary,
             )
             for layer in model.layers
         )
     )
+    buckets = (ctypes.c_uint32 * len(model.buckets))(*model.buckets)
+    record.relative_buckets = ctypes.cast(buckets, ctypes.POINTER(ctypes.c_uint32))
     record.layers = ctypes.cast(layers, ctypes.POINTER(LayerRecord))
     content = None
     if path is None:
@@ -389,7 +429,7 @@ def describe(model: Model, *, threads: int = 1, path: Path | None = None) -> Des
     else:
         path.write_bytes(blob.content)
         record.path = os.fsencode(path)
-    return Description(record, content, layers)
+    return Description(record, content, layers, buckets)
 
 
 class Encoder:
@@ -489,115 +529,6 @@ def isas_here() -> list[str]:
     if len(found) < 2:
         pytest.skip(f"this CPU runs {found} alone: nothing to compare")
     return found
-
-
-# ---- the same encoder in numpy, in double precision but for the quantized numbers ----------------
-
-
-def erf(x: F64) -> F64:
-    """The error function, element by element."""
-    result: F64 = np.vectorize(math.erf, otypes=[np.float64])(x)
-    return result
-
-
-def activate(x: F64, name: str) -> F64:
-    """An activation by its name in the interface."""
-    y: F64 = x
-    if name == "gelu":
-        y = x / 2 * (1 + erf(x / np.sqrt(2)))
-    elif name == "gelu_tanh":
-        y = x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
-    elif name == "relu":
-        y = np.maximum(x, 0)
-    elif name == "tanh":
-        y = np.tanh(x)
-    return y
-
-
-def layer_norm(x: F64, norm: Norm, eps: float) -> F64:
-    """Over the last axis."""
-    centred = x - x.mean(-1, keepdims=True)
-    variance = (centred**2).mean(-1, keepdims=True)
-    y: F64 = centred / np.sqrt(variance + eps) * norm.gamma + norm.beta
-    return y
-
-
-def quantize(x: F64) -> tuple[F64, F64, F64]:
-    """Per row: u8 values, scale [rows, 1], zero point [rows, 1]."""
-    low = np.minimum(x.min(1, keepdims=True), 0)
-    high = np.maximum(x.max(1, keepdims=True), 0)
-    scale = np.maximum((high - low) / 255, 1e-20)
-    zero = np.rint(-low / scale)
-    return np.rint(x / scale + zero).clip(0, 255), scale, zero
-
-
-def apply(x: F64, matmul: Matmul, *, quantized: bool = True) -> F64:
-    """A matmul as the bundle's recipe has it: int8 weights quantize their input per row.
-
-    `quantized=False` multiplies the same weights by the input as it is.
-    """
-    smoothed = x if matmul.smoothing is None else x * matmul.smoothing
-    if matmul.scale is None:
-        y = x @ matmul.weight.astype(np.float64)
-    elif not quantized:
-        y = smoothed @ matmul.weight.astype(np.float64) * matmul.scale
-    else:
-        q, scale, zero = quantize(smoothed)
-        y = (q - zero) @ matmul.weight.astype(np.float64) * scale * matmul.scale
-    if matmul.bias is not None:
-        y[:, : len(matmul.bias)] += matmul.bias
-    return y
-
-
-def project(x: F64, layer: Layer, *, quantized: bool) -> F64:
-    """Q | K | V of a layer, [tokens, 3H]."""
-    y = apply(x, layer.qkv, quantized=quantized)
-    if layer.query is None:
-        return y
-    return np.concatenate([apply(x, layer.query, quantized=quantized), y], 1)
-
-
-def reference(model: Model, ids: I32, types: I32 | None = None, *, quantized: bool = True) -> F64:
-    """One text's answer; `quantized=False` leaves the matmuls' inputs as they are."""
-    matmul = partial(apply, quantized=quantized)
-    tokens = len(ids)
-    word = model.word[ids].astype(np.float64)
-    if model.word_scale is not None:
-        word *= model.word_scale[ids][:, None]
-    where = model.position_offset + np.arange(tokens)
-    place = model.position[where].astype(np.float64)
-    if model.position_scale is not None:
-        place *= model.position_scale[where][:, None]
-    x = word + place
-    if model.token_type is not None:
-        x = x + model.token_type[np.zeros(tokens, np.int32) if types is None else types]
-    x = layer_norm(x, model.embedding_norm, model.eps)
-    if model.projection is not None:
-        x = matmul(x, model.projection)
-    width = model.hidden // model.heads
-    for layer in model.layers:
-        q, k, v = (
-            part.reshape(tokens, model.heads, width).transpose(1, 0, 2)
-            for part in np.split(project(x, layer, quantized=quantized), 3, 1)
-        )
-        scores = q @ k.transpose(0, 2, 1) / np.sqrt(width)
-        weights = np.exp(scores - scores.max(-1, keepdims=True))
-        context = (weights / weights.sum(-1, keepdims=True)) @ v
-        context = context.transpose(1, 0, 2).reshape(tokens, model.hidden)
-        x = layer_norm(x + matmul(context, layer.attention_output), layer.attention_norm, model.eps)
-        h = activate(matmul(x, layer.ffn_up), model.activation)
-        x = layer_norm(x + matmul(h, layer.ffn_down), layer.ffn_norm, model.eps)
-    if model.head == "none":
-        return x
-    if model.head == "first_token":
-        x = x[:1]
-    if model.head_dense is not None:
-        x = activate(matmul(x, model.head_dense), model.head_activation)
-    if model.head_norm is not None:
-        x = layer_norm(x, model.head_norm, model.eps)
-    assert model.classifier is not None
-    x = matmul(x, model.classifier)
-    return x[0] if model.head == "first_token" else x
 
 
 def random_texts(

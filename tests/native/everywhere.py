@@ -25,7 +25,7 @@ from pathlib import Path
 
 from leanbert.cpu import cpu_name
 from leanbert_bench.sections import replace_section
-from tests.helpers.native_golden import SHORT, cases, golden, write_case
+from tests.helpers.native_golden import cases, golden, is_short, write_case
 
 ROOT = Path(__file__).resolve().parents[2]
 START, END = "<!-- native:start -->", "<!-- native:end -->"
@@ -151,7 +151,7 @@ def run(row: Row, folder: Path, files: Mapping[str, Path]) -> str:
     suffix = ".exe" if row.build == "windows" else ""
     isa = "" if row.chosen else row.isa
     environment = {**os.environ, **row.environment, "LEANBERT_ISA": isa}
-    chosen = {name: path for name, path in files.items() if row.isa != "avx_vnni" or name in SHORT}
+    chosen = {name: path for name, path in files.items() if row.isa != "avx_vnni" or is_short(name)}
     program = [str(folder / f"{row.program}{suffix}")]
     if row.program == "native_replay":
         program.append(isa)

@@ -279,6 +279,7 @@ def test_any_bytes_in_the_description(data: st.DataObject) -> None:
         )
         ctypes.memmove(base + where, value.to_bytes(4, "little"), 4)
     record.num_layers = min(record.num_layers, len(description.layers))  # the caller's own promise
+    record.num_relative_buckets = 0  # as well
     try:
         encoder = Encoder(description)
     except NativeError as error:

@@ -17,11 +17,11 @@ from tests.helpers.native_library import (
     F32,
     F64,
     ISAS,
-    activate,
     isa_or_skip,
     isas_here,
     load_probe,
 )
+from tests.helpers.native_reference import activate
 
 PLAIN, RESIDUAL, ACTIVATED = range(3)
 

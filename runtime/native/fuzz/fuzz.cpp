@@ -1,7 +1,7 @@
 // Any description, any weights, any call: libFuzzer's entry (fuzz/README.md says how to run it).
 //
 // The input's first bytes choose a small sound model (shape, head, int8 or f32 matmuls, which optional records are
-// there), the next ones change words of its description and of its layers, the rest is a call. What the caller itself
+// there; norms before or after, gates, windows, positions by a table, by rotation or by distance), the next ones change words of its description and of its layers, the rest is a call. What the caller itself
 // promises stays true: pointers, the number of layers, the buffers' sizes. Every buffer is an allocation of its own, so
 // that the address sanitizer sees one byte too far. A model that nothing was changed in must open, and must give each
 // text the same bits alone and in company.
@@ -33,7 +33,9 @@ class Input {
 class Model {
  public:
   explicit Model(Input& in) {
-    const uint32_t h = 32 * (1 + in.below(3)), f = 32 * (1 + in.below(3)), options = in.word();
+    const uint32_t h = 32 * (1 + in.below(3)), f = 32 * (1 + in.below(3)), options = in.word(), family = in.word();
+    const bool before = family & 1, gated = family & 2;
+    const uint32_t placed = family >> 2 & 3;  // positions: a table, rotary, biases, tables of distances
     sane_ = options >> 31 == 0;
     int8_ = options & 1;
     const bool smooth = options & 2, query = options & 4, projection = options & 8, types = options & 16;
@@ -54,8 +56,21 @@ class Model {
     desc.layer_norm_eps = 1e-12f;
     desc.word = tensor(LB_INT8, vocabulary, e);
     desc.word_scale = tensor(LB_FLOAT32, 1, vocabulary);
-    desc.position = tensor(options >> 12 & 1 ? LB_INT8 : LB_FLOAT32, positions, e);
-    if (options >> 12 & 1) desc.position_scale = tensor(LB_FLOAT32, 1, positions);
+    if (placed == 0 || family >> 4 & 1) {
+      desc.position = tensor(options >> 12 & 1 ? LB_INT8 : LB_FLOAT32, positions, e);
+      if (options >> 12 & 1) desc.position_scale = tensor(LB_FLOAT32, 1, positions);
+    }
+    desc.pre_norm = before;
+    desc.gated = gated;
+    if (before) desc.final_norm = norm(h, family >> 5 & 1);
+    const uint32_t half = h / desc.num_attention_heads / 2, rows = 1 + (family >> 6) % 70, ends = (family >> 12) % 50;
+    for (int i = 0; placed == 1 && i < 2; i++) {
+      desc.rotary_cos[i] = tensor(LB_FLOAT32, positions, half);
+      desc.rotary_sin[i] = tensor(LB_FLOAT32, positions, half);
+    }
+    for (uint32_t i = 0; placed > 1 && i < 2 * ends + 1; i++)
+      buckets.push_back(rows - 1 - i * (rows - 1) / (2 * ends + 1));
+    if (placed == 2) desc.relative_bias = tensor(LB_FLOAT32, rows, desc.num_attention_heads);
     if (types) desc.token_type = tensor(LB_FLOAT32, 2, e);
     desc.embedding_norm = norm(e);
     if (projection) desc.projection = matmul(e, h, h, smoothing(e));
@@ -66,10 +81,14 @@ class Model {
       if (apart) layer.query = matmul(h, h, h, s);
       layer.qkv = matmul(h, apart ? 2 * h : 3 * h, options >> 13 & 1 ? h : 0, s);
       layer.attention_output = matmul(h, h, h, {});
-      layer.attention_norm = norm(h);
-      layer.ffn_up = matmul(h, f, f, smoothing(h));
+      if (!before || family >> 18 & 1) layer.attention_norm = norm(h, family >> 5 & 1);
+      layer.ffn_up = matmul(h, gated ? 2 * f : f, f, smoothing(h));
       layer.ffn_down = matmul(f, h, h, {});
-      layer.ffn_norm = norm(h);
+      layer.ffn_norm = norm(h, family >> 5 & 1);
+      if (placed == 3) layer.position_key = tensor(LB_FLOAT32, rows, h);
+      if (placed == 3 && family >> 19 & 1) layer.position_query = tensor(LB_FLOAT32, rows, h);
+      if (placed < 2) layer.window = (family >> 20) % 45;
+      if (placed == 1) layer.rotary = (family >> 24) % 3;
       layers.push_back(options >> 14 & 1 && i && !apart ? layers[0] : layer);
     }
     desc.num_layers = count;
@@ -80,7 +99,7 @@ class Model {
       const bool dense = options >> 20 & 1, words = options >> 23 & 1;
       const uint32_t width = dense && options >> 24 & 1 ? e : h, labels = 1 + (options >> 22) % 40;
       if (dense) desc.head_dense = matmul(h, width, width, smoothing(h));
-      if (options >> 21 & 1 && desc.head == LB_HEAD_EVERY_TOKEN) desc.head_norm = norm(width);
+      if (options >> 21 & 1 && dense) desc.head_norm = norm(width);
       int8_ = int8_ && words;
       desc.classifier = matmul(width, labels, labels, {});
     }
@@ -89,6 +108,7 @@ class Model {
     std::memcpy(data, content_.data(), content_.size());
     desc.data = data;
     desc.data_bytes = content_.size();
+    desc.num_relative_buckets = static_cast<uint32_t>(buckets.size());
   }
   ~Model() { std::free(data); }
   Model(const Model&) = delete;
@@ -96,6 +116,7 @@ class Model {
 
   lb_model_desc desc{};
   std::vector<lb_layer> layers;
+  std::vector<uint32_t> buckets;
   char* data;
 
  private:
@@ -119,9 +140,9 @@ class Model {
     }
     return t;
   }
-  lb_norm norm(uint32_t n) {
+  lb_norm norm(uint32_t n, bool centred = false) {
     const lb_tensor gamma = tensor(LB_FLOAT32, 1, n);
-    return {gamma, tensor(LB_FLOAT32, 1, n)};
+    return {gamma, centred ? lb_tensor{} : tensor(LB_FLOAT32, 1, n)};
   }
   lb_matmul matmul(uint32_t k, uint32_t n, uint32_t biases, const lb_tensor& smoothing) {
     lb_matmul p{};
@@ -153,9 +174,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   const lb_model_desc before = d;
   const uint32_t edits = in.below(4);
   for (uint32_t i = 0; i < edits; i++) {
-    const bool layer = in.below(2);
-    char* base = layer ? reinterpret_cast<char*>(model.layers.data()) : reinterpret_cast<char*>(&d);
-    const size_t words = (layer ? model.layers.size() * sizeof(lb_layer) : sizeof d) / 4;
+    const uint32_t where = in.below(5);
+    char* const bases[] = {reinterpret_cast<char*>(&d), reinterpret_cast<char*>(model.layers.data()),
+                           reinterpret_cast<char*>(model.buckets.data())};
+    const size_t sizes[] = {sizeof d, model.layers.size() * sizeof(lb_layer), model.buckets.size() * 4};
+    const uint32_t which = where == 4 && !model.buckets.empty() ? 2 : where & 1;
+    char* base = bases[which];
+    const size_t words = sizes[which] / 4;
     const uint32_t place = in.byte() | in.byte() << 8, how = in.byte();
     uint32_t value;
     std::memcpy(&value, base + place % words * 4, 4);
@@ -171,6 +196,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   d.path = before.path;
   d.data = in.below(64) == 1 ? nullptr : before.data;
   d.layers = model.layers.data();
+  d.relative_buckets = model.buckets.data();
+  if (d.num_relative_buckets > model.buckets.size()) d.num_relative_buckets = before.num_relative_buckets;
   if (d.data_bytes > before.data_bytes) d.data_bytes = before.data_bytes;
   if (d.num_layers > model.layers.size()) d.num_layers = static_cast<uint32_t>(model.layers.size());
   const bool sound = !edits && d.data;

@@ -35,7 +35,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a struct or a function below changes its meaning or layout. */
-#define LB_ABI_VERSION 2
+#define LB_ABI_VERSION 3
 
 /* ---- status -------------------------------------------------------------------------------------- */
 enum {
@@ -74,22 +74,30 @@ typedef struct lb_matmul {
   lb_tensor smoothing;
 } lb_matmul;
 
-/* Layer normalization over the last axis; gamma, beta f32 [width]. */
+/* Layer normalization over the last axis; gamma, beta f32 [width]. An absent beta is all zeros. */
 typedef struct lb_norm {
   lb_tensor gamma;
   lb_tensor beta;
 } lb_norm;
 
-/* One post-LN encoder layer. Layers may repeat the same records (ALBERT): packed once. */
+/* One encoder layer. Layers may repeat the same records (ALBERT): packed once.
+ *   post-LN:  x = attention_norm(x + attention(x));  x = ffn_norm(x + ffn(x))
+ *   pre_norm: x = x + attention(attention_norm(x));  x = x + ffn(ffn_norm(x))
+ * where ffn(x) = ffn_down(activation(ffn_up(x))). In a gated network ffn_up has two halves of F columns, and
+ * ffn(x) = ffn_down(activation(first half) * second half). */
 typedef struct lb_layer {
   lb_matmul query;            /* absent; or [H, H], and then qkv is K | V */
   lb_matmul qkv;              /* [H, 3H], columns Q | K | V, heads side by side in each; [H, 2H] beside a query, and
                                   if both are int8 the two have the same smoothing */
   lb_matmul attention_output; /* [H, H] */
-  lb_norm attention_norm;
-  lb_matmul ffn_up;   /* [H, F] */
-  lb_matmul ffn_down; /* [F, H] */
+  lb_norm attention_norm;     /* may be absent with pre_norm: attention then reads x as it is */
+  lb_matmul ffn_up;           /* [H, F]; [H, 2F] in a gated network */
+  lb_matmul ffn_down;         /* [F, H] */
   lb_norm ffn_norm;
+  lb_tensor position_key;   /* f32 [rows, H], times the scale of scores; in every layer or in none */
+  lb_tensor position_query; /* f32 [rows, H], as well; or absent */
+  uint32_t window;          /* a token attends to tokens at most that far away; 0: to every token of its text */
+  uint32_t rotary; /* 0: queries and keys stay as they are; 1 or 2: they are rotated by rotary_cos[rotary - 1] */
 } lb_layer;
 
 /* Activations. */
@@ -100,6 +108,16 @@ enum {
   LB_RELU = 3,
   LB_TANH = 4 /* heads only */
 };
+
+/* Positions. A model has position embeddings, rotary tables, or relative positions; at least one of them.
+ *
+ *   rotary    each half pair (x[c], x[c + width/2]) of a head's query or key at position p is turned by the angle whose
+ *             cosine and sine stand in row p, column c of the tables
+ *   relative  row(d) of a key d tokens behind the query (before it: d < 0) is relative_buckets[d + D], where the list has
+ *             2D + 1 entries and its ends hold for all that is further away. Either
+ *             relative_bias[row(d)][head] is added to the scaled scores, or
+ *             q position_key[row(d)] + k position_query[row(d)] is added, the part of each head (disentangled attention);
+ *             q k is then divided by sqrt(width * (1 + the number of these tables)). The list must not rise. */
 
 /* lb_model_desc.head */
 enum {
@@ -128,7 +146,7 @@ typedef struct lb_model_desc {
   uint32_t intermediate_size;   /* F: a multiple of 32, at most 16384 */
   uint32_t embedding_size;      /* E: a multiple of 32; equals H unless there is a projection */
   uint32_t vocab_size;          /* V */
-  uint32_t max_positions;       /* rows of the position embedding */
+  uint32_t max_positions;       /* rows of the position embedding; without one the longest text */
   uint32_t position_offset;     /* first position used: 0, RoBERTa: padding_idx + 1 */
   uint32_t type_vocab_size;     /* rows of the token type embedding, 0 if absent */
   uint32_t activation;          /* of ffn_up: LB_GELU, LB_GELU_TANH, LB_RELU */
@@ -137,7 +155,7 @@ typedef struct lb_model_desc {
   /* Embeddings: word + position + token type, then norm, then (optional) projection [E, H]. */
   lb_tensor word;           /* int8 [V, E] with word_scale f32 [V], or f32 [V, E] */
   lb_tensor word_scale;     /* one scale per row */
-  lb_tensor position;       /* int8 [P, E] with position_scale f32 [P], or f32 [P, E] */
+  lb_tensor position;       /* int8 [P, E] with position_scale f32 [P], or f32 [P, E]; or absent */
   lb_tensor position_scale; /* one scale per row */
   lb_tensor token_type;     /* f32 [types, E] or absent */
   lb_norm embedding_norm;
@@ -146,11 +164,21 @@ typedef struct lb_model_desc {
   uint32_t head;            /* LB_HEAD_… */
   uint32_t head_activation; /* after head_dense: LB_IDENTITY, LB_TANH, LB_GELU, LB_GELU_TANH, LB_RELU */
   lb_matmul head_dense;     /* [H, S] or absent; S, the head's size, is H or embedding_size */
-  lb_norm head_norm;        /* every-token heads only, after the activation, or absent */
+  lb_norm head_norm;        /* after the activation, or absent */
   lb_matmul classifier;     /* [S, labels]: few labels, or a vocabulary in int8; without head_dense S is H */
 
-  uint32_t num_layers;    /* 1 to 256 */
-  const lb_layer* layers; /* num_layers of them; not kept */
+  uint32_t pre_norm;  /* 1: norms stand before attention and network (lb_layer), and final_norm ends the encoder */
+  uint32_t gated;     /* 1: gated networks (lb_layer) */
+  lb_norm final_norm; /* with pre_norm alone */
+
+  lb_tensor rotary_cos[2]; /* f32 [P, width / 2] or absent; width = H / heads */
+  lb_tensor rotary_sin[2];
+  lb_tensor relative_bias; /* f32 [rows, heads] or absent */
+
+  uint32_t num_layers;              /* 1 to 256 */
+  uint32_t num_relative_buckets;    /* 2D + 1 as said above, 0 without relative positions */
+  const lb_layer* layers;           /* num_layers of them; not kept */
+  const uint32_t* relative_buckets; /* num_relative_buckets of them; not kept */
 } lb_model_desc;
 
 typedef struct lb_encoder lb_encoder;

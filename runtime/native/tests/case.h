@@ -1,7 +1,8 @@
 // A model and a call in a file, and the hash of an answer's bits. tests/helpers/native_golden.py writes such files:
 // little-endian, nothing aligned,
-//   "LBCASE01" | u64: bytes of lb_model_desc, of lb_layer[], of the weights; texts; tokens; 1 if there are token types |
-//   lb_model_desc, its pointers ignored | lb_layer[] | weights | int32: lengths, ids, token types
+//   "LBCASE02" | u64: bytes of lb_model_desc, of lb_layer[], of the weights; texts; tokens; 1 if there are token types;
+//   relative buckets | lb_model_desc, its pointers ignored | lb_layer[] | weights | u32: relative buckets |
+//   int32: lengths, ids, token types
 #pragma once
 
 #include <cstdio>
@@ -28,13 +29,14 @@ struct Case {
   lb_model_desc desc;
   std::vector<lb_layer> layers;
   std::vector<float> weights;  // so that they are aligned to 4 bytes
+  std::vector<uint32_t> buckets;
   std::vector<int32_t> lengths, ids, types;
 
   bool load(const char* path) {
     File file(path);
     char magic[8];
-    uint64_t sizes[6];
-    if (!file.read(magic, 8) || std::memcmp(magic, "LBCASE01", 8) != 0 || !file.read(sizes, sizeof sizes)) return false;
+    uint64_t sizes[7];
+    if (!file.read(magic, 8) || std::memcmp(magic, "LBCASE02", 8) != 0 || !file.read(sizes, sizeof sizes)) return false;
     if (sizes[0] != sizeof desc || sizes[1] % sizeof(lb_layer) || !file.read(&desc, sizeof desc)) return false;
     layers.resize(sizes[1] / sizeof(lb_layer));
     weights.resize((sizes[2] + 3) / 4);
@@ -45,9 +47,11 @@ struct Case {
     desc.data = weights.data();
     desc.data_bytes = sizes[2];
     desc.layers = layers.data();
+    buckets.resize(sizes[6]);
+    desc.relative_buckets = buckets.data();
     return file.read(layers.data(), sizes[1]) && file.read(weights.data(), sizes[2]) &&
-           file.read(lengths.data(), 4 * lengths.size()) && file.read(ids.data(), 4 * ids.size()) &&
-           file.read(types.data(), 4 * types.size());
+           file.read(buckets.data(), 4 * buckets.size()) && file.read(lengths.data(), 4 * lengths.size()) &&
+           file.read(ids.data(), 4 * ids.size()) && file.read(types.data(), 4 * types.size());
   }
 };
 

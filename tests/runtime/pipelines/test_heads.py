@@ -17,7 +17,7 @@ from leanbert.errors import EngineError, TaskError
 from leanbert.pipelines import TASKS
 from leanbert.tokenization import Tokenizer
 from tests.helpers import native_bundles, tiny_bundles
-from tests.helpers.native_library import reference
+from tests.helpers.native_reference import reference
 
 DOES: dict[str, set[str]] = {
     "text-classification": {"text-classification", "zero-shot-classification", "text-ranking"},

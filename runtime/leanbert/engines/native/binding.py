@@ -26,7 +26,7 @@ __all__ = [
     "why_no_library",
 ]
 
-ABI_VERSION = 2
+ABI_VERSION = 3
 """``LB_ABI_VERSION`` of the header that this module repeats."""
 
 LIBRARY = Path(__file__).parent.parent / "_native" / "libleanbert_native.so"
@@ -49,7 +49,7 @@ class TensorRecord(ctypes.Structure):
 
 
 class MatmulRecord(ctypes.Structure):
-    """``lb_product``."""
+    """``lb_matmul``."""
 
     _fields_ = (
         ("weight", TensorRecord),
@@ -76,6 +76,10 @@ class LayerRecord(ctypes.Structure):
         ("ffn_up", MatmulRecord),
         ("ffn_down", MatmulRecord),
         ("ffn_norm", NormRecord),
+        ("position_key", TensorRecord),
+        ("position_query", TensorRecord),
+        ("window", _U32),
+        ("rotary", _U32),
     )
 
 
@@ -111,8 +115,16 @@ class ModelRecord(ctypes.Structure):
         ("head_dense", MatmulRecord),
         ("head_norm", NormRecord),
         ("classifier", MatmulRecord),
+        ("pre_norm", _U32),
+        ("gated", _U32),
+        ("final_norm", NormRecord),
+        ("rotary_cos", TensorRecord * 2),
+        ("rotary_sin", TensorRecord * 2),
+        ("relative_bias", TensorRecord),
         ("num_layers", _U32),
+        ("num_relative_buckets", _U32),
         ("layers", ctypes.POINTER(LayerRecord)),
+        ("relative_buckets", ctypes.POINTER(_U32)),
     )
 
 

@@ -19,9 +19,13 @@ from leanbert.engines.native.binding import (
     TensorRecord,
 )
 
-__all__ = ["ACTIVATIONS", "HEADS", "LAYOUT_FORMAT", "Layout"]
+__all__ = ["ACTIVATIONS", "HEADS", "LAYOUT_FORMAT", "LAYOUT_FORMATS", "Layout"]
 
 LAYOUT_FORMAT = 1
+"""Of an encoder like BERT's, which every LeanBERT reads."""
+LAYOUT_FORMATS = (LAYOUT_FORMAT, 2)
+"""The second has keys for other encoders: ``pre_norm``, ``gated``, ``windows``, ``rotary`` and
+``relative_buckets``, each of which may be absent."""
 ACTIVATIONS: Mapping[str, int] = {"identity": 0, "gelu": 1, "gelu_tanh": 2, "relu": 3, "tanh": 4}
 HEADS: Mapping[str, int] = {"none": 0, "first_token": 1, "every_token": 2}
 
@@ -35,6 +39,10 @@ _OTHERS = (
     *("num_layers", "activation", "layer_norm_eps", "head", "head_activation"),
     "token_type_ids",
 )
+_FLAGS = ("pre_norm", "gated")
+_OF_LAYERS = ("windows", "rotary")
+_BUCKETS = "relative_buckets"
+_TABLES = 2
 
 
 class Layout:
@@ -50,10 +58,10 @@ class Layout:
     """
 
     def __init__(self, content: Mapping[str, Any], files: Mapping[str, object]) -> None:
-        if content.get("format") != LAYOUT_FORMAT:
+        if content.get("format") not in LAYOUT_FORMATS:
             raise ValueError(
                 f"format {content.get('format')!r} is unknown here, this LeanBERT reads "
-                f"{LAYOUT_FORMAT}"
+                f"{' and '.join(map(str, LAYOUT_FORMATS))}"
             )
         _exactly("the layout", content, {"format", "file", "architecture", "tensors"})
         self.file = content["file"]
@@ -63,7 +71,8 @@ class Layout:
         self._tensors = _mapping("tensors", content["tensors"])
         self._used: set[str] = set()
         architecture = _mapping("architecture", content["architecture"])
-        _exactly("architecture", architecture, {*_SIZES, *_OTHERS})
+        new = {*_FLAGS, *_OF_LAYERS, _BUCKETS} if content["format"] != LAYOUT_FORMAT else set()
+        _exactly("architecture", architecture, {*_SIZES, *_OTHERS, *(new & set(architecture))})
         sizes = {name: _whole(architecture, name, _U32) for name in _SIZES}
         self.hidden_size = sizes["hidden_size"]
         self.head = _one_of(architecture, "head", HEADS)
@@ -77,7 +86,12 @@ class Layout:
             raise ValueError(
                 f"architecture.num_layers is {number}, but there are {len(self._tensors)} tensors"
             )
-        self._layers = (LayerRecord * number)(*map(self._layer, range(number)))
+        of_layers = {name: _wholes(architecture, name, number) for name in _OF_LAYERS}
+        self._layers = (LayerRecord * number)(
+            *(self._layer(i, *(of_layers[name][i] for name in _OF_LAYERS)) for i in range(number))
+        )
+        buckets = _wholes(architecture, _BUCKETS)
+        self._buckets = (ctypes.c_uint32 * len(buckets))(*buckets)
         self._model = ModelRecord(
             struct_size=ctypes.sizeof(ModelRecord),
             layer_size=ctypes.sizeof(LayerRecord),
@@ -96,8 +110,15 @@ class Layout:
             head_dense=self._matmul("head.dense"),
             head_norm=self._norm("head.norm"),
             classifier=self._matmul("head.classifier"),
+            **{name: _flag(architecture, name) for name in _FLAGS},
+            final_norm=self._norm("final_norm"),
+            rotary_cos=self._tables("cos"),
+            rotary_sin=self._tables("sin"),
+            relative_bias=self._tensor("relative.bias"),
             num_layers=number,
+            num_relative_buckets=len(buckets),
             layers=ctypes.cast(self._layers, ctypes.POINTER(LayerRecord)),
+            relative_buckets=ctypes.cast(self._buckets, ctypes.POINTER(ctypes.c_uint32)),
         )
         self.num_labels = int(self._model.classifier.weight.cols)
         """Width of the logits; 0 without a classifier."""
@@ -116,7 +137,12 @@ class Layout:
         self._model.threads = threads
         return self._model
 
-    def _layer(self, i: int) -> LayerRecord:
+    def _tables(self, name: str) -> ctypes.Array[TensorRecord]:
+        """The cosines or the sines of each rotary table."""
+        numbers = range(1, _TABLES + 1)
+        return (TensorRecord * _TABLES)(*(self._tensor(f"rotary.{i}.{name}") for i in numbers))
+
+    def _layer(self, i: int, window: int, rotary: int) -> LayerRecord:
         name = f"layer.{i}"
         return LayerRecord(
             self._matmul(f"{name}.query"),
@@ -126,6 +152,10 @@ class Layout:
             self._matmul(f"{name}.ffn_up"),
             self._matmul(f"{name}.ffn_down"),
             self._norm(f"{name}.ffn_norm"),
+            self._tensor(f"{name}.position_key.weight"),
+            self._tensor(f"{name}.position_query.weight"),
+            window,
+            rotary,
         )
 
     def _matmul(self, name: str) -> MatmulRecord:
@@ -180,6 +210,25 @@ def _whole(value: Mapping[str, Any], key: str, most: int, where: str = "architec
     if type(number) is not int or not 0 <= number <= most:
         raise ValueError(f"{where}.{key} is {number!r}; expected a whole number, 0 to {most}")
     return number
+
+
+def _wholes(value: Mapping[str, Any], key: str, length: int | None = None) -> list[int]:
+    """A list of numbers, one per layer where there is a ``length``; without one it may be empty.
+
+    Where the key is absent the numbers are 0, or there are none.
+    """
+    numbers = value.get(key, [0] * (length or 0))
+    if not isinstance(numbers, list) or (length is not None and len(numbers) != length):
+        expected = "a list" if length is None else f"a list of {length}, one per layer"
+        raise ValueError(f"architecture.{key} is not {expected}")
+    return [_whole({f"{key}[{i}]": n}, f"{key}[{i}]", _U32) for i, n in enumerate(numbers)]
+
+
+def _flag(value: Mapping[str, Any], key: str) -> bool:
+    flag = value.get(key, False)
+    if not isinstance(flag, bool):
+        raise TypeError(f"architecture.{key} is neither true nor false")
+    return flag
 
 
 def _real(value: Mapping[str, Any], key: str) -> float:

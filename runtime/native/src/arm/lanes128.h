@@ -101,12 +101,15 @@ struct Lanes128 {
     });
   }
   LB_INLINE F at_least_exponent(F x) { return max(x, all(-126.f)); }
-  LB_INLINE F first_or(F v, size_t n, float other) {
+  LB_INLINE uint32x4_t among_first(size_t n, int i) {  // of the lanes of register i
     const uint32x4_t count = vdupq_n_u32(static_cast<uint32_t>(n)), indices = {0, 1, 2, 3};
-    return each([&](int i) {
-      const uint32x4_t lane = vaddq_u32(indices, vdupq_n_u32(static_cast<uint32_t>(4 * i)));
-      return vbslq_f32(vcltq_u32(lane, count), v.q[i], vdupq_n_f32(other));
-    });
+    return vcltq_u32(vaddq_u32(indices, vdupq_n_u32(static_cast<uint32_t>(4 * i))), count);
+  }
+  LB_INLINE F first_or(F v, size_t n, float other) {
+    return each([&](int i) { return vbslq_f32(among_first(n, i), v.q[i], vdupq_n_f32(other)); });
+  }
+  LB_INLINE F from_or(F v, size_t n, float other) {
+    return each([&](int i) { return vbslq_f32(among_first(n, i), vdupq_n_f32(other), v.q[i]); });
   }
 
   LB_INLINE float sum_lanes(F a) {

@@ -139,11 +139,25 @@ LB_NOINLINE void score_block16(const int16_t* q, size_t stride, const int16_t* k
   }
 }
 
+// e_j, whose sum is folded here -> weights in the same place; returns 1 / their sum
+template <class V, class F = typename V::F, class W = typename V::W>
+LB_INLINE float round_weights(float* e, size_t padded, F of_e) {
+  int16_t* weights = reinterpret_cast<int16_t*>(e);
+  const float room = 480000.f / V::sum_lanes(of_e);
+  const F c = V::all(room < 32000.f ? room : 32000.f);
+  W sum = V::no_words();
+  for (size_t j = 0; j < padded; j += 32) {
+    const W x = V::to_words(V::mul(V::load(e + j), c)), y = V::to_words(V::mul(V::load(e + j + 16), c));
+    sum = V::add_words(sum, V::add_words(x, y));
+    V::store16(weights + j, V::narrow16(x, y));
+  }
+  return 1.f / V::sum_lanes(V::from_words(sum));
+}
+
 // scores -> weights in the same place; returns 1 / their sum
 template <class V, class F = typename V::F, class W = typename V::W>
 LB_INLINE float soften16(int32_t* scores, size_t length, size_t padded, float factor) {
   float* e = reinterpret_cast<float*>(scores);
-  int16_t* weights = reinterpret_cast<int16_t*>(scores);
   for (size_t j = length; j < padded; j++) scores[j] = INT32_MIN;
   W a = V::load_words(scores), b = V::load_words(scores + 16);
   for (size_t j = 32; j < padded; j += 32) {
@@ -177,15 +191,7 @@ LB_INLINE float soften16(int32_t* scores, size_t length, size_t padded, float fa
     sum_a = V::add(sum_a, x);
     sum_b = V::add(sum_b, y);
   }
-  const float room = 480000.f / V::sum_lanes(V::add(sum_a, sum_b));
-  const F c = V::all(room < 32000.f ? room : 32000.f);
-  W sum = V::no_words();
-  for (size_t j = 0; j < padded; j += 32) {
-    const W x = V::to_words(V::mul(V::load(e + j), c)), y = V::to_words(V::mul(V::load(e + j + 16), c));
-    sum = V::add_words(sum, V::add_words(x, y));
-    V::store16(weights + j, V::narrow16(x, y));
-  }
-  return 1.f / V::sum_lanes(V::from_words(sum));
+  return round_weights<V>(e, padded, V::add(sum_a, sum_b));
 }
 
 template <class V, size_t M, size_t C, class F = typename V::F, class W = typename V::W>
@@ -222,40 +228,74 @@ LB_NOINLINE void value_block16(const int16_t* p, size_t padded, const int16_t* v
   }
 }
 
+// The pieces of a call's scratch, each of whole cache lines, with its keys and values packed.
 template <class V>
-void attention_int16(const AttentionCall& call) {
-  const size_t padded = up32(call.length), value_stride = up16(call.width), query_stride = up32(call.width);
-  // pieces of whole cache lines
-  int16_t* keys = reinterpret_cast<int16_t*>(call.scratch);
-  int16_t* values = keys + padded * call.width;
-  int16_t* packed_queries = values + up32(call.length) * value_stride;
-  float* value_scale = reinterpret_cast<float*>(packed_queries + up16(V::query_rows) * query_stride);
-  int32_t* scores = reinterpret_cast<int32_t*>(value_scale + value_stride);
-  const int16_t* weights = reinterpret_cast<const int16_t*>(scores);
-  const float key_scale = pack_keys16<V>(call, keys) * call.scale;
-  pack_values16<V>(call, values, value_scale);
-  equal_blocks(call.queries, V::query_rows, [&](size_t query, size_t queries, size_t, size_t) {
-    float inverse[V::query_rows], factor[V::query_rows];
-    for (size_t r = 0; r < queries; r++)
-      factor[r] = pack_query16<V>(call.q + (query + r) * call.stride, call.width, packed_queries + r * query_stride) *
-                  key_scale;
-    dispatch<V::query_rows>(queries, [&](auto m) {
-      score_block16<V, m()>(packed_queries, query_stride, keys, call.width, padded, scores);
-    });
-    for (size_t r = 0; r < queries; r++) inverse[r] = soften16<V>(scores + r * padded, call.length, padded, factor[r]);
+struct Packed16 {
+  explicit Packed16(const AttentionCall& call)
+      : padded(up32(call.length)),
+        value_stride(up16(call.width)),
+        query_stride(up32(call.width)),
+        keys(reinterpret_cast<int16_t*>(call.scratch)),
+        values(keys + padded * call.width),
+        queries(values + padded * value_stride),
+        value_scale(reinterpret_cast<float*>(queries + up16(V::query_rows) * query_stride)),
+        scores(reinterpret_cast<int32_t*>(value_scale + value_stride)),
+        key_scale(pack_keys16<V>(call, keys) * call.scale) {
+    pack_values16<V>(call, values, value_scale);
+  }
+
+  // Packs queries, or what is to be multiplied like them, rows `stride` apart; factor[r] is a row's scale times `by`.
+  inline __attribute__((always_inline)) void pack_queries(const float* rows, size_t stride, size_t count, size_t width,
+                                                          float by, float* factor) const {
+    for (size_t r = 0; r < count; r++)
+      factor[r] = pack_query16<V>(rows + r * stride, width, queries + r * query_stride) * by;
+  }
+
+  // The packed queries times the keys [first, first + size) of any panels; found[r * size + j] is the sum of a pair.
+  inline __attribute__((always_inline)) void score(size_t count, const int16_t* panels, size_t width, size_t size,
+                                                   int32_t* found) const {
+    dispatch<V::query_rows>(count,
+                            [&](auto m) { score_block16<V, m()>(queries, query_stride, panels, width, size, found); });
+  }
+
+  // The outputs of queries [query, query + count), whose weights of the keys [first, first + length) are in `scores`,
+  // rows of `size` numbers.
+  inline __attribute__((always_inline)) void weigh(const AttentionCall& call, size_t query, size_t count, size_t size,
+                                                   size_t first, size_t length, const float* inverse) const {
+    const int16_t* weights = reinterpret_cast<const int16_t*>(scores);
+    const int16_t* from = values + first * value_stride;
     for (size_t c = 0; c < call.width; c += 16 * V::value_vectors) {
       const size_t columns = call.width - c, vectors = up16(columns) / 16;
       dispatch<V::value_vectors>(vectors < V::value_vectors ? vectors : V::value_vectors, [&](auto v) {
         constexpr size_t C = v(), most = V::value_rows(C);
-        equal_blocks(queries, most, [&](size_t row, size_t rows, size_t, size_t) {
+        equal_blocks(count, most, [&](size_t row, size_t rows, size_t, size_t) {
           dispatch<most>(rows, [&](auto m) {
-            value_block16<V, m(), C>(weights + row * 2 * padded, padded, values + 2 * c, value_stride, call.length,
-                                     inverse + row, value_scale + c, call.out + (query + row) * call.out_stride + c,
-                                     call.out_stride, columns);
+            value_block16<V, m(), C>(weights + row * 2 * size, size, from + 2 * c, value_stride, length, inverse + row,
+                                     value_scale + c, call.out + (query + row) * call.out_stride + c, call.out_stride,
+                                     columns);
           });
         });
       });
     }
+  }
+
+  size_t padded, value_stride, query_stride;
+  int16_t *keys, *values, *queries;
+  float* value_scale;
+  int32_t* scores;
+  float key_scale;  // times the call's
+};
+
+template <class V>
+void attention_int16(const AttentionCall& call) {
+  const Packed16<V> p(call);
+  equal_blocks(call.queries, V::query_rows, [&](size_t query, size_t queries, size_t, size_t) {
+    float inverse[V::query_rows], factor[V::query_rows];
+    p.pack_queries(call.q + query * call.stride, call.stride, queries, call.width, p.key_scale, factor);
+    p.score(queries, p.keys, call.width, p.padded, p.scores);
+    for (size_t r = 0; r < queries; r++)
+      inverse[r] = soften16<V>(p.scores + r * p.padded, call.length, p.padded, factor[r]);
+    p.weigh(call, query, queries, p.padded, 0, call.length, inverse);
   });
 }
 

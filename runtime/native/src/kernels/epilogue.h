@@ -29,13 +29,24 @@ LB_INLINE void finish(const MatmulCall& call, const void* block, size_t panel, s
       y = activated<V, A>(y);
       float* out = call.out + (row + i) * call.out_stride + (column - call.first_panel * panel) + v;
       if (S == Store::residual) y = V::add(y, V::load(out));
+      if (S == Store::gated) y = V::mul(y, V::load(out));
       V::store(out, y);
-      if (S == Store::activated) {
+      if (S == Store::activated || S == Store::gated) {
         float* range = call.range + (row + i) * range_floats;
         V::store(range, V::min(V::load(range), y));
         V::store(range + 16, V::max(V::load(range + 16), y));
       }
     }
+  }
+}
+
+template <class V, Store S, bool Int8>
+LB_INLINE void finish_activated(const MatmulCall& call, const void* block, size_t panel, size_t row, size_t rows,
+                                size_t column) {
+  switch (call.activation) {
+    case Activation::gelu: return finish<V, S, Activation::gelu, Int8>(call, block, panel, row, rows, column);
+    case Activation::gelu_tanh: return finish<V, S, Activation::gelu_tanh, Int8>(call, block, panel, row, rows, column);
+    default: return finish<V, S, Activation::relu, Int8>(call, block, panel, row, rows, column);
   }
 }
 
@@ -47,14 +58,8 @@ LB_INLINE void finish_any(const MatmulCall& call, const void* block, size_t pane
       return finish<V, Store::plain, Activation::identity, Int8>(call, block, panel, row, rows, column);
     case Store::residual:
       return finish<V, Store::residual, Activation::identity, Int8>(call, block, panel, row, rows, column);
-    case Store::activated: break;
-  }
-  switch (call.activation) {
-    case Activation::gelu:
-      return finish<V, Store::activated, Activation::gelu, Int8>(call, block, panel, row, rows, column);
-    case Activation::gelu_tanh:
-      return finish<V, Store::activated, Activation::gelu_tanh, Int8>(call, block, panel, row, rows, column);
-    default: return finish<V, Store::activated, Activation::relu, Int8>(call, block, panel, row, rows, column);
+    case Store::activated: return finish_activated<V, Store::activated, Int8>(call, block, panel, row, rows, column);
+    case Store::gated: return finish_activated<V, Store::gated, Int8>(call, block, panel, row, rows, column);
   }
 }
 

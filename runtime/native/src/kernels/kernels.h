@@ -52,12 +52,13 @@ struct QuantizedRows {
   QuantizedRows from(size_t row) const { return {data + row * stride, stride, scale + row, zero + row}; }
 };
 
-enum class Store { plain, residual, activated };
+enum class Store { plain, residual, activated, gated };
 
 // One call computes columns [first_panel, last_panel) of `rows` rows:
 //   plain      out  = x W + b
 //   residual   out += x W + b
 //   activated  out  = activation(x W + b), and range[row] collects 16 lanes of minima, 16 of maxima
+//   gated      out *= activation(x W + b), and range[row] likewise
 // Reads the quantized rows for int8 weights, the f32 rows for f32 weights.
 struct MatmulCall {
   const Matmul* matmul;
@@ -74,6 +75,23 @@ struct MatmulCall {
   const void* next;  // what will be read afterwards: prefetched while the last panel computes; may be null
 };
 
+// The row of a relative embedding for each distance of two tokens. `straight` says where the rows of sixteen distances
+// from there on follow one another. Both are defined for all distances in a text, and for 32 more at either end.
+struct RowOfDistance {
+  const int32_t* row = nullptr;  // of distance 0; negative indices are legal
+  const uint8_t* straight = nullptr;
+};
+
+// What disentangled attention multiplies queries and keys by, of one head: tables packed by pack_relative.
+struct RelativeHead {
+  int16_t* keys = nullptr;
+  int16_t* queries = nullptr;            // or null
+  float key_scale = 0, query_scale = 0;  // for scores in powers of two
+  size_t rows = 0;                       // padded to whole panels
+  RowOfDistance after;                   // rows of `keys` by key - query, never falling
+  RowOfDistance before;                  // rows of `queries` by query - key, never falling
+};
+
 // Attention of one head of one sequence: queries [0, queries) over keys [0, length).
 struct AttentionCall {
   const float* q;  // row i at q + i * stride; k and v alike
@@ -85,9 +103,14 @@ struct AttentionCall {
   size_t width;  // floats of a head
   float* out;    // row i at out + i * out_stride
   size_t out_stride;
-  float scale;     // log2(e) / sqrt(width): the softmax works in powers of two
-  float* scratch;  // attention_scratch floats, 64-byte aligned
+  float scale;                             // log2(e) / sqrt(width): the softmax works in powers of two
+  float* scratch;                          // attention_scratch floats, 64-byte aligned
+  size_t window = 0;                       // attention_window: keys at most that far away
+  const float* bias = nullptr;             // attention_biased: what is added for key - query, in powers of two
+  const RelativeHead* relative = nullptr;  // attention_disentangled; its scratch is relative_scratch floats larger
 };
+
+using Attention = void (*)(const AttentionCall&);
 
 struct Kernels {
   const char* name;
@@ -108,13 +131,20 @@ struct Kernels {
   void (*layer_norm_quantize)(float* x, size_t n, const float* gamma, const float* beta, float eps,
                               const float* smoothing, const QuantizedRows& out, size_t row);
   void (*activate)(float* x, size_t n, Activation activation);
-  // out = word (+ position) (+ token type); int8 rows have a scale, f32 rows ignore it
+  // out = word (+ position) (+ token type), null where there is none; int8 rows have a scale, f32 rows ignore it
   void (*embed)(float* out, size_t n, const void* word, bool word_int8, float word_scale, const void* position,
                 bool position_int8, float position_scale, const float* token_type);
-  void (*attention)(const AttentionCall&);
-  void (*attention_int16)(const AttentionCall&);             // 16-bit operands, exact sums: beside int8 matmuls
+  // rotary positions: `heads` adjacent heads of one token, cosines and sines of half a head
+  void (*rotate)(float* x, size_t heads, size_t width, const float* cosines, const float* sines);
+  Attention attention;
+  Attention attention_int16;                                 // 16-bit operands, exact sums: beside int8 matmuls
   size_t (*attention_scratch)(size_t length, size_t width);  // floats
-  double (*roof)(double seconds);                            // int8 operations per second of one thread, measured
+  // with 16-bit operands alone; attention_relative.h
+  Attention attention_window, attention_biased, attention_disentangled;
+  size_t (*relative_scratch)(size_t length, size_t rows);  // floats
+  // f32 rows -> int16 [rows up to 32][width] as keys are packed, returns their scale
+  float (*pack_relative)(const float* x, size_t rows, size_t width, int16_t* out);
+  double (*roof)(double seconds);  // int8 operations per second of one thread, measured
 };
 
 constexpr size_t range_floats = 32;  // 16 lanes of minima, 16 lanes of maxima

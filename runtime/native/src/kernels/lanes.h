@@ -20,7 +20,7 @@
 //   round       to the nearest integer, ties to even; round_one does so with a single number, integer(x) converts one
 //   shift_exponent(a, n)  a 2^n for integral n, where a and the result are normal
 //   at_least_exponent(x)  x, or at least -126, whichever the path's shift_exponent needs
-//   first_or(v, n, other) the first n lanes of v, `other` in the rest
+//   first_or(v, n, other) the first n lanes of v, `other` in the rest; from_or(v, n, other) `other` in the first n
 //   transpose   16 x 16
 //
 // Integers

@@ -6,6 +6,7 @@
 
 #include "kernels/attention.h"
 #include "kernels/attention_int16.h"
+#include "kernels/attention_relative.h"
 #include "kernels/matmul.h"
 #include "kernels/rows.h"
 
@@ -14,9 +15,30 @@ namespace {
 
 template <class V>
 constexpr Kernels kernels_of(const char* name, bool (*runs_here)()) {
-  return {name,          runs_here, V::panel,     V::group,           V::quantized_bytes,   V::quantized_flip,
-          V::block_rows, matmul<V>, quantize<V>,  quantize_ranged<V>, layer_norm<V>,        layer_norm_quantize<V>,
-          activate<V>,   embed<V>,  attention<V>, attention_int16<V>, attention_scratch<V>, roof<V>};
+  return {name,
+          runs_here,
+          V::panel,
+          V::group,
+          V::quantized_bytes,
+          V::quantized_flip,
+          V::block_rows,
+          matmul<V>,
+          quantize<V>,
+          quantize_ranged<V>,
+          layer_norm<V>,
+          layer_norm_quantize<V>,
+          activate<V>,
+          embed<V>,
+          rotate<V>,
+          attention<V>,
+          attention_int16<V>,
+          attention_scratch<V>,
+          attention_window<V>,
+          attention_biased<V>,
+          attention_disentangled<V>,
+          relative_scratch<V>,
+          pack_relative<V>,
+          roof<V>};
 }
 
 }  // namespace

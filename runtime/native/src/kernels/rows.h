@@ -139,8 +139,21 @@ void activate(float* x, size_t n, Activation activation) {
 }
 
 template <class V>
+void embed_without_position(float* out, size_t n, const void* word, bool word_int8, float word_scale,
+                            const float* token_type) {
+  using F = typename V::F;
+  const F ws = V::all(word_scale);
+  for (size_t c = 0; c < n; c += 16) {
+    const F v = word_int8 ? V::mul(V::from_int8(static_cast<const int8_t*>(word) + c), ws)
+                          : V::load(static_cast<const float*>(word) + c);
+    V::store(out + c, token_type ? V::add(v, V::load(token_type + c)) : v);
+  }
+}
+
+template <class V>
 void embed(float* out, size_t n, const void* word, bool word_int8, float word_scale, const void* position,
            bool position_int8, float position_scale, const float* token_type) {
+  if (!position) return embed_without_position<V>(out, n, word, word_int8, word_scale, token_type);
   using F = typename V::F;
   const F ws = V::all(word_scale), ps = V::all(position_scale);
   for (size_t c = 0; c < n; c += 16) {
@@ -152,6 +165,20 @@ void embed(float* out, size_t n, const void* word, bool word_int8, float word_sc
     if (token_type) v = V::add(v, V::load(token_type + c));
     V::store(out + c, V::add(v, p));
   }
+}
+
+template <class V>
+void rotate(float* x, size_t heads, size_t width, const float* cosines, const float* sines) {
+  using F = typename V::F;
+  const size_t half = width / 2;
+  for (size_t h = 0; h < heads; h++, x += width)
+    for (size_t c = 0; c < half; c += 16) {
+      const size_t n = half - c < 16 ? half - c : 16;
+      const F a = V::load_part(x + c, n), b = V::load_part(x + half + c, n);
+      const F cosine = V::load_part(cosines + c, n), sine = V::load_part(sines + c, n);
+      V::store_part(x + c, V::sub(V::mul(a, cosine), V::mul(b, sine)), n);
+      V::store_part(x + half + c, V::add(V::mul(b, cosine), V::mul(a, sine)), n);
+    }
 }
 
 }  // namespace

@@ -10,6 +10,7 @@ namespace {
 constexpr uint32_t max_hidden = 4096, max_intermediate = 16384, max_layers = 256, max_threads = 64,
                    max_labels = 1u << 20;
 constexpr uint32_t max_vocabulary = 1u << 22, max_positions = 1u << 16;
+constexpr uint32_t max_buckets = 1u << 17, max_bias_rows = 1u << 16, max_table_rows = 4096;
 
 bool same(const lb_tensor& a, const lb_tensor& b) {
   return a.offset == b.offset && a.bytes == b.bytes && a.dtype == b.dtype && a.rows == b.rows && a.cols == b.cols;
@@ -19,6 +20,7 @@ bool same(const lb_matmul& a, const lb_matmul& b) {
 }
 
 bool present(const lb_matmul& p) { return p.weight.dtype != LB_ABSENT; }
+bool absent(const lb_tensor& t) { return t.dtype == LB_ABSENT && !t.bytes && !t.rows && !t.cols; }
 
 }  // namespace
 
@@ -67,6 +69,11 @@ int Layout::check_numbers() {
   if (d.head > LB_HEAD_EVERY_TOKEN) return outside("head", d.head, "none, first token, every token");
   if (d.head_activation > LB_TANH)
     return outside("head_activation", d.head_activation, "identity, gelu, gelu_tanh, relu, tanh");
+  if (d.pre_norm > 1) return outside("pre_norm", d.pre_norm, "0 and 1");
+  if (d.gated > 1) return outside("gated", d.gated, "0 and 1");
+  if (d.num_relative_buckets && (d.num_relative_buckets % 2 == 0 || d.num_relative_buckets > max_buckets))
+    return bad("num_relative_buckets", d.num_relative_buckets, "must be odd and below 131072");
+  if (d.num_relative_buckets && !d.relative_buckets) return error_.fail(LB_INVALID_MODEL, "relative_buckets is NULL");
 
   Model& m = model_;
   m.threads = d.threads;
@@ -82,6 +89,8 @@ int Layout::check_numbers() {
   m.activation = static_cast<Activation>(d.activation);
   m.head_activation = static_cast<Activation>(d.head_activation);
   m.head = d.head;
+  m.pre_norm = d.pre_norm;
+  m.gated = d.gated;
   m.eps = d.layer_norm_eps;
   return LB_OK;
 }
@@ -118,9 +127,17 @@ int Layout::vector(const lb_tensor& t, uint64_t n, const char* name, const float
   return status;
 }
 
+int Layout::matrix(const lb_tensor& t, uint64_t rows, uint64_t cols, const char* name, const float** out) {
+  const void* p = nullptr;
+  const int status = view(t, LB_FLOAT32, rows, cols, name, &p);
+  *out = static_cast<const float*>(p);
+  return status;
+}
+
 int Layout::norm(const lb_norm& record, uint64_t n, const char* name, Norm* out) {
   name_part(name, ".gamma");
   if (int status = vector(record.gamma, n, part_, &out->gamma)) return status;
+  if (absent(record.beta)) return LB_OK;  // zeros
   name_part(name, ".beta");
   return vector(record.beta, n, part_, &out->beta);
 }
@@ -186,8 +203,13 @@ int Layout::check_embeddings() {
   Model& m = model_;
   const uint64_t h = m.hidden, e = m.embedding;
   if (int status = embedding(d.word, d.word_scale, m.vocabulary, e, "word embedding", &m.words)) return status;
-  if (int status = embedding(d.position, d.position_scale, d.max_positions, e, "position embedding", &m.positions))
-    return status;
+  const bool placed = d.rotary_cos[0].dtype != LB_ABSENT || d.num_relative_buckets;  // positions come in another way
+  if (!placed || !absent(d.position)) {
+    if (int status = embedding(d.position, d.position_scale, d.max_positions, e, "position embedding", &m.positions))
+      return status;
+  } else if (d.position_scale.dtype != LB_ABSENT) {
+    return error_.fail(LB_INVALID_MODEL, "position embedding.scale is given without a position embedding");
+  }
   if (m.types) {
     const void* p = nullptr;
     if (int status = view(d.token_type, LB_FLOAT32, m.types, e, "token type embedding", &p)) return status;
@@ -204,6 +226,40 @@ int Layout::check_embeddings() {
   return LB_OK;
 }
 
+int Layout::check_positions() {
+  const lb_model_desc& d = desc_;
+  Model& m = model_;
+  const uint64_t half = m.head_width / 2;
+  for (int i = 0; i < 2; i++) {
+    if (absent(d.rotary_cos[i]) && absent(d.rotary_sin[i])) continue;
+    if (int status = matrix(d.rotary_cos[i], d.max_positions, half, "rotary cosines", &m.cosines[i])) return status;
+    if (int status = matrix(d.rotary_sin[i], d.max_positions, half, "rotary sines", &m.sines[i])) return status;
+  }
+  Relative& r = m.relative;
+  const bool bias = !absent(d.relative_bias), tables = !absent(d.layers[0].position_key);
+  if (!d.num_relative_buckets && !bias && !tables) return LB_OK;
+  if (!d.num_relative_buckets || bias == tables)
+    return error_.fail(LB_INVALID_MODEL, "relative positions need buckets, and either a bias or tables");
+  if (m.cosines[0] || m.cosines[1]) return error_.fail(LB_UNSUPPORTED, "rotary tables beside relative positions");
+  r.disentangled = tables;
+  r.rows = bias ? d.relative_bias.rows : d.layers[0].position_key.rows;
+  const uint32_t most = bias ? max_bias_rows : max_table_rows;
+  if (r.rows < 1 || r.rows > most)
+    return error_.fail(LB_UNSUPPORTED, "%zu relative positions: the native engine covers 1 to %u", r.rows, most);
+  if (bias)
+    if (int status = matrix(d.relative_bias, r.rows, m.heads, "relative bias", &r.bias_rows)) return status;
+  r.buckets = d.relative_buckets;
+  r.bucket_count = d.num_relative_buckets;
+  for (size_t i = 0; i < r.bucket_count; i++) {
+    if (r.buckets[i] >= r.rows)
+      return error_.fail(LB_INVALID_MODEL, "relative_buckets[%zu] is %u: must be 0 to %zu", i, r.buckets[i],
+                         r.rows - 1);
+    if (tables && i && r.buckets[i] > r.buckets[i - 1])
+      return error_.fail(LB_UNSUPPORTED, "relative_buckets[%zu] is %u: larger than the one before it", i, r.buckets[i]);
+  }
+  return LB_OK;
+}
+
 int Layout::check_layer(size_t i) {
   const uint64_t h = model_.hidden, f = model_.intermediate;
   const lb_model_desc& d = desc_;
@@ -211,7 +267,7 @@ int Layout::check_layer(size_t i) {
   Layer& layer = model_.layers[i];
   std::snprintf(where_, sizeof where_, "layer %zu: ", i);
   const bool split = present(record.query);
-  const uint64_t inputs[] = {h, h, h, h, f}, outputs[] = {h, (split ? 2 : 3) * h, h, f, h};
+  const uint64_t inputs[] = {h, h, h, h, f}, outputs[] = {h, (split ? 2 : 3) * h, h, (model_.gated ? 2 : 1) * f, h};
   if (record.ffn_down.smoothing.dtype != LB_ABSENT)
     return error_.fail(LB_UNSUPPORTED, "%sffn_down has a smoothing", where_);
   for (size_t p = 0; p < sizeof layer_matmuls / sizeof *layer_matmuls; p++) {
@@ -224,8 +280,25 @@ int Layout::check_layer(size_t i) {
   if (split && record.query.weight.dtype == LB_INT8 && record.qkv.weight.dtype == LB_INT8 &&
       !equal(record.query.smoothing, record.qkv.smoothing))
     return error_.fail(LB_UNSUPPORTED, "%squery.smoothing differs from qkv.smoothing", where_);
-  if (int status = norm(record.attention_norm, h, "attention_norm", &layer.attention_norm)) return status;
+  if (!model_.pre_norm || !absent(record.attention_norm.gamma) || !absent(record.attention_norm.beta))
+    if (int status = norm(record.attention_norm, h, "attention_norm", &layer.attention_norm)) return status;
   if (int status = norm(record.ffn_norm, h, "ffn_norm", &layer.ffn_norm)) return status;
+  if (model_.relative.disentangled) {
+    const uint64_t rows = model_.relative.rows;
+    if (int status = matrix(record.position_key, rows, h, "position_key", &layer.position_key)) return status;
+    if (!absent(record.position_query))
+      if (int status = matrix(record.position_query, rows, h, "position_query", &layer.position_query)) return status;
+  } else if (!absent(record.position_key) || !absent(record.position_query)) {
+    return error_.fail(LB_INVALID_MODEL, "%sposition_key or position_query is not in every layer", where_);
+  }
+  layer.window = record.window;
+  layer.rotary = record.rotary;
+  if (layer.window > max_positions)
+    return error_.fail(LB_INVALID_MODEL, "%swindow is %u: must be at most 65536", where_, record.window);
+  if (layer.window && model_.relative.bucket_count)
+    return error_.fail(LB_UNSUPPORTED, "%sa window beside relative positions", where_);
+  if (layer.rotary > 2 || (layer.rotary && !model_.cosines[layer.rotary - 1]))
+    return error_.fail(LB_INVALID_MODEL, "%srotary is %u: there are no such tables", where_, record.rotary);
   where_[0] = 0;
   return LB_OK;
 }
@@ -245,7 +318,7 @@ int Layout::check_head() {
     if (int status = matmul(d.head_dense, h, m.head_size, "head dense", &m.head_dense)) return status;
   }
   if (d.head_norm.gamma.dtype != LB_ABSENT) {
-    if (m.head != LB_HEAD_EVERY_TOKEN) return error_.fail(LB_UNSUPPORTED, "a norm in a first-token head");
+    if (!m.head_dense.columns) return error_.fail(LB_UNSUPPORTED, "a head's norm without a dense matmul");
     if (int status = norm(d.head_norm, m.head_size, "head norm", &m.head_norm)) return status;
   }
   m.labels = d.classifier.weight.cols;
@@ -262,6 +335,12 @@ int Layout::check_records(const char* data, uint64_t size) {
   if (!pending_ || !model_.layers) return error_.fail(LB_NO_MEMORY, "out of memory");
   model_.layer_count = desc_.num_layers;
   if (int status = check_embeddings()) return status;
+  if (int status = check_positions()) return status;
+  if (model_.pre_norm) {
+    if (int status = norm(desc_.final_norm, model_.hidden, "final norm", &model_.final_norm)) return status;
+  } else if (!absent(desc_.final_norm.gamma)) {
+    return error_.fail(LB_INVALID_MODEL, "a final norm without pre_norm");
+  }
   for (size_t i = 0; i < model_.layer_count; i++)
     if (int status = check_layer(i)) return status;
   return check_head();

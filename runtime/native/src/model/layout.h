@@ -65,12 +65,14 @@ class Layout {
  private:
   int view(const lb_tensor& t, uint32_t dtype, uint64_t rows, uint64_t cols, const char* name, const void** out);
   int vector(const lb_tensor& t, uint64_t n, const char* name, const float** out);
+  int matrix(const lb_tensor& t, uint64_t rows, uint64_t cols, const char* name, const float** out);
   int norm(const lb_norm& record, uint64_t n, const char* name, Norm* out);
   int embedding(const lb_tensor& data, const lb_tensor& scale, uint64_t rows, uint64_t cols, const char* name,
                 EmbeddingTable* out);
   int matmul(const lb_matmul& record, uint64_t k, uint64_t n, const char* name, Matmul* out);
   bool equal(const lb_tensor& a, const lb_tensor& b) const;
   int check_embeddings();
+  int check_positions();
   int check_layer(size_t i);
   int check_head();
   void name_part(const char* name, const char* suffix);

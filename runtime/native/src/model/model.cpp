@@ -14,6 +14,7 @@
 
 #include "model/packing.h"
 #include "model/layout.h"
+#include "model/relative.h"
 
 namespace leanbert {
 
@@ -52,16 +53,17 @@ class ModelBuilder {
     float* gamma = model_.weights_.take<float>(n);
     float* beta = model_.weights_.take<float>(n);
     std::memcpy(gamma, norm.gamma, n * sizeof(float));
-    std::memcpy(beta, norm.beta, n * sizeof(float));
+    if (norm.beta) std::memcpy(beta, norm.beta, n * sizeof(float));
     norm = {gamma, beta};
   }
 
   int pack() {
     Model& m = model_;
     const size_t norms =
-        2 * (2 * m.layer_count + 2) * Region::piece<float>(m.hidden > m.embedding ? m.hidden : m.embedding);
-    if (!m.weights_.allocate(layout_.packed_bytes() + norms))
-      return error_.fail(LB_NO_MEMORY, "out of memory for %zu bytes of packed weights", layout_.packed_bytes() + norms);
+        2 * (2 * m.layer_count + 3) * Region::piece<float>(m.hidden > m.embedding ? m.hidden : m.embedding);
+    const size_t bytes = layout_.packed_bytes() + norms + relative_bytes(m);
+    if (!m.weights_.allocate(bytes))
+      return error_.fail(LB_NO_MEMORY, "out of memory for %zu bytes of packed weights", bytes);
     for (size_t i = 0; i < layout_.count(); i++) {
       Pending& p = layout_.matmuls()[i];
       const size_t columns = p.matmul->columns;
@@ -77,10 +79,12 @@ class ModelBuilder {
     }
     keep(m.embedding_norm, m.embedding);
     keep(m.head_norm, m.head_size);
+    keep(m.final_norm, m.hidden);
     for (size_t i = 0; i < m.layer_count; i++) {
       keep(m.layers[i].attention_norm, m.hidden);
       keep(m.layers[i].ffn_norm, m.hidden);
     }
+    make_distances(m, m.weights_);
 
     apart_ = desc_.path && weights_are_apart();
     // Much of the time goes into page faults, and threads take these side by side.
@@ -89,7 +93,8 @@ class ModelBuilder {
     while (started < 3 && started + 1 < m.threads && helpers[started].start(pack_some, this)) started++;
     pack_some(this);
     for (size_t i = 0; i < started; i++) helpers[i].join();
-
+    if (starved_.load(std::memory_order_relaxed))
+      return error_.fail(LB_NO_MEMORY, "out of memory for tables of %zu relative positions", m.relative.rows);
     for (size_t i = 0; i < m.layer_count; i++) {
       for (const LayerMatmul& part : layer_matmuls)
         m.layers[i].*part.matmul = m.layers[twin_of(desc_.layers, i, part)].*part.matmul;
@@ -111,16 +116,19 @@ class ModelBuilder {
     return range(p.weight, size_t{p.matmul->k} * p.matmul->n * (p.scale ? 1 : sizeof(float)));
   }
 
-  // What stays in the file's copy: at most five tensors, in any order.
-  static constexpr size_t most_kept = 5;
+  // What stays in the file's copy: at most nine tensors, in any order.
+  static constexpr size_t most_kept = 9;
   size_t kept(Range* ranges) const {
     const Model& m = model_;
     size_t count = 0;
     for (const EmbeddingTable* table : {&m.words, &m.positions}) {
+      if (!table->data) continue;
       ranges[count++] = range(table->data, table->rows * table->width * (table->is_int8() ? 1 : sizeof(float)));
       if (table->is_int8()) ranges[count++] = range(table->scale, table->rows * sizeof(float));
     }
     if (m.token_types) ranges[count++] = range(m.token_types, m.types * m.embedding * sizeof(float));
+    for (const float* table : {m.cosines[0], m.cosines[1], m.sines[0], m.sines[1]})
+      if (table) ranges[count++] = range(table, desc_.max_positions * (m.head_width / 2) * sizeof(float));
     return count;
   }
 
@@ -132,6 +140,9 @@ class ModelBuilder {
       const Range weight = weight_of(layout_.matmuls()[i]);
       for (size_t j = 0; j < count; j++)
         if (weight.touches(embeddings[j])) return false;
+      for (size_t j = 0; j < model_.layer_count; j++)
+        for (const float* table : {model_.layers[j].position_key, model_.layers[j].position_query})
+          if (table && weight.touches(range(table, model_.relative.rows * model_.hidden * sizeof(float)))) return false;
       for (size_t j = 0; j < i; j++)
         if (weight.touches(weight_of(layout_.matmuls()[j]))) return false;
     }
@@ -161,11 +172,17 @@ class ModelBuilder {
   }
 
   static void pack_some(void* self) {
+    const platform::FloatMode mode;
     ModelBuilder& builder = *static_cast<ModelBuilder*>(self);
+    const Model& m = builder.model_;
     for (;;) {
       const size_t i = builder.next_.fetch_add(1, std::memory_order_relaxed);
-      if (i >= builder.layout_.count()) return;
-      builder.pack_one(builder.layout_.matmuls()[i]);
+      const size_t matmuls = builder.layout_.count(), tables = m.relative.disentangled ? m.layer_count : 0;
+      if (i >= matmuls + tables) return;
+      if (i < matmuls)
+        builder.pack_one(builder.layout_.matmuls()[i]);
+      else if (!pack_tables(m, m.layers[i - matmuls]))
+        builder.starved_.store(true, std::memory_order_relaxed);
     }
   }
 
@@ -197,6 +214,7 @@ class ModelBuilder {
   const char* data_ = nullptr;
   uint64_t size_ = 0;
   std::atomic<size_t> next_{0};
+  std::atomic<bool> starved_{false};
   bool apart_ = false;
 };
 

@@ -20,6 +20,10 @@ struct Layer {
   Matmul query, qkv;  // where there is a query apart, qkv is K | V
   Matmul attention_output, ffn_up, ffn_down;
   Norm attention_norm, ffn_norm;
+  size_t window;                               // 0: a token attends to all of its text
+  size_t rotary;                               // 0: none, else the tables [rotary - 1]
+  const float *position_key, *position_query;  // f32 [rows, hidden] of disentangled attention, where they were read
+  RelativeHead* relative;                      // one for each head, or null
 
   const Matmul& first() const { return query.present() ? query : qkv; }                       // where Q's columns are
   const float* smoothing() const { return qkv.is_int8() ? qkv.smoothing : query.smoothing; }  // of attention's input
@@ -36,6 +40,18 @@ struct EmbeddingTable {
     return static_cast<const char*>(data) + i * width * (is_int8() ? 1 : sizeof(float));
   }
   float row_scale(size_t i) const { return scale ? scale[i] : 1.f; }
+};
+
+// Relative positions: what the description says, and what attention reads (relative.h makes it).
+struct Relative {
+  const float* bias_rows = nullptr;  // f32 [rows, heads]
+  bool disentangled = false;
+  const uint32_t* buckets = nullptr;  // the row of each distance key - query, the middle one of distance 0
+  size_t bucket_count = 0, rows = 0;
+
+  float* bias = nullptr;  // of distance 0 and head 0, in powers of two
+  size_t bias_stride = 0;
+  RowOfDistance after, before;
 };
 
 class Model {
@@ -58,7 +74,11 @@ class Model {
   EmbeddingTable words, positions;
   const float* token_types = nullptr;
   size_t head_size = 0;  // inputs of the classifier
-  Norm embedding_norm, head_norm;
+  Norm embedding_norm, head_norm, final_norm;
+  bool pre_norm = false, gated = false;
+  const float* cosines[2] = {};  // f32 [longest, head_width / 2], or null
+  const float* sines[2] = {};
+  Relative relative;
   Matmul projection, head_dense, classifier;
   Layer* layers = nullptr;
   size_t layer_count = 0;

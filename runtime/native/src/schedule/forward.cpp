@@ -1,10 +1,14 @@
 // One group through embeddings, layers and head, for one member of the team. kernels.h says what the kernels do,
 // workspace.h where the buffers lie.
 //
-// Layer (post-LN):
+// Layer:
 //
 //   a (u8) -qkv-> qkv f32 -attention-> context f32 -quantize-> c (u8) -output-> x += -norm, quantize-> a (u8)
 //          -up, activation-> h f32 -quantize-> hq (u8) -down-> x += -norm, quantize-> a (u8)
+//
+// Where norms stand after (post-LN) they replace x. Where they stand before, x stays a sum, and a row's norm goes to
+// `normed`; the norm behind a network is then the next layer's first. A gated network computes its gate into h, and the
+// epilogue of the activated half multiplies by what is there.
 //
 // Up to `context` threads share heads, in every mode: a thread computes Q, K, V of its heads for all rows, a few heads
 // at a time so that they are still in its second-level cache when attention reads them (BERT-base, 128 tokens: 1.2 MB
@@ -54,6 +58,7 @@ class Forward {
   size_t context_stride() const { return (m_.hidden > m_.embedding ? m_.hidden : m_.embedding) + pad_floats; }
   size_t h_stride() const { return m_.intermediate + pad_floats; }
   float* x(size_t row) const { return s_.x + row * hidden_stride(); }
+  float* normed(size_t row) const { return s_.normed + row * hidden_stride(); }  // x itself where norms stand after
   float* context(size_t row) const { return s_.context + row * context_stride(); }
   size_t panels(const Matmul& p) const { return p.columns / k_.panel; }
   const void* weights(const Matmul& p, size_t panel) const {
@@ -68,6 +73,38 @@ class Forward {
     k_.matmul(call);
   }
 
+  // The norm behind a residual sum, and the quantization for the matmul that reads it.
+  void settle(size_t row, const Norm& norm, const float* smoothing, bool stays) const {
+    float* to = x(row);
+    if (stays) {
+      to = normed(row);
+      std::memcpy(to, x(row), m_.hidden * sizeof(float));
+      if (!norm.present()) return k_.quantize(to, m_.hidden, smoothing, s_.a, row);
+    }
+    k_.layer_norm_quantize(to, m_.hidden, norm.gamma, norm.beta, m_.eps, smoothing, s_.a, row);
+  }
+  const Norm& middle_norm(const Layer& y) const { return m_.pre_norm ? y.ffn_norm : y.attention_norm; }
+  const Norm& last_norm(const Layer& y, const Layer* after) const {
+    return !m_.pre_norm ? y.ffn_norm : after ? after->attention_norm : m_.final_norm;
+  }
+
+  // Columns [from, to) of the network's inner numbers, in panels: activated, and multiplied by their gate.
+  void up(const Layer& y, size_t row, size_t rows, size_t from, size_t to, float* h, float* ranges,
+          const void* next) const {
+    if (m_.gated) {
+      const size_t gate = m_.intermediate / k_.panel;
+      k_.matmul({&y.ffn_up, s_.a.from(row), normed(row), hidden_stride(), rows, gate + from, gate + to,
+                 h + from * k_.panel, h_stride(), Store::plain, Activation::identity, nullptr,
+                 weights(y.ffn_up, from)});
+    }
+    matmul(y.ffn_up, s_.a.from(row), normed(row), hidden_stride(), rows, from, to, h, h_stride(),
+           m_.gated ? Store::gated : Store::activated, ranges, next);
+  }
+  size_t up_panels() const { return m_.intermediate / k_.panel; }
+  const void* up_weights(const Layer& y, size_t panel) const {  // what `up` reads first
+    return weights(y.ffn_up, (m_.gated ? up_panels() : 0) + panel);
+  }
+
   static void reset_ranges(float* ranges, size_t rows) { std::memset(ranges, 0, rows * range_floats * sizeof(float)); }
 
   void embed(size_t from, size_t to) {
@@ -80,15 +117,21 @@ class Forward {
       const size_t type = call_.types ? static_cast<size_t>(call_.types[token]) : 0;
       float* to_row = m_.projection.present() ? context(row) : x(row);
       k_.embed(to_row, m_.embedding, m_.words.row(id), m_.words.is_int8(), m_.words.row_scale(id),
-               m_.positions.row(position), m_.positions.is_int8(), m_.positions.row_scale(position),
-               m_.token_types ? m_.token_types + type * m_.embedding : nullptr);
+               m_.positions.data ? m_.positions.row(position) : nullptr, m_.positions.is_int8(),
+               m_.positions.row_scale(position), m_.token_types ? m_.token_types + type * m_.embedding : nullptr);
       k_.layer_norm_quantize(to_row, m_.embedding, m_.embedding_norm.gamma, m_.embedding_norm.beta, m_.eps, smoothing,
                              m_.projection.present() ? s_.c : s_.a, row);
+      if (m_.pre_norm && !m_.projection.present()) settle(row, m_.layers[0].attention_norm, smoothing, true);
     }
     if (!m_.projection.present() || from == to) return;
     matmul(m_.projection, s_.c.from(from), context(from), context_stride(), to - from, 0, panels(m_.projection),
            x(from), hidden_stride(), Store::plain, nullptr, nullptr);
-    for (size_t row = from; row < to; row++) k_.quantize(x(row), m_.hidden, m_.layers[0].smoothing(), s_.a, row);
+    for (size_t row = from; row < to; row++) {
+      if (m_.pre_norm)
+        settle(row, m_.layers[0].attention_norm, m_.layers[0].smoothing(), true);
+      else
+        k_.quantize(x(row), m_.hidden, m_.layers[0].smoothing(), s_.a, row);
+    }
   }
 
   // The smoothing of the matmul that reads a layer's result.
@@ -120,9 +163,11 @@ class Forward {
 
   // This thread's heads of the layer: Q, K, V, attention.
   void attend(const Layer& y, bool first_only) {
-    const auto attention = y.qkv.is_int8() && int16_attention ? k_.attention_int16 : k_.attention;
+    const Attention plain = y.qkv.is_int8() && int16_attention ? k_.attention_int16 : k_.attention;
+    const Attention whole = y.relative ? k_.attention_disentangled : m_.relative.bias ? k_.attention_biased : plain;
     const size_t unit = heads_per_unit(m_), width = m_.head_width, panels_of_part = m_.hidden / k_.panel;
-    const float scale = 1.4426950408889634f / std::sqrt(static_cast<float>(width));
+    const float scale =
+        1.4426950408889634f / std::sqrt(static_cast<float>(y.relative ? (y.position_query ? 3 : 2) * width : width));
     size_t head, last;
     me_.share(m_.heads / unit, &head, &last);
     head *= unit;
@@ -140,7 +185,7 @@ class Forward {
                            : head + heads < last ? weights(y.first(), first_panel + count)
                                                  : weights(y.attention_output, 0);
         MatmulCall call{
-            part ? &y.qkv : &y.first(), s_.a,   s_.x,         hidden_stride(),      rows_,   from, from + count,
+            part ? &y.qkv : &y.first(), s_.a,   s_.normed,    hidden_stride(),      rows_,   from, from + count,
             own_.qkv + part * columns,  stride, Store::plain, Activation::identity, nullptr, next};
         if (part > 0 || !first_only) {
           k_.matmul(call);
@@ -149,14 +194,17 @@ class Forward {
         call.rows = 1;  // queries are needed for the first tokens alone
         for (size_t i = 0, start = 0; i < group_.count; start += sequences_[i++].length) {
           call.input = s_.a.from(start);
-          call.input_f32 = x(start);
+          call.input_f32 = normed(start);
           call.out = own_.qkv + start * stride;
           k_.matmul(call);
         }
       }
       size_t start = 0;
       for (size_t i = 0; i < group_.count; start += sequences_[i++].length) {
-        const size_t length = sequences_[i].length;
+        const size_t length = sequences_[i].length, queries = first_only ? 1 : length;
+        // A window that no token sees the end of is none.
+        const Attention attention = y.window && length > y.window + 1 ? k_.attention_window : whole;
+        if (y.rotary) rotate(y.rotary - 1, own_.qkv + start * stride, stride, columns, length, queries);
         for (size_t h = 0; h < heads; h++) {
           const float* q = own_.qkv + start * stride + h * width;
           const AttentionCall call{q,
@@ -164,12 +212,15 @@ class Forward {
                                    q + 2 * columns,
                                    stride,
                                    length,
-                                   first_only ? 1 : length,
+                                   queries,
                                    width,
                                    context(first_only ? i : start) + (head + h) * width,
                                    context_stride(),
                                    scale,
-                                   own_.attention};
+                                   own_.attention,
+                                   y.window,
+                                   m_.relative.bias ? m_.relative.bias + (head + h) * m_.relative.bias_stride : nullptr,
+                                   y.relative ? y.relative + head + h : nullptr};
           attention(call);
         }
       }
@@ -177,7 +228,18 @@ class Forward {
     }
   }
 
+  // Rotates the queries and keys of a text's heads.
+  void rotate(size_t table, float* rows, size_t stride, size_t columns, size_t length, size_t queries) const {
+    const size_t half = m_.head_width / 2, heads = columns / m_.head_width;
+    for (size_t i = 0; i < length; i++, rows += stride) {
+      const size_t at = (m_.position_offset + i) * half;
+      for (size_t part = i < queries ? 0 : 1; part < 2; part++)
+        k_.rotate(rows + part * columns, heads, m_.head_width, m_.cosines[table] + at, m_.sines[table] + at);
+    }
+  }
+
   void finish_by_rows(const Layer& y, const Layer* after) {
+    const bool stays = m_.pre_norm;
     size_t from, to;
     me_.share(rows_, &from, &to);
     const size_t n = to - from, chunks = (n + chunk_rows - 1) / chunk_rows;
@@ -187,46 +249,40 @@ class Forward {
       for (size_t r = row; r < row + rows; r++)
         k_.quantize(context(r), m_.hidden, y.attention_output.smoothing, s_.c, r);
       matmul(y.attention_output, s_.c.from(row), context(row), context_stride(), rows, 0, panels(y.attention_output),
-             x(row), hidden_stride(), Store::residual, nullptr, weights(y.ffn_up, 0));
-      for (size_t r = row; r < row + rows; r++)
-        k_.layer_norm_quantize(x(r), m_.hidden, y.attention_norm.gamma, y.attention_norm.beta, m_.eps,
-                               y.ffn_up.smoothing, s_.a, r);
+             x(row), hidden_stride(), Store::residual, nullptr, up_weights(y, 0));
+      for (size_t r = row; r < row + rows; r++) settle(r, middle_norm(y), y.ffn_up.smoothing, stays);
       reset_ranges(own_.ranges, rows);
-      matmul(y.ffn_up, s_.a.from(row), x(row), hidden_stride(), rows, 0, panels(y.ffn_up), own_.h, h_stride(),
-             Store::activated, own_.ranges, weights(y.ffn_down, 0));
+      up(y, row, rows, 0, up_panels(), own_.h, own_.ranges, weights(y.ffn_down, 0));
       for (size_t r = 0; r < rows; r++)
         k_.quantize_ranged(own_.h + r * h_stride(), m_.intermediate, own_.ranges + r * range_floats, 0, 1, own_.hq, r);
       matmul(y.ffn_down, own_.hq, own_.h, h_stride(), rows, 0, panels(y.ffn_down), x(row), hidden_stride(),
              Store::residual, nullptr, next);
-      for (size_t r = row; r < row + rows; r++)
-        k_.layer_norm_quantize(x(r), m_.hidden, y.ffn_norm.gamma, y.ffn_norm.beta, m_.eps, after_smoothing(after), s_.a,
-                               r);
+      for (size_t r = row; r < row + rows; r++) settle(r, last_norm(y, after), after_smoothing(after), stays && after);
     }
   }
 
   // Every matmul by columns, every row operation by rows. Ends with the norm of this thread's rows.
   void finish_by_columns(const Layer& y, const Layer* after) {
+    const bool stays = m_.pre_norm;
     size_t from, to, first, last, next;
     me_.share(rows_, &from, &to);
     for (size_t r = from; r < to; r++) k_.quantize(context(r), m_.hidden, y.attention_output.smoothing, s_.c, r);
     me_.wait();
-    me_.share(panels(y.ffn_up), &next, &last);
-    const void* up = weights(y.ffn_up, next);
+    me_.share(up_panels(), &next, &last);
+    const void* network = up_weights(y, next);
     me_.share(panels(y.attention_output), &first, &last);
     matmul(y.attention_output, s_.c, s_.context, context_stride(), rows_, first, last, s_.x, hidden_stride(),
-           Store::residual, nullptr, up);
+           Store::residual, nullptr, network);
     me_.wait();
-    for (size_t r = from; r < to; r++)
-      k_.layer_norm_quantize(x(r), m_.hidden, y.attention_norm.gamma, y.attention_norm.beta, m_.eps, y.ffn_up.smoothing,
-                             s_.a, r);
+    for (size_t r = from; r < to; r++) settle(r, middle_norm(y), y.ffn_up.smoothing, stays);
     me_.wait();
     const size_t range_stride = s_.column_rows * range_floats;
     float* ranges = s_.ranges + me_.index * range_stride;
     reset_ranges(ranges, rows_);
     me_.share(panels(y.ffn_down), &next, &last);
     const void* down = weights(y.ffn_down, next);
-    me_.share(panels(y.ffn_up), &first, &last);
-    matmul(y.ffn_up, s_.a, s_.x, hidden_stride(), rows_, first, last, s_.h, h_stride(), Store::activated, ranges, down);
+    me_.share(up_panels(), &first, &last);
+    up(y, 0, rows_, first, last, s_.h, ranges, down);
     me_.wait();
     for (size_t r = from; r < to; r++)
       k_.quantize_ranged(s_.h + r * h_stride(), m_.intermediate, s_.ranges + r * range_floats, range_stride, me_.count,
@@ -241,9 +297,7 @@ class Forward {
     matmul(y.ffn_down, s_.hq, s_.h, h_stride(), rows_, first, last, s_.x, hidden_stride(), Store::residual, nullptr,
            qkv);
     me_.wait();
-    for (size_t r = from; r < to; r++)
-      k_.layer_norm_quantize(x(r), m_.hidden, y.ffn_norm.gamma, y.ffn_norm.beta, m_.eps, after_smoothing(after), s_.a,
-                             r);
+    for (size_t r = from; r < to; r++) settle(r, last_norm(y, after), after_smoothing(after), stays && after);
   }
 
   // The head, for this thread's rows.

@@ -50,6 +50,7 @@ Shared carve_shared(Carver& carver, const Model& m, size_t tokens, size_t column
   Shared s{};
   if (!tokens) return s;
   s.x = carver.take<float>(tokens * (m.hidden + pad_floats));
+  s.normed = m.pre_norm ? carver.take<float>(tokens * (m.hidden + pad_floats)) : s.x;
   s.context = carver.take<float>(tokens * (widest + pad_floats));
   s.a = carver.rows(tokens, m.hidden, element);
   s.c = carver.rows(tokens, widest, element);
@@ -80,7 +81,8 @@ void carve(Carver& carver, const Model& m, const Sizes& sizes, Workspace* to) {
     p.h = carver.take<float>(chunk_rows * (m.intermediate + pad_floats));
     p.hq = carver.rows(chunk_rows, m.intermediate, m.kernels->activation_bytes);
     p.ranges = carver.take<float>(chunk_rows * range_floats);
-    p.attention = carver.take<float>(m.kernels->attention_scratch(sizes.longest, m.head_width));
+    const size_t relative = m.relative.disentangled ? m.kernels->relative_scratch(sizes.longest, m.relative.rows) : 0;
+    p.attention = carver.take<float>(m.kernels->attention_scratch(sizes.longest, m.head_width) + relative);
     p.logits = carver.take<float>(head_rows * (m.classifier.columns + pad_floats));
   }
 }

@@ -20,6 +20,7 @@ constexpr size_t pad_bytes = 64;
 
 struct Shared {  // memory of a group; `row` is a token
   float* x;
+  float* normed;  // models whose norms stand before: what their matmuls read where weights are f32
   float* context;
   QuantizedRows a, c;
   float* h;  // columns mode only

@@ -124,6 +124,11 @@ struct Lanes256 {
     return {_mm256_blendv_ps(o, v.lo, _mm256_castsi256_ps(first_lanes(n))),
             _mm256_blendv_ps(o, v.hi, _mm256_castsi256_ps(first_lanes(n > 8 ? n - 8 : 0)))};
   }
+  LB_INLINE F from_or(F v, size_t n, float other) {
+    const __m256 o = _mm256_set1_ps(other);
+    return {_mm256_blendv_ps(v.lo, o, _mm256_castsi256_ps(first_lanes(n))),
+            _mm256_blendv_ps(v.hi, o, _mm256_castsi256_ps(first_lanes(n > 8 ? n - 8 : 0)))};
+  }
   LB_INLINE F at_least_exponent(F x) { return max(x, all(-126.f)); }
   LB_INLINE void transpose8(const __m256* in, __m256* out) {
     __m256 t[8], r[8];

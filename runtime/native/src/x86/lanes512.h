@@ -88,6 +88,9 @@ struct Lanes512 {
   LB_INLINE F first_or(F v, size_t n, float other) {
     return _mm512_mask_blend_ps(static_cast<__mmask16>(n < 16 ? (1u << n) - 1u : 0xffffu), all(other), v);
   }
+  LB_INLINE F from_or(F v, size_t n, float other) {
+    return _mm512_mask_blend_ps(static_cast<__mmask16>(n < 16 ? (1u << n) - 1u : 0xffffu), v, all(other));
+  }
   // vscalefps takes any exponent; lanes256.h needs this
   LB_INLINE F at_least_exponent(F x) { return x; }
   // 16 x 16: lane i of out[j] = lane j of in[i]
