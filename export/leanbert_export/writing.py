@@ -20,6 +20,7 @@ from leanbert_export.checkpoint.loading import LoadedCheckpoint
 from leanbert_export.checkpoint.sentence_transformers import write_modules
 from leanbert_export.checkpoint.tokenizer import write_tokenizer
 from leanbert_export.errors import OutputExistsError
+from leanbert_export.model_card import write_model_card
 from leanbert_export.proof.golden import GoldenBounds
 
 
@@ -130,7 +131,8 @@ def _golden(item: Golden) -> dict[str, Any]:
 
 
 def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
-    """Hash every file of ``folder`` and write the sealed manifest; it replaces an old one."""
+    """Write the model card, hash every file, and write the sealed manifest; old ones go."""
+    write_model_card(folder, content)
     files = {
         path.relative_to(folder).as_posix(): {
             "sha256": file_sha256(path),

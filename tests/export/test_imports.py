@@ -13,7 +13,7 @@ HOME = Path(leanbert_export.__path__[0])
 GROUPS = [
     {"errors", "quiet", "recipe", "samples"},
     {"checkpoint"},
-    {"graph", "proof"},
+    {"graph", "model_card", "proof"},
     {"int8", "writing"},
     {"layout", "quantizing"},
     {"exporting"},
