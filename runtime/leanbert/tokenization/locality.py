@@ -13,15 +13,26 @@ from typing import Any
 
 import tokenizers
 
-__all__ = ["joinable_places", "safe_places", "whole_copy"]
+__all__ = [
+    "SPACE",
+    "is_gpt2",
+    "joinable_places",
+    "normalizers_of",
+    "safe_places",
+    "splitters_of",
+    "whole_copy",
+]
 
-_SPACE = r"[ \t-\r\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"  # Unicode White_Space
-_BETWEEN = rf"(?<!{_SPACE})(?={_SPACE})"  # before the white space that follows a word
+SPACE = r"[ \t-\r\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+"""A pattern of one character of Unicode's White_Space."""
+_BETWEEN = rf"(?<!{SPACE})(?={SPACE})"  # before the white space that follows a word
 # BERT's pre-tokenizer makes a word of each punctuation mark, its normalizer of each CJK character.
 _AFTER_MARK = r"(?<=[!-/:-@\[-`{-~])"
 _AFTER_CJK = r"(?<=[\u3400-\u4dbf\u4e00-\u9fff])"
+# GPT-2's pattern, by which ByteLevel splits, puts letters and digits into words of their own.
+_LETTER_DIGIT = r"(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])"
 # A single space between two words: what follows it reads the same at the beginning of a text.
-_SINGLE_SPACE = rf"(?<!{_SPACE})(?= (?!{_SPACE}).)"
+_SINGLE_SPACE = rf"(?<!{SPACE})(?= (?!{SPACE}).)"
 
 _LOCAL_NORMALIZERS = frozenset(
     {"BertNormalizer", "Lowercase", "Nmt", "NFC", "NFD", "NFKC", "NFKD", "Precompiled", "Prepend"}
@@ -37,7 +48,7 @@ def safe_places(base: tokenizers.Tokenizer) -> str | None:
 
     Tokens near such a place may change, but none beyond the word next to it.
     """
-    normalizers, splitters = _normalizers(base), _splitters(base)
+    normalizers, splitters = normalizers_of(base), splitters_of(base)
     if not all(map(_is_local, normalizers)) or not any(map(_splits_words, splitters)):
         return None
     places = _BETWEEN
@@ -45,6 +56,8 @@ def safe_places(base: tokenizers.Tokenizer) -> str | None:
         places += "|" + _AFTER_MARK
         if any(normalizer.get("handle_chinese_chars") for normalizer in normalizers):
             places += "|" + _AFTER_CJK
+    if any(is_gpt2(splitter) for splitter in splitters):
+        places += "|" + _LETTER_DIGIT
     return places
 
 
@@ -56,9 +69,9 @@ def joinable_places(base: tokenizers.Tokenizer) -> str | None:
     if safe_places(base) is None:
         return None
     added = base.get_added_tokens_decoder().values()
-    if any(token.rstrip or re.search(_SPACE, token.content) for token in added):
+    if any(token.rstrip or re.search(SPACE, token.content) for token in added):
         return None
-    ends = any(normalizer.get("type") in _AT_THE_ENDS for normalizer in _normalizers(base))
+    ends = any(normalizer.get("type") in _AT_THE_ENDS for normalizer in normalizers_of(base))
     return None if ends else _SINGLE_SPACE
 
 
@@ -71,12 +84,19 @@ def whole_copy(base: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
     return copy
 
 
-def _normalizers(base: tokenizers.Tokenizer) -> list[Mapping[str, Any]]:
+def normalizers_of(base: tokenizers.Tokenizer) -> list[Mapping[str, Any]]:
+    """The steps of a tokenizer's normalizer, each as its JSON says it."""
     return _steps(_state(base.normalizer), "normalizers")
 
 
-def _splitters(base: tokenizers.Tokenizer) -> list[Mapping[str, Any]]:
+def splitters_of(base: tokenizers.Tokenizer) -> list[Mapping[str, Any]]:
+    """The steps of a tokenizer's pre-tokenizer, each as its JSON says it."""
     return _steps(_state(base.pre_tokenizer), "pretokenizers")
+
+
+def is_gpt2(splitter: Mapping[str, Any]) -> bool:
+    """Whether a step is byte-level BPE's usual pre-tokenizer."""
+    return splitter.get("type") == "ByteLevel" and splitter.get("use_regex") is not False
 
 
 def _state(part: Any) -> Mapping[str, Any] | None:
@@ -103,7 +123,7 @@ def _is_local(normalizer: Mapping[str, Any]) -> bool:
     if normalizer.get("type") == "Replace":
         pattern = normalizer.get("pattern") or {}
         return pattern.get("Regex") in _SPACE_RUNS or not re.search(
-            _SPACE, pattern.get("String") or " "
+            SPACE, pattern.get("String") or " "
         )
     return normalizer.get("type") in _LOCAL_NORMALIZERS
 
@@ -111,8 +131,8 @@ def _is_local(normalizer: Mapping[str, Any]) -> bool:
 def _splits_words(splitter: Mapping[str, Any]) -> bool:
     """Whether no token reaches over white space behind a word."""
     kind = splitter.get("type")
-    if kind == "ByteLevel":
-        return splitter.get("use_regex") is not False
+    if is_gpt2(splitter):
+        return True
     if kind == "Metaspace":
         return splitter.get("split") is not False
     return kind in {"BertPreTokenizer", "Whitespace", "WhitespaceSplit"}

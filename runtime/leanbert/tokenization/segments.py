@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,9 @@ from leanbert.tokenization.pieces import Window
 from leanbert.tokenization.rows import encode_rows
 from leanbert.tokenization.settings import joins_words
 from leanbert.tokenization.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from leanbert.tokenization.elision import Origin
 
 __all__ = ["STRATEGIES", "Segments", "Words", "segment"]
 
@@ -127,26 +130,27 @@ def _encoder(
             own = tokenizer.pieces.windows(part[0], strategy == "only_second", longest, stride)
             if own is not None:
                 return [(own, False)]
-        starts: dict[int, tuple[int, int]] = {}
+        origins: dict[int, tuple[Origin, Origin]] = {}
         if stride is None and not split:
-            starts = tokenizer.shortener.shorten(part, longest, strategy)[1]
+            origins = tokenizer.shortener.shorten(part, longest, strategy)[1]
         rows = cutting.encode_batch(part, is_pretokenized=split)
-        return [_windows(row, starts.get(i), stride) for i, row in enumerate(rows)]
+        return [_windows(row, origins.get(i), stride) for i, row in enumerate(rows)]
 
     return encode
 
 
 def _windows(
-    row: Any, starts: tuple[int, int] | None, stride: int | None
+    row: Any, origins: tuple[Origin, Origin] | None, stride: int | None
 ) -> tuple[list[Window], bool]:
     """The windows of a text, the first of them alone without a stride, and whether it was cut.
 
-    ``starts`` are the characters that the text and its pair had before what was encoded.
+    ``origins`` say where what was encoded stood in the text and in its pair.
     """
     more = row.overflowing
     windows = [Window.of(row)] if stride is None else [Window.of(one) for one in (row, *more)]
-    for part, start in enumerate(starts or ()):
-        windows[0].offsets[windows[0].sequence_ids == part] += start
+    for part, origin in enumerate(origins or ()):
+        own = windows[0].sequence_ids == part
+        windows[0].offsets[own] = origin.restore(windows[0].offsets[own])
     return windows, bool(more and stride is None)
 
 

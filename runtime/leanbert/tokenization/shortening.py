@@ -4,7 +4,8 @@ The tokenizers library takes some 600 bytes per token of a text, cut off or not:
 that is cut to 16 tokens would take more than a gigabyte. Tokenizers that split a text at white
 space before anything else give the tokens of each word alone. So a beginning (or, where texts are
 cut on the left, an ending) of the text is enough that has as many tokens as are kept, and some more
-than its outermost word can have.
+than its outermost word can have. Words that are themselves long:
+:mod:`leanbert.tokenization.elision` and :mod:`leanbert.tokenization.word_cuts`.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tokenizers
 
 from leanbert.tokenization.locality import safe_places, whole_copy
+
+if TYPE_CHECKING:
+    from leanbert.tokenization.elision import Elision, Origin
+    from leanbert.tokenization.word_cuts import WordCuts
 
 __all__ = ["Shortener"]
 
@@ -32,11 +37,14 @@ class Shortener:
     Args:
         base: the tokenizer; it is read, and copied at the first long text.
         side: the side that is cut off, ``"left"`` or ``"right"``.
+        piece: characters that are tokenized at once, and the shortest stretch without a safe place
+            that is cut elsewhere.
     """
 
-    def __init__(self, base: tokenizers.Tokenizer, side: str) -> None:
+    def __init__(self, base: tokenizers.Tokenizer, side: str, *, piece: int = _PIECE) -> None:
         self._base = base
         self._side = side
+        self._piece = piece
         added = base.get_added_tokens_decoder().values()
         self._margin = _MARGIN + max((len(token.content) for token in added), default=0)
 
@@ -47,12 +55,24 @@ class Shortener:
         return None if places is None else re.compile(places)
 
     @cached_property
+    def _elision(self) -> Elision:
+        from leanbert.tokenization.elision import Elision  # late: only long texts need it
+
+        return Elision(self._base, self._piece // 16)
+
+    @cached_property
+    def _words(self) -> WordCuts:
+        from leanbert.tokenization.word_cuts import WordCuts  # late, likewise
+
+        return WordCuts(self._base)
+
+    @cached_property
     def _counting(self) -> tokenizers.Tokenizer:
         return whole_copy(self._base)
 
     def shorten(
         self, texts: list[Any], tokens: int, strategy: str = "longest_first"
-    ) -> tuple[list[Any], dict[int, tuple[int, int]]]:
+    ) -> tuple[list[Any], dict[int, tuple[Origin, Origin]]]:
         """Texts and pairs of which only ``tokens`` tokens are kept, without what cannot matter.
 
         What is left of a text has more than ``tokens`` tokens wherever the text has. Tokens at its
@@ -64,31 +84,39 @@ class Shortener:
             strategy: which part of a pair is cut; see :meth:`Tokenizer.cut_to`.
 
         Returns:
-            The same list; and by the number of a text that was shortened how many characters it
-            lost at its beginning, and how many its pair.
+            The same list; and by the number of a text that was shortened where the characters of
+            what is left stood, in it and in its pair.
 
         Raises:
             TypeError: a text has lone surrogates.
         """
         limit = _CHARACTERS * (tokens + self._margin)
-        starts: dict[int, tuple[int, int]] = {}
+        origins: dict[int, tuple[Origin, Origin]] = {}
         for i, text in enumerate(texts):
             if isinstance(text, str):
                 if len(text) > limit:
-                    texts[i], start = self._part(text, tokens)
-                    starts[i] = start, 0
+                    short, origin = self._elision.shorten(text)
+                    texts[i], start = self._part(short, tokens)
+                    origins[i] = origin.after(start), origin  # there is no second part
             elif isinstance(text, tuple) and len(text) == 2 and max(map(len, text)) > limit:
-                long = [len(part) > limit for part in text]
-                if strategy == "longest_first":
-                    parts = self._longest_first(text, long, tokens)
-                else:
-                    cut = strategy == "only_second"
-                    parts = [(part, 0) for part in text]
-                    if long[cut]:
-                        parts[cut] = self._part(text[cut], tokens)
+                (first, origin), (second, other) = map(self._elision.shorten, text)
+                parts = self._pair((first, second), limit, tokens, strategy)
                 texts[i] = parts[0][0], parts[1][0]
-                starts[i] = parts[0][1], parts[1][1]
-        return texts, starts
+                origins[i] = origin.after(parts[0][1]), other.after(parts[1][1])
+        return texts, origins
+
+    def _pair(
+        self, pair: tuple[str, str], limit: int, tokens: int, strategy: str
+    ) -> list[tuple[str, int]]:
+        """Both parts of a pair, of which long ones are cut by ``strategy``; where they begin."""
+        long = [len(part) > limit for part in pair]
+        if strategy == "longest_first":
+            return self._longest_first(pair, long, tokens)
+        cut = strategy == "only_second"
+        parts = [(part, 0) for part in pair]
+        if long[cut]:
+            parts[cut] = self._part(pair[cut], tokens)
+        return parts
 
     def _longest_first(
         self, pair: tuple[str, str], long: Sequence[bool], tokens: int
@@ -105,12 +133,20 @@ class Shortener:
         counts = [self._count(part) for part, _ in parts]
         if min(counts) <= tokens // 4:  # it stays whole, and the other one is longer
             return parts
-        first_is_longer = self._count(pair[0]) > self._count(pair[1])
+        first_is_longer = self._is_longer(pair, long, counts)
         if first_is_longer and counts[0] <= counts[1]:
             parts[0] = self._part(pair[0], counts[1] + 1)
         elif not first_is_longer and counts[0] > counts[1]:
             parts[1] = self._part(pair[1], counts[0])
         return parts
+
+    def _is_longer(self, pair: tuple[str, str], long: Sequence[bool], counts: list[int]) -> bool:
+        """Whether the first part has more tokens; ``counts`` are those of what is left of both."""
+        if not long[1] and counts[0] > counts[1]:  # the whole of it has no fewer
+            return True
+        if not long[0] and counts[1] >= counts[0]:
+            return False
+        return self._count(pair[0]) > self._count(pair[1])
 
     def _part(self, text: str, tokens: int) -> tuple[str, int]:
         """The part of a text that decides its outermost tokens, and where it begins."""
@@ -126,7 +162,7 @@ class Shortener:
         """Tokens of a whole text, special tokens not counted, found piece by piece."""
         count = start = 0
         while start < len(text):
-            found = self._places and self._places.search(text, start + _PIECE)
+            found = self._places and self._places.search(text, start + self._piece)
             end = found.start() if found else len(text)
             piece = self._counting.encode_batch_fast([text[start:end]], add_special_tokens=False)
             count += len(piece[0])
@@ -135,11 +171,13 @@ class Shortener:
 
     def _span(self, text: str, size: int) -> tuple[int, int] | None:
         """A part of ``size`` characters or some more that ends (or begins) at a safe place."""
-        if size >= len(text) or self._places is None:
+        if size >= len(text):
             return None
         if self._side == "right":
-            found = self._places.search(text, size)
-            return None if found is None else (0, found.start())
+            end = self._end(text, size)
+            return None if end is None else (0, end)
+        if self._places is None:
+            return None
         end = len(text) - size
         while end > 0:  # backwards, a stretch at a time
             start = max(0, end - size)
@@ -148,3 +186,17 @@ class Shortener:
                 return found.start(), len(text)
             end = start
         return None
+
+    def _end(self, text: str, size: int) -> int | None:
+        """The next safe place, or one inside a word if the word is long."""
+        if self._places is not None:
+            found = self._places.search(text, size, size + self._piece)
+            if found is not None:
+                return found.start()
+        if len(text) - size < self._piece:
+            return None
+        place = self._words.before(text, size)
+        if place is None and self._places is not None:
+            found = self._places.search(text, size + self._piece - 1)
+            place = None if found is None else found.start()
+        return place
