@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 
 from leanbert import __version__
 from leanbert.bundle import MANIFEST, Bundle, Golden, file_sha256, seal
+from leanbert.files import whole_directory
 from leanbert_export.checkpoint.config_file import write_config
 from leanbert_export.checkpoint.finding import Checkpoint
 from leanbert_export.checkpoint.loading import LoadedCheckpoint
@@ -49,34 +48,13 @@ def new_directory(output: Path, *, force: bool) -> Iterator[Path]:
     Raises:
         OutputExistsError: something that must stay is there, or the place cannot be written.
     """
-    check_output(output, force=force)
-    parent = output.absolute().parent
-    made = [folder for folder in (parent, *parent.parents) if not folder.exists()]
     try:
-        parent.mkdir(parents=True, exist_ok=True)
+        with whole_directory(output, lambda: check_output(output, force=force)) as fresh:
+            yield fresh
     except OSError as error:
-        raise OutputExistsError(f"{output}: cannot be made ({error.strerror})") from error
-    work = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=parent))
-    try:
-        fresh = work / "bundle"
-        fresh.mkdir()
-        yield fresh
-        check_output(output, force=force)  # another process may have made it meanwhile
-        old = work / "old"
-        if output.exists():
-            output.rename(old)
-        try:
-            fresh.rename(output)
-        except OSError:
-            if old.exists():
-                old.rename(output)
-            raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-        if not output.exists():
-            with suppress(OSError):  # another process may use them by now
-                for folder in made:
-                    folder.rmdir()
+        if error.filename == str(output):
+            raise OutputExistsError(f"{output}: cannot be made ({error.strerror})") from error
+        raise
 
 
 def write_parts(loaded: LoadedCheckpoint, folder: Path) -> None:

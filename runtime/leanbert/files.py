@@ -7,12 +7,18 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-__all__ = ["name_full_disk", "own_descriptor", "whole_binary_file", "whole_file"]
+__all__ = [
+    "name_full_disk",
+    "own_descriptor",
+    "whole_binary_file",
+    "whole_directory",
+    "whole_file",
+]
 
 _DESCRIPTORS = re.compile(r"/dev/fd|/proc/(\d+)(?:/task/\d+)?/fd")
 _MOST_LINKS = 40  # as many as Linux follows
@@ -42,6 +48,50 @@ def whole_binary_file(path: Path) -> Iterator[BinaryIO]:
     """The same as :func:`whole_file` for bytes."""
     with name_full_disk(path), _descriptor(path) as handle, os.fdopen(handle, "wb") as file:
         yield file
+
+
+@contextmanager
+def whole_directory(path: Path, check: Callable[[], None]) -> Iterator[Path]:
+    """A new directory, which takes the name ``path`` if the block ends well, and else vanishes.
+
+    Args:
+        path: what is there already is replaced.
+        check: raises if what is at ``path`` must stay; it is called at once and at the end, since
+            another process may have put something there meanwhile.
+
+    Raises:
+        OSError: the directory cannot be made; it names ``path``.
+    """
+    import shutil  # late: the first answer needs no directory
+
+    check()
+    parent = path.absolute().parent
+    made = [folder for folder in (parent, *parent.parents) if not folder.exists()]
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=parent))
+    except OSError as error:
+        error.filename = str(path)
+        raise
+    try:
+        fresh, old = work / "new", work / "old"
+        fresh.mkdir()
+        yield fresh
+        check()
+        if path.exists():
+            path.rename(old)
+        try:
+            fresh.rename(path)
+        except OSError:
+            if old.exists():
+                old.rename(path)
+            raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+        if not path.exists():
+            with suppress(OSError):  # another process may use them by now
+                for folder in made:
+                    folder.rmdir()
 
 
 @contextmanager

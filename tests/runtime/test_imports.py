@@ -196,6 +196,7 @@ def test_the_runtime_imports_its_three_libraries_only() -> None:
     assert outside.pop("pyarrow") == arrow | {"leanbert.cli.parquet_writing"}
     typed = outside.pop("typing_extensions")  # type checkers bring it; nothing else reads it
     assert {part(name) for name in typed} == {"leanbert.pipelines"}
+    assert outside.pop("huggingface_hub") == {"leanbert.bundle.hub.fetching"}  # when it is asked
     assert set(outside) == {"numpy", "onnxruntime", "tokenizers"}
     assert outside["onnxruntime"] == {"leanbert.engines.ort"}
     homes = {"locality", "pieces", "settings", "shortening", "tokenizer"}
@@ -240,6 +241,11 @@ def test_the_public_namespace_of_the_errors() -> None:
 @pytest.mark.parametrize(
     "name",
     [
+        "bundle.hub.choosing",
+        "bundle.hub.failures",
+        "bundle.hub.fetching",
+        "bundle.hub.names",
+        "bundle.hub.pulling",
         "numerics",
         "batching.order",
         "batching.workers",

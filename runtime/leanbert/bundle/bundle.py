@@ -22,7 +22,7 @@ from leanbert.bundle.members import (
 from leanbert.bundle.reading import MOST_GRAPH_BYTES, MOST_JSON_BYTES, parse_json, status
 from leanbert.bundle.tokenizer_file import MOST_TOKENIZER_BYTES, check_tokenizer
 from leanbert.bundle.values import brief
-from leanbert.errors import BundleCorruptError, BundleNotFoundError
+from leanbert.errors import BundleCorruptError, BundleNotFoundError, InputError
 
 if TYPE_CHECKING:
     from leanbert.bundle.sentence_transformers import SentenceModules
@@ -48,25 +48,36 @@ class Bundle:
     """What tells a change of each file that the manifest lists."""
 
     @classmethod
-    def open(cls, path: str | Path) -> Bundle:
+    def open(
+        cls, path: str | Path, *, file_name: str | None = None, subfolder: str | None = None
+    ) -> Bundle:
         """Open the bundle at ``path`` and check every byte of it against its manifest.
 
         Also opens a plain export (``model.onnx`` or ``onnx/model*.onnx``, ``tokenizer.json`` and
         ``config.json``), of which nothing can be checked.
 
+        Args:
+            path: the directory.
+            file_name: the ONNX file of a plain export with several; without it
+                :func:`leanbert.bundle.foreign.choose_graph` says which.
+            subfolder: the folder of that file, or of a bundle, in the directory.
+
         Raises:
             BundleNotFoundError: the directory or a file of it is missing.
             BundleCorruptError: a file is not what the manifest says, or is malformed.
             BundleVersionError: the format is newer than this LeanBERT.
+            InputError: ``file_name`` is given, and a bundle has another graph.
         """
-        bundle, large = _open(Path(path))
+        bundle, large = _open(Path(path), file_name, subfolder)
         for file, entry in large:
             check_content(file, entry)
         return bundle
 
     @classmethod
     @contextmanager
-    def checked_while_loading(cls, path: str | Path) -> Iterator[Bundle]:
+    def checked_while_loading(
+        cls, path: str | Path, *, file_name: str | None = None, subfolder: str | None = None
+    ) -> Iterator[Bundle]:
         """As :meth:`open`, but a thread hashes the large files while the block loads them.
 
         Hashing takes most of the time of loading (for BERT-base 60 of 110 ms) and one core. The
@@ -77,7 +88,7 @@ class Bundle:
         Raises:
             BundleError: as :meth:`open`; at the end of the block for a large file's content.
         """
-        bundle, large = _open(Path(path))
+        bundle, large = _open(Path(path), file_name, subfolder)
         failures: list[Exception] = []
 
         def check() -> None:
@@ -222,17 +233,25 @@ class Bundle:
             )
 
 
-def _open(root: Path) -> tuple[Bundle, list[tuple[Path, FileEntry]]]:
+def _open(
+    root: Path, file_name: str | None, subfolder: str | None
+) -> tuple[Bundle, list[tuple[Path, FileEntry]]]:
     """The bundle, all of it checked but the contents of the large files that are listed."""
     found = status(root)
     if found is None or not stat.S_ISDIR(found.st_mode):
         what = "does not exist" if found is None else "is not a directory"
         raise BundleNotFoundError(
-            f"{root}: {what}; give a bundle directory (leanbert export MODEL -o DIR makes one)"
+            f"{root}: {what}; give a bundle directory (leanbert export MODEL -o DIR makes one), or "
+            "owner/name of a repository on the hub"
         )
-    if status(root / MANIFEST) is None:
-        return _open_foreign(root), []
-    return _open_sealed(root)
+    home = root / subfolder if subfolder and is_plain(subfolder) else root
+    if status(home / MANIFEST) is None:
+        return _open_foreign(root, file_name, subfolder), []
+    if file_name not in (None, "model.onnx"):
+        raise InputError(
+            f"file_name is {brief(file_name)}; the graph of a bundle is model.onnx: leave it out"
+        )
+    return _open_sealed(home)
 
 
 def _open_sealed(root: Path) -> tuple[Bundle, list[tuple[Path, FileEntry]]]:
@@ -250,21 +269,17 @@ def _open_sealed(root: Path) -> tuple[Bundle, list[tuple[Path, FileEntry]]]:
     return Bundle(root, graph, tokenizer, config, manifest.max_length, manifest, stamps), large
 
 
-def _open_foreign(root: Path) -> Bundle:
+def _open_foreign(root: Path, file_name: str | None, subfolder: str | None) -> Bundle:
     """A plain export."""
     # Late: LeanBERT's own bundles do without these modules.
-    from leanbert.bundle.foreign import find_graph, max_length, sentence_length
+    from leanbert.bundle.foreign import find_graph, find_home, max_length, sentence_length
 
-    longest_sentence = sentence_length(root)
-    graph = find_graph(root)
-    for part in (root / "tokenizer.json", root / "config.json"):
-        if status(part) is None:
-            raise BundleNotFoundError(
-                f"{part}: missing; a bundle needs model.onnx, tokenizer.json and config.json"
-            )
-    config = _read_config(root, None)
-    longest = max_length(root, config, longest_sentence)
-    return Bundle(root, graph, root / "tokenizer.json", config, longest, None)
+    graph = find_graph(root, file_name, subfolder)
+    home = find_home(root, graph)
+    longest_sentence = sentence_length(home)
+    config = _read_config(home, None)
+    longest = max_length(home, config, longest_sentence)
+    return Bundle(home, graph, home / "tokenizer.json", config, longest, None)
 
 
 def _read_config(root: Path, entry: FileEntry | None) -> ModelConfig:

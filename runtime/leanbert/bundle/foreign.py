@@ -2,54 +2,143 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
 from leanbert.bundle.config import ModelConfig
-from leanbert.bundle.manifest import SHORTEST
+from leanbert.bundle.manifest import SHORTEST, is_plain
 from leanbert.bundle.reading import read_file, read_json, status
 from leanbert.bundle.tokenizer_file import MOST_TOKENIZER_BYTES
 from leanbert.bundle.values import brief
 from leanbert.errors import BundleCorruptError, BundleError, BundleNotFoundError
 
-__all__ = ["external_data", "find_graph", "max_length", "read_beside", "sentence_length"]
+__all__ = [
+    "choose_graph",
+    "external_data",
+    "find_graph",
+    "find_home",
+    "max_length",
+    "read_beside",
+    "sentence_length",
+]
 
-# The first that is there is taken. The folder for transformers.js holds the same model in several
-# precisions.
-_GRAPHS = tuple(
-    folder + name + ".onnx"
+_NAMES = tuple(
+    f"{name}.onnx"
     for name in ("model", "model_quantized", "model_int8", "model_uint8", "model_optimized")
-    for folder in ("", "onnx/")
 )
+"""The first that is there is taken: the one that answers as PyTorch does, then those in int8."""
+_FOLDERS = ("", "onnx")
+"""Where Optimum and transformers.js keep graphs; the first goes first."""
 _UNBOUNDED = 10**6  # transformers writes 1e30 for "no limit"
 _DEFAULT_LENGTH = 512
 
 
-def find_graph(root: Path) -> Path:
-    """The graph of a plain export.
+def choose_graph(
+    files: Iterable[str],
+    where: object,
+    *,
+    file_name: str | None = None,
+    subfolder: str | None = None,
+) -> str:
+    """Choose one of several ONNX files.
+
+    Without further arguments it is the first that is there of ``model.onnx``,
+    ``model_quantized.onnx``, ``model_int8.onnx``, ``model_uint8.onnx`` and
+    ``model_optimized.onnx``, each at the top before ``onnx/``. Where only one ONNX file is in these
+    two places, it may have any name.
+
+    Args:
+        files: all files of a directory or a repository, relative to it, with slashes.
+        where: the directory or repository, for messages.
+        file_name: the file's name as Optimum takes it, with or without its folder.
+        subfolder: the folder that it must be in; ``""`` is the top.
 
     Raises:
-        BundleNotFoundError: there is none, or several and none has a known name.
+        BundleNotFoundError: there is none, or several of which none has a known name.
     """
-    for name in _GRAPHS:
-        if (root / name).is_file():
-            return root / name
-    others = sorted(
-        path.relative_to(root).as_posix()
-        for folder in (root, root / "onnx")
-        for path in folder.glob("*.onnx")
-        if path.is_file()
-    )
-    if len(others) == 1:
-        return root / others[0]
-    if others:
+    graphs = sorted(file for file in files if file.endswith(".onnx"))
+    if subfolder is not None:
+        found = [file for file in graphs if _folder(file) == subfolder.strip("/")]
+    elif file_name is not None:
+        found = graphs
+    else:
+        found = [file for file in graphs if _folder(file) in _FOLDERS]
+    if file_name is not None:
+        exact = [file for file in found if file == file_name]
+        found = exact or [file for file in found if _base(file) == file_name]
+    known = [file for file in found if _base(file) in _NAMES]
+    if not known and len(found) > 1 and file_name is not None:
+        known = found  # the same name in several folders
+    if known or len(found) == 1:
+        return min(known or found, key=_rank)
+    if found:
         raise BundleNotFoundError(
-            f"{root}: none of {', '.join(others)} is called model.onnx; rename the one to use"
+            f"{where}: none of {', '.join(found)} is called model.onnx; choose one by "
+            "file_name=NAME"
+        )
+    asked = "/".join(filter(None, (subfolder, file_name))) or "model.onnx or onnx/model.onnx"
+    if graphs:
+        raise BundleNotFoundError(
+            f"{where}: has no {asked}; its ONNX files are {', '.join(graphs)}: choose one by "
+            "file_name=NAME and subfolder=NAME"
         )
     raise BundleNotFoundError(
-        f"{root}: no model.onnx or onnx/model.onnx; "
+        f"{where}: has no {asked}; "
         "a PyTorch checkpoint becomes a bundle by: leanbert export MODEL -o DIR"
+    )
+
+
+def _folder(file: str) -> str:
+    return file.rpartition("/")[0]
+
+
+def _base(file: str) -> str:
+    return file.rpartition("/")[2]
+
+
+def _rank(file: str) -> tuple[int, int, str]:
+    folder, base = _folder(file), _base(file)
+    return (
+        _NAMES.index(base) if base in _NAMES else len(_NAMES),
+        _FOLDERS.index(folder) if folder in _FOLDERS else len(_FOLDERS),
+        file,
+    )
+
+
+def find_graph(root: Path, file_name: str | None = None, subfolder: str | None = None) -> Path:
+    """The graph of a plain export: see :func:`choose_graph`.
+
+    Raises:
+        BundleNotFoundError: there is none, or several of which none has a known name.
+    """
+    folders = {*_FOLDERS, (subfolder or "").strip("/"), _folder(file_name or "")}
+    graphs = [
+        path.relative_to(root).as_posix()
+        for folder in sorted(filter(_is_inside, folders))
+        for path in (root / folder).glob("*.onnx")
+        if path.is_file()
+    ]
+    return root / choose_graph(graphs, root, file_name=file_name, subfolder=subfolder)
+
+
+def _is_inside(folder: str) -> bool:
+    return not folder or is_plain(folder)
+
+
+def find_home(root: Path, graph: Path) -> Path:
+    """Where ``config.json`` and ``tokenizer.json`` are: in ``root``, else beside the graph.
+
+    Raises:
+        BundleNotFoundError: one is missing.
+    """
+    parts = ("tokenizer.json", "config.json")
+    for home in (root, graph.parent):
+        if all(status(home / part) is not None for part in parts):
+            return home
+    missing = next(part for part in parts if status(root / part) is None)
+    raise BundleNotFoundError(
+        f"{root / missing}: missing; a bundle needs model.onnx, tokenizer.json and config.json"
     )
 
 

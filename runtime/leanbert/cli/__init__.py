@@ -28,6 +28,7 @@ _COMMANDS = {
     "info": ("leanbert.cli.info", "show the card of a bundle"),
     "verify": ("leanbert.cli.verify", "check a bundle's files and its answers on this CPU"),
     "doctor": ("leanbert.cli.doctor", "show what LeanBERT sees of this machine"),
+    "pull": ("leanbert.cli.pull", "fetch a bundle or an ONNX export from the hub"),
     "export": ("leanbert_export.cli", "turn a Hugging Face checkpoint into a bundle"),
     "bench": ("leanbert_bench.cli", "compare speed, memory and fidelity with PyTorch"),
 }

@@ -14,11 +14,16 @@ __all__ = [
     "add_alias",
     "add_bundle_argument",
     "add_bundle_flag",
+    "add_choice_flags",
     "add_engine_flags",
     "add_reading_flags",
     "bundle_of",
+    "choice_of",
+    "located",
     "read_options",
 ]
+
+_CHOICE = ("revision", "file_name", "subfolder")
 
 
 def add_alias(parser: argparse._ActionsContainer, *names: str, **reads: Any) -> None:
@@ -26,24 +31,70 @@ def add_alias(parser: argparse._ActionsContainer, *names: str, **reads: Any) -> 
     parser.add_argument(*names, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **reads)
 
 
-def add_bundle_flag(parser: argparse._ActionsContainer) -> None:
+def add_bundle_flag(group: argparse._ArgumentGroup) -> None:
     """Declare ``--bundle`` of a command that takes texts as its arguments."""
-    parser.add_argument(
-        "-m", "--bundle", metavar="DIR", help="default: the embedded sentiment model"
+    group.add_argument(
+        "-m", "--bundle", metavar="DIR", help="or owner/name; default: the embedded model"
     )
-    add_alias(parser, "--model", dest="bundle")
+    add_alias(group, "--model", dest="bundle")
+    for name in _CHOICE:
+        group.add_argument(_flag(name), metavar="NAME", help=argparse.SUPPRESS)
+    group.description = f"{', '.join(map(_flag, _CHOICE))} NAME: of a repository on the hub"
 
 
 def add_bundle_argument(parser: argparse.ArgumentParser) -> None:
     """Declare the bundle of a command that takes no other arguments; ``--bundle`` names it, too."""
     parser.add_argument(
-        "named", nargs="?", metavar="BUNDLE", help="its directory (default: the embedded model)"
+        "named", nargs="?", metavar="BUNDLE", help="or owner/name (default: the embedded model)"
     )
     add_alias(parser, "-m", "--bundle", "--model", dest="bundle")
+    add_choice_flags(parser)
 
 
-def bundle_of(args: argparse.Namespace) -> Path | None:
-    """The bundle that the command line names; ``None`` for the embedded model.
+def add_choice_flags(parser: argparse.ArgumentParser) -> None:
+    """Declare what chooses a model in a repository of the hub, or in a directory."""
+    add = parser.add_argument
+    add("--revision", metavar="REV", help="of a repository: branch, tag or commit")
+    add("--file-name", metavar="NAME", help="which of several ONNX files (default: model.onnx)")
+    add("--subfolder", metavar="NAME", help="its folder, or a bundle's")
+
+
+def choice_of(args: argparse.Namespace) -> dict[str, str]:
+    """What was given of the flags that choose a model, as the arguments of :func:`pipeline`."""
+    given = {name: getattr(args, name) for name in _CHOICE}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def located(args: argparse.Namespace) -> tuple[Path, dict[str, str | None]]:
+    """The directory that the command line names, fetched if it is a repository of the hub.
+
+    Returns:
+        It, and the arguments of ``Bundle.open``.
+
+    Raises:
+        BundleError: it cannot be fetched.
+        InputError: it is named twice, or a flag makes no sense.
+    """
+    from leanbert.pipelines import embedded_bundle
+
+    named, choice = bundle_of(args), dict[str, str | None](choice_of(args))
+    if named is not None and "/" in named:
+        from leanbert.bundle import hub  # late: who opens the embedded model waits for no module
+
+        if hub.is_repository(named):
+            found = hub.fetch(named, **choice)
+            return found.path, {"file_name": found.graph}
+    if choice.pop("revision", None) is not None:
+        raise InputError("--revision is of a repository on the hub; name it as owner/name")
+    return (embedded_bundle() if named is None else Path(named)), choice
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def bundle_of(args: argparse.Namespace) -> str | None:
+    """The bundle that the command line names, as it is written; ``None`` for the embedded model.
 
     Raises:
         InputError: it names two.
@@ -51,8 +102,8 @@ def bundle_of(args: argparse.Namespace) -> Path | None:
     named, flagged = getattr(args, "named", None), getattr(args, "bundle", None)
     if named is not None and flagged is not None:
         raise InputError(f"name one bundle, not both {named} and {flagged}")
-    given = flagged if named is None else named
-    return None if given is None else Path(given)
+    given: str | None = flagged if named is None else named
+    return given
 
 
 def add_engine_flags(parser: argparse._ActionsContainer) -> None:

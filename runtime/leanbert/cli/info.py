@@ -16,12 +16,11 @@ from typing import Any
 
 from leanbert.bundle import Bundle, ModelConfig
 from leanbert.cli.cells import json_line
-from leanbert.cli.flags import add_bundle_argument, bundle_of
+from leanbert.cli.flags import add_bundle_argument, located
 from leanbert.cli.parser import WIDTH
 from leanbert.cli.streams import require_stdout
 from leanbert.engines import EngineReport, report_engine
 from leanbert.errors import EngineError
-from leanbert.pipelines import embedded_bundle
 from leanbert.shown import shown
 
 _MOST_LABELS = 20
@@ -37,7 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the card."""
     require_stdout("info has nowhere to print the card")
-    bundle = Bundle.open(bundle_of(args) or embedded_bundle())
+    path, choice = located(args)
+    bundle = Bundle.open(path, **choice)
     card = _card(bundle)
     if args.json:
         sys.stdout.write(json_line(card, indent=1))
@@ -60,6 +60,7 @@ def _card(bundle: Bundle) -> dict[str, Any]:
         "max_length": bundle.max_length,
         "label2id": config.raw.get("label2id"),
         "sentence_transformers": {"line": modules.line, **asdict(modules)} if modules else None,
+        "graph": bundle.model_path.relative_to(bundle.path).as_posix(),
         "size_mb": round(bundle.size / 1e6, 2),
         "verified": manifest is not None,
         "engine": report.engine,
@@ -108,7 +109,8 @@ def _lines(card: dict[str, Any]) -> list[str]:
     row("matmuls here", card["matmuls"])
     if not card["verified"]:
         why = "no: there is no leanbert.json (leanbert export makes verified bundles)"
-        return [*lines, *starmap(_row, {**_modules(card), "verified": why}.items())]
+        rows = {"graph": card["graph"], **_modules(card), "verified": why}
+        return [*lines, *starmap(_row, rows.items())]
     source = card["source"]
     revision = f" @ {source['revision']}" if source.get("revision") else ""
     row("source", f"{source.get('model')}{revision}")

@@ -1,6 +1,4 @@
-"""Answer texts: arguments, the rows of a file, or the lines of stdin.
-
-On a terminal the answers are a table, elsewhere tab-separated lines.
+"""Answer texts, rows of a file or lines of stdin: a table on a terminal, else tab-separated.
 
 examples:
   leanbert predict "Operating profit rose to EUR 13.1 mn." "Sales fell."
@@ -25,6 +23,7 @@ from leanbert.cli.flags import (
     add_engine_flags,
     add_reading_flags,
     bundle_of,
+    choice_of,
     read_options,
 )
 from leanbert.cli.inputs import Record, argument_records, table_records
@@ -89,7 +88,12 @@ def run(args: argparse.Namespace) -> int:
 
         mode = args.mode or ("latency" if args.texts else "throughput")
         model = pipeline(
-            args.task, bundle_of(args), mode=mode, threads=args.threads, engine=args.engine
+            args.task,
+            bundle_of(args),
+            mode=mode,
+            threads=args.threads,
+            engine=args.engine,
+            **choice_of(args),
         )
         options = call_options(args, model.task, pools=getattr(model, "modules", None) is not None)
         asked, shown = tee(model_inputs(args, model.task, _records(args, table)))

@@ -17,8 +17,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from leanbert.cli.cells import json_line
-from leanbert.cli.flags import add_bundle_argument, add_engine_flags, bundle_of
-from leanbert.pipelines import embedded_bundle
+from leanbert.cli.flags import add_bundle_argument, add_engine_flags, located
 from leanbert.shown import shown
 from leanbert.verification import Verification, verify
 
@@ -32,7 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Verify, and say what was proved."""
-    found = verify(bundle_of(args) or embedded_bundle(), threads=args.threads, engine=args.engine)
+    path, choice = located(args)
+    if choice.get("subfolder"):
+        path /= str(choice["subfolder"])
+    found = verify(path, threads=args.threads, engine=args.engine)
     if args.json:
         sys.stdout.write(json_line({**asdict(found), "path": str(found.path)}))
     else:

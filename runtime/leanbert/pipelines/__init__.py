@@ -211,7 +211,8 @@ def pipeline(
         task: one of :data:`TASKS`, or transformers' other names ``"sentiment-analysis"`` and
             ``"ner"``; ``None`` takes the task that the bundle was exported for.
         model: a bundle directory, or an opened :class:`~leanbert.bundle.Bundle`; ``None`` for the
-            embedded financial-sentiment model.
+            embedded financial-sentiment model. A string ``"owner/name"`` under which nothing
+            exists here is a repository on the Hugging Face hub; nothing else asks the network.
         mode: ``"latency"`` computes one batch at a time on all cores, soonest done for one text
             or a few. ``"throughput"`` computes a batch on each core at the same time, for many
             texts; the next ones are drawn and tokenized meanwhile. Two pipelines of one bundle
@@ -223,9 +224,12 @@ def pipeline(
             AVX2 or better; bundles whose manifest has a layout for it). ``"onnxruntime"`` runs
             every bundle on every CPU; ``"auto"`` takes the native one wherever it can.
         defaults: defaults for the arguments of a call, for example ``top_k=None``. And arguments
-            of ``transformers.pipeline`` that choose a device, a number format or files: accepted
-            where they ask for what is done anyway (``device="cpu"``, ``framework="pt"``), refused
-            in one line where they cannot be obeyed (see :mod:`leanbert.pipelines.drop_in`).
+            of the opening: ``revision`` (branch, tag or commit) and ``token`` for a repository on
+            the hub; ``file_name`` and ``subfolder``, which choose one of several ONNX files, as
+            Optimum names them. And those of ``transformers.pipeline`` that choose a device, a
+            number format or files: accepted where they ask for what is done anyway
+            (``device="cpu"``, ``framework="pt"``), refused in one line where they cannot be obeyed
+            (see :mod:`leanbert.pipelines.drop_in`).
 
     Returns:
         A callable :class:`~leanbert.pipelines.base.Pipeline`, safe to share between threads.
@@ -244,10 +248,7 @@ def pipeline(
         model = embedded_bundle(task)
     elif not isinstance(model, (str, Path, Bundle)):
         raise InputError(f"model must be a path or a Bundle, got {type(model).__name__}")
-    opening: AbstractContextManager[Bundle] = (
-        nullcontext(model) if isinstance(model, Bundle) else Bundle.checked_while_loading(model)
-    )
-    with opening as bundle:
+    with _opening(model, defaults) as bundle:
         defaults = _without_opening(defaults, bundle)
         if task is None:
             task = bundle.task or bundle.config.head_task
@@ -257,6 +258,23 @@ def pipeline(
                     f"{bundle.path}: the bundle {said}; LeanBERT does {', '.join(TASKS)}"
                 )
         return _class(task)(bundle, mode=mode, threads=threads, engine=engine, **defaults)
+
+
+def _opening(
+    model: str | Path | Bundle, defaults: dict[str, Any]
+) -> AbstractContextManager[Bundle]:
+    """Open the model; of ``defaults``, what chooses it is taken out."""
+    if isinstance(model, Bundle):
+        return nullcontext(model)
+    chosen = {name: defaults.pop(name, None) for name in ("file_name", "subfolder")}
+    if isinstance(model, str) and "/" in model:
+        from leanbert.bundle import hub  # late: who opens the embedded model waits for no module
+
+        if hub.is_repository(model):
+            asked = {name: defaults.pop(name, None) for name in ("revision", "token")}
+            found = hub.fetch(model, **asked, **chosen)
+            model, chosen = found.path, {"file_name": found.graph}
+    return Bundle.checked_while_loading(model, **chosen)
 
 
 def _without_opening(defaults: dict[str, Any], bundle: Bundle) -> dict[str, Any]:

@@ -285,8 +285,13 @@ class Pipeline(ABC, Generic[OptionsT]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as a recipe: another process opens the bundle itself, no weights travel."""
-        path = self.bundle.path.absolute()
-        return (_reopen, (type(self), path, self.mode, self.threads, self.engine, self.defaults))
+        bundle = self.bundle
+        path = bundle.path.absolute()
+        graph = None if bundle.manifest else bundle.model_path.relative_to(bundle.path).as_posix()
+        return (
+            _reopen,
+            (type(self), path, graph, self.mode, self.threads, self.engine, self.defaults),
+        )
 
 
 def _describe(output: tuple[str, int | None]) -> str:
@@ -297,9 +302,11 @@ def _describe(output: tuple[str, int | None]) -> str:
 def _reopen(
     kind: type[Pipeline[Any]],
     path: Any,
+    graph: str | None,
     mode: str,
     threads: int | None,
     engine: str,
     defaults: dict[str, Any],
 ) -> Pipeline[Any]:
-    return kind(Bundle.open(path), mode=mode, threads=threads, engine=engine, **defaults)
+    bundle = Bundle.open(path, file_name=graph)
+    return kind(bundle, mode=mode, threads=threads, engine=engine, **defaults)

@@ -135,6 +135,11 @@ def _revision(value: object, bundle: Bundle) -> str | None:
     return f"a bundle is of one revision, {made}: export the other with --revision"
 
 
+def _own_graph(value: object, bundle: Bundle) -> str | None:
+    own = str(value).rpartition("/")[2] == bundle.model_path.name
+    return None if own else f"the bundle was opened with {bundle.model_path.name}: leave it out"
+
+
 def _anything(_: object, __: Bundle) -> str | None:
     return None
 
@@ -149,13 +154,15 @@ OPENING: Mapping[str, Callable[[Any, Bundle], str | None]] = {
     "device_map": _device_map,
     "dtype": _dtype,
     "feature_extractor": _nothing,
+    "file_name": _own_graph,
     "framework": _framework,
     "image_processor": _nothing,
     "model_kwargs": _nothing,
     "pipeline_class": _nothing,
     "processor": _nothing,
     "revision": _revision,
-    "token": _anything,  # nothing is downloaded
+    "subfolder": _anything,  # of file_name
+    "token": _anything,  # nothing is downloaded from here on
     "tokenizer": _own_files,
     "torch_dtype": _dtype,
     "trust_remote_code": _anything,  # a bundle holds no code

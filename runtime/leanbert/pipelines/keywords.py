@@ -119,6 +119,9 @@ class OpeningKeywords(TypedDict, total=False):
     mode: Literal["latency", "throughput"]
     threads: int | None
     engine: Literal["auto", "native", "onnxruntime"]
+    # Which of several ONNX files, as Optimum names it.
+    file_name: str | None
+    subfolder: str | None
     # From here on transformers' own: see leanbert.pipelines.drop_in.
     config: object
     device: object
