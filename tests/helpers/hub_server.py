@@ -19,11 +19,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-__all__ = ["COMMIT", "Hub", "Repository", "serving"]
+import pytest
+
+__all__ = ["COMMIT", "Hub", "Repository", "ask_it", "serving"]
 
 LARGE = 5_000  # bytes
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
+_VARIABLES = ("HF_TOKEN", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_CACHE")
 _INFO = re.compile(r"/api/models/([^/]+/[^/]+)/revision/(.+)")
 _MAIN = re.compile(r"/api/models/([^/]+/[^/]+)")
 _FILE = re.compile(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
@@ -113,6 +116,14 @@ def serving(**repositories: Repository) -> Iterator[Hub]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def ask_it(hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have processes that are started ask the server, with the cache below ``home``."""
+    for name in _VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    monkeypatch.setenv("HF_HOME", str(home))
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from leanbert import Bundle, pipeline
-from tests.helpers.hub_server import COMMIT, Hub, Repository, serving
+from tests.helpers.hub_server import COMMIT, Hub, Repository, ask_it, serving
 from tests.helpers.processes import begin, environment, leanbert
 from tests.helpers.tiny_bundles import MAX_LENGTH
 
@@ -27,10 +27,7 @@ pytest.importorskip("huggingface_hub")
 @pytest.fixture
 def hub(tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     with serving(owner__tiny=Repository.of(tiny_bundle)) as served:
-        for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_HUB_CACHE"):
-            monkeypatch.delenv(name, raising=False)
-        monkeypatch.setenv("HF_ENDPOINT", served.url)
-        monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+        ask_it(served, tmp_path / "home", monkeypatch)
         yield served
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from leanbert import pipeline
 from leanbert.bundle.hub import fetch
-from tests.helpers.hub_server import COMMIT, LARGE, Hub, Repository, serving
+from tests.helpers.hub_server import COMMIT, LARGE, Hub, Repository, ask_it, serving
 from tests.helpers.processes import begin, python
 
 pytest.importorskip("huggingface_hub")
@@ -55,7 +55,6 @@ class Asking:
 
     def __init__(self, hub: Hub, home: Path, cwd: Path, setenv: Callable[[str, str], None]) -> None:
         self.hub, self.home, self._cwd, self._setenv = hub, home, cwd, setenv
-        self.set(HF_ENDPOINT=hub.url, HF_HOME=str(home))
 
     def set(self, **variables: str) -> None:
         for name, value in variables.items():
@@ -86,8 +85,7 @@ def hub(tiny_bundle: Path) -> Iterator[Hub]:
 
 @pytest.fixture
 def ask(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asking:
-    for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_HUB_CACHE", "HUGGING_FACE_HUB_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
+    ask_it(hub, tmp_path / "home", monkeypatch)
     return Asking(hub, tmp_path / "home", tmp_path, monkeypatch.setenv)
 
 
