@@ -199,7 +199,7 @@ def test_the_runtime_imports_its_three_libraries_only() -> None:
     assert outside.pop("huggingface_hub") == {"leanbert.bundle.hub.fetching"}  # when it is asked
     assert set(outside) == {"numpy", "onnxruntime", "tokenizers"}
     assert outside["onnxruntime"] == {"leanbert.engines.ort"}
-    homes = {"locality", "pieces", "settings", "shortening", "tokenizer"}
+    homes = {"elision", "locality", "pieces", "settings", "shortening", "tokenizer", "word_cuts"}
     assert outside["tokenizers"] == {f"leanbert.tokenization.{name}" for name in homes}
 
 

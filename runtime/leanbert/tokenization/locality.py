@@ -14,7 +14,6 @@ from typing import Any
 import tokenizers
 
 __all__ = [
-    "SPACE",
     "is_gpt2",
     "joinable_places",
     "normalizers_of",
