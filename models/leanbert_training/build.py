@@ -95,7 +95,7 @@ def build(data: Path, checkpoint: Path, work: Path, *, place: bool = True) -> No
     found = json.loads((checkpoint / "calibration.json").read_text(encoding="utf-8"))
     made = Bundle.open(int8).manifest
     for _ in range(2):  # the card gives the size of the manifest that it is part of
-        measured = make_card(rows, robust, found, sizes(int8), _CALIBRATION_TEXTS)
+        measured = make_card(rows, robust, own, found, sizes(int8), _CALIBRATION_TEXTS)
         card = {**(made.card if made else {}), **measured}
         reseal(int8, rows, card)
     if (size := sizes(int8)["bundle"]) > MAX_BYTES:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from leanbert_training.challenge import SURE
 from leanbert_training.distilling import LESSONS, STUDENT
 from leanbert_training.evaluate import PYTORCH
+from leanbert_training.refining import MIX, REFINING
 from leanbert_training.stages import HELD_SHARE, OWN_SENTENCES, TEACHERS, Shape
 
 NAMES = {
@@ -15,6 +17,8 @@ NAMES = {
     "finbert_held_out": "FinBERT's own labels",
 }
 """What the card and its readers call each evaluation set."""
+HELD = {"tweet": "tweets", "finbert": "answers of FinBERT", "case": "challenge wordings"}
+"""What the card calls the sources of the rows held back."""
 LARGER = "leanbert export ProsusAI/finbert -o finbert-int8"
 """The command that the card names to those who want a larger model."""
 
@@ -57,9 +61,41 @@ def _int8(rows: list[dict[str, Any]]) -> str:
     return "; ".join(parts)
 
 
+def _challenge(own: dict[str, Any]) -> dict[str, str]:
+    """What the model does with the sentences of our own."""
+    found = own["challenge"]
+    held = found["held_out"]
+    sure = held["sure_accuracy"]
+    phenomena = ", ".join(
+        f"{row['phenomenon'].replace('_', ' ')} {row['held_out']:.0%}" for row in found["phenomena"]
+    )
+    every = own["not_finance"][-1]
+    shares = ", ".join(f"{label} {every[label]:.1%}" for label in ("positive", "negative"))
+    return {
+        "challenge set": f"wordings never trained on: accuracy {held['accuracy']:.1%} of "
+        f"{held['rows']}, opposite sign {held['opposite']:.1%}, ECE {held['ece']:.3f}"
+        + (f", right where confidence is at least {SURE} {sure:.1%}" if sure is not None else "")
+        + f"; by phenomenon, of 14 to 17 cases each: {phenomena}",
+        "not about finance": f"{every['rows']} texts on films, politics, recipes, sport and so on: "
+        f"neutral {every['neutral']:.1%}, {shares}; mean confidence {every['confidence']:.2f}",
+    }
+
+
+def _refined(calibration: dict[str, Any]) -> str:
+    """What the weights began as, and how they were refined."""
+    seal = calibration["source"].get("bundle")
+    begun = f"the bundle with the seal {seal[:12]}" if seal else "the mean of the students"
+    return (
+        f"from {begun}: {REFINING.epochs} epoch on the open wordings of the challenge set, "
+        f"sentences from patterns of our own, and the rows before with {begun}'s answers; "
+        f"{calibration['share']:.0%} of the way to the refined weights, chosen on rows held back"
+    )
+
+
 def make_card(
     rows: list[dict[str, Any]],
     robust: list[dict[str, Any]],
+    own: dict[str, Any],
     calibration: dict[str, Any],
     sizes: dict[str, int],
     calibration_texts: int,
@@ -69,7 +105,8 @@ def make_card(
     Args:
         rows: the result of :func:`leanbert_training.evaluate.evaluate`.
         robust: the result of :func:`leanbert_training.robustness.measure`.
-        calibration: the result of :func:`leanbert_training.distilling.calibrate`.
+        own: the result of :func:`leanbert_training.challenge.measure`.
+        calibration: the result of :func:`leanbert_training.refining.calibrate`.
         sizes: the bytes of the bundle's parts by name.
         calibration_texts: how many training texts the export took for ranges and gate.
     """
@@ -85,21 +122,28 @@ def make_card(
         f"1536 cut to {shape.width}, vocabulary 30522 cut to {shape.pieces} pieces",
         "data": "zeroshot/twitter-financial-news-sentiment, train (MIT); recorded answers of "
         "ProsusAI/finbert to news, calls and the same tweets (outputs public, texts by their "
-        f"publishers); {OWN_SENTENCES} sentences from patterns of our own (Apache-2.0)",
+        f"publishers); of our own (Apache-2.0): {OWN_SENTENCES} sentences from patterns, patterns "
+        f"of the phenomena filled {MIX.rounds} times, and two of three wordings of the challenge "
+        "set's cases",
         "teachers": f"{TEACHERS} fine-tunings of all-MiniLM-L6-v2 with its whole vocabulary, and "
         "one with ours, in full width; their mean answers to the same rows and to "
         f"{max(lesson.transfer for lesson in LESSONS)} unlabelled tweets and sentences taught "
         f"{len(LESSONS)} students, whose weights were averaged",
+        "refined": _refined(calibration),
         "vocabulary": "counted in the training texts, Fed speeches and FOMC minutes (public "
-        "domain), earnings21/22 (CC BY-SA 4.0), stocknet tweets (MIT)",
+        "domain), earnings21/22 (CC BY-SA 4.0), stocknet tweets (MIT); then words of our own list "
+        "took the place of pieces that were hardly used",
         "not trained on": "Twitter validation set, Financial PhraseBank (CC BY-NC-SA 3.0), 500 "
-        "held-out answers of FinBERT; but FinBERT, whose answers were learnt from, was trained on "
-        "PhraseBank",
+        "held-out answers of FinBERT, the third wordings of the challenge set; but FinBERT, whose "
+        "answers were learnt from, was trained on PhraseBank",
         "size": ", ".join(f"{name} {size / 1e6:.2f} MB" for name, size in sizes.items()),
         "quality": _quality(rows),
         "int8 - fp32": _int8(rows),
-        "temperature": f"{calibration['temperature']:.2f}, fitted on {calibration['rows']} "
-        f"training tweets held back ({HELD_SHARE:.0%}), folded into the weights",
+        **_challenge(own),
+        "temperature": f"{calibration['temperature']:.2f}, fitted on "
+        + ", ".join(f"{calibration['rows'][kind]} {name}" for kind, name in HELD.items())
+        + f" held back ({HELD_SHARE:.0%} of the public rows), each source with the same weight; "
+        "folded into the weights",
         "robustness": "; ".join(
             f"{r['kind']} {r['share']:.1%}"
             + (" same label" if r["measure"] == "same label" else "")
@@ -109,7 +153,8 @@ def make_card(
         "bad at": f"its weakest kinds of text above ({weak}); irony, two opinions in one text, "
         "whole documents, numbers that must be compared, languages other than English (scripts "
         "other than Latin become unknown words); a text that is not about finance gets a label too",
-        "seed": f"0; the students' {STUDENT.epochs} epochs (models/leanbert_training/README.md)",
+        "seed": f"0; the students' {STUDENT.epochs} epochs and one of refining "
+        "(models/leanbert_training/README.md)",
         "calibration": f"{calibration_texts} of the training texts; a third of them held back for "
         "the gate",
         "larger": LARGER,

@@ -89,6 +89,16 @@ def load_cases(path: Path = FOLDER / "challenge.jsonl") -> list[Case]:
     return cases
 
 
+def open_wordings(cases: Sequence[Case]) -> list[tuple[str, int]]:
+    """The wordings that a model may be trained on, each with its label's index."""
+    return [
+        (wording, case.label)
+        for case in cases
+        for number, wording in enumerate(case.wordings)
+        if number != HELD_OUT
+    ]
+
+
 def load_others(path: Path = FOLDER / "not_finance.jsonl") -> list[Other]:
     """Read the texts that are not about finance.
 

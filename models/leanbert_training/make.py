@@ -2,6 +2,9 @@
 
     python -m leanbert_training.make --data DATA
 
+With ``--start BUNDLE --sha256 SEAL`` the refining starts from the weights of a bundle, and the
+stages before it do not run.
+
 Each stage writes one folder in ``--work``, and does not run again while that folder exists. After
 an interruption, run the same command again: training continues after the last complete epoch. To
 repeat a stage, delete its folder and those of the stages after it.
@@ -13,6 +16,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -20,15 +24,27 @@ from pathlib import Path
 import torch
 
 from leanbert.errors import LeanBertError
-from leanbert_training import distilling, stages
+from leanbert_training import distilling, refining, stages
 from leanbert_training.build import build
 
 
-def _steps(data: Path, work: Path, *, place: bool) -> dict[str, Callable[[], object]]:
-    """The function of each stage by its name, in the order of the stages."""
+@dataclass(frozen=True)
+class Start:
+    """The bundle that the refining starts from, with the seal that it must have."""
+
+    bundle: Path
+    sha256: str
+
+
+Steps = dict[str, Callable[[], object]]
+_START = "start"
+
+
+def _students(data: Path, work: Path) -> Steps:
+    """The stages up to the mean of the students, by their names, in their order."""
     shape = stages.Shape()
     base, wide, answers, narrow = (work / name for name in ("base", "wide", "answers", "narrow"))
-    steps: dict[str, Callable[[], object]] = {
+    steps: Steps = {
         "base": partial(stages.make_base, data, base, shape),
         "wide": partial(stages.make_wide, data, base, wide),
     }
@@ -42,30 +58,57 @@ def _steps(data: Path, work: Path, *, place: bool) -> dict[str, Callable[[], obj
         steps[student.name] = partial(
             distilling.make_student, data, narrow, answers, student, lesson
         )
-    final = work / "sentiment-fp32"
-    steps[final.name] = partial(distilling.calibrate, answers, students, final)
+    steps[_START] = partial(distilling.average, answers, students, work / _START)
+    return steps
+
+
+def _steps(data: Path, work: Path, start: Start | None, *, place: bool) -> Steps:
+    """The function of each stage by its name, in the order of the stages."""
+    begin, anchors, lexicon, refined, final = (
+        work / name for name in (_START, "anchors", "lexicon", "refined", "sentiment-fp32")
+    )
+    steps: Steps = {}
+    if start is None:
+        steps |= _students(data, work)
+    else:
+        steps[_START] = partial(refining.make_restored, start.bundle, start.sha256, begin)
+    steps[anchors.name] = partial(refining.make_anchors, data, begin, anchors)
+    steps[lexicon.name] = partial(refining.make_lexicon, data, begin, lexicon)
+    steps[refined.name] = partial(refining.make_refined, data, lexicon, anchors, refined)
+    steps[final.name] = partial(refining.calibrate, data, begin, lexicon, refined, final)
     steps["bundle"] = partial(build, data, final, work / "bundle", place=place)
     return steps
 
 
-STAGES = tuple(_steps(Path(), Path(), place=False))
+STAGES = tuple(_steps(Path(), Path(), None, place=False))
 
 
-def make(data: Path, work: Path, *, until: str = STAGES[-1], place: bool = True) -> None:
+def make(
+    data: Path,
+    work: Path,
+    *,
+    start: Start | None = None,
+    until: str = STAGES[-1],
+    place: bool = True,
+) -> None:
     """Run every stage up to ``until`` whose folder does not exist.
 
     Args:
         data: the folder of the public sets.
         work: the folder that holds one folder per stage.
+        start: the bundle that the refining starts from; ``None`` runs the stages before it.
         until: the name of the last stage to run.
         place: whether the last stage replaces the bundle that ships.
 
     Raises:
-        ValueError: the folder of a stage exists, but not that of the stage before it.
+        ValueError: the folder of a stage exists, but not that of the stage before it, or ``until``
+            is not a stage after ``start``.
     """
     work.mkdir(parents=True, exist_ok=True)
-    steps = _steps(data, work, place=place)
-    for earlier, name in pairwise(STAGES):
+    steps = _steps(data, work, start, place=place)
+    if until not in steps:
+        raise ValueError(f"--until {until} comes before the stages that start from a bundle")
+    for earlier, name in pairwise(steps):
         if (work / name).exists() and not (work / earlier).exists():
             raise ValueError(
                 f"{work / name} was made after {earlier}, which is gone: delete it too"
@@ -94,6 +137,8 @@ def main() -> int:
         help="folder that holds the stages",
     )
     add("--until", choices=STAGES, default=STAGES[-1], help="stop after this stage")
+    add("--start", type=Path, metavar="BUNDLE", help="refine the weights of this bundle")
+    add("--sha256", metavar="SEAL", help="the sha256 in the manifest of the bundle of --start")
     add("--threads", type=int, help="threads of torch (default: its own choice)")
     add(
         "--keep",
@@ -101,10 +146,13 @@ def main() -> int:
         help="replace neither the bundle that ships nor README.md",
     )
     args = parser.parse_args()
+    if (args.start is None) != (args.sha256 is None):
+        parser.error("--start and --sha256 belong together")
+    start = None if args.start is None else Start(args.start, args.sha256)
     if args.threads:
         torch.set_num_threads(args.threads)
     try:
-        make(args.data, args.work, until=args.until, place=not args.keep)
+        make(args.data, args.work, start=start, until=args.until, place=not args.keep)
     except (LeanBertError, OSError, ValueError) as error:
         print(f"make: {error}", file=sys.stderr)
         return 1

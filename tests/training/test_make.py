@@ -7,18 +7,19 @@ from typing import Any
 
 import pytest
 
-from leanbert_training import distilling, make, stages
+from leanbert_training import distilling, make, refining, stages
 
 
-def test_stages_run_once_and_in_order(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    ran: list[str] = []
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """The stages that ran, each with the folder that it began with; none computes anything."""
+    found: list[tuple[str, str]] = []
 
     def stage(place: int) -> Any:
         def run(*arguments: Any, **_: Any) -> None:
-            folder = arguments[place]
-            ran.append(folder.name)
+            folder, before = arguments[place], arguments[place - 1]
+            begin = before[0] if isinstance(before, list) else before
+            found.append((folder.name, begin.name if isinstance(begin, Path) else str(begin)))
             folder.mkdir()
 
         return run
@@ -27,23 +28,63 @@ def test_stages_run_once_and_in_order(
     monkeypatch.setattr(distilling, "make_answers", stage(1))
     monkeypatch.setattr(stages, "make_wide", stage(2))
     monkeypatch.setattr(distilling, "make_narrow", stage(2))
-    began: list[str] = []
 
-    def student(_: Path, start: Path, *others: Any) -> None:
-        began.append(start.name)
-        stage(1)(*others)
+    def student(_: Path, start: Path, answers: Path, folder: Path, lesson: Any) -> None:
+        assert (answers.name, lesson in distilling.LESSONS) == ("answers", True)
+        stage(1)(start, folder)
 
     monkeypatch.setattr(distilling, "make_student", student)
-    monkeypatch.setattr(distilling, "calibrate", stage(2))
+    monkeypatch.setattr(distilling, "average", stage(2))
+    monkeypatch.setattr(refining, "make_restored", stage(2))
+    monkeypatch.setattr(refining, "make_anchors", stage(2))
+    monkeypatch.setattr(refining, "make_lexicon", stage(2))
+    monkeypatch.setattr(refining, "make_refined", stage(3))
+    monkeypatch.setattr(refining, "calibrate", stage(4))
     monkeypatch.setattr(make, "build", stage(2))
+    return found
 
+
+REFINING = ["anchors", "lexicon", "refined", "sentiment-fp32", "bundle"]
+
+
+def test_stages_run_once_and_in_order(
+    ran: list[tuple[str, str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     make.make(tmp_path, tmp_path / "work", until="teacher-1")
-    assert ran == ["base", "wide", "teacher-1"]
+    assert [name for name, _ in ran] == ["base", "wide", "teacher-1"]
     make.make(tmp_path, tmp_path / "work")
-    assert ran == list(make.STAGES)
-    assert began == ["narrow", "narrow"]
-    assert ran[5:8] == ["narrow", "student-1", "student-2"]
+    assert [name for name, _ in ran] == list(make.STAGES)
+    began = dict(ran)
+    assert (began["student-1"], began["student-2"]) == ("narrow", "narrow")
+    assert began["start"] == "student-1"
+    assert (began["anchors"], began["lexicon"]) == ("start", "start")
+    assert (began["refined"], began["sentiment-fp32"]) == ("anchors", "refined")
+    assert list(make.STAGES[5:]) == ["narrow", "student-1", "student-2", "start", *REFINING]
     assert f"[3/{len(ran)}] teacher-1: there already" in capsys.readouterr().out
     (tmp_path / "work" / "wide").rmdir()
     with pytest.raises(ValueError, match="teacher-1 was made after wide"):
         make.make(tmp_path, tmp_path / "work")
+
+
+def test_the_refining_can_start_from_a_bundle(
+    ran: list[tuple[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = make.Start(tmp_path / "placed", "ab" * 32)
+    with pytest.raises(ValueError, match="--until wide comes before"):
+        make.make(tmp_path, tmp_path / "work", start=start, until="wide")
+    make.make(tmp_path, tmp_path / "work", start=start)
+    assert [name for name, _ in ran] == ["start", *REFINING]
+    assert ran[0] == ("start", start.sha256)
+    with pytest.raises(ValueError, match="start was made after student-2"):  # not a full run
+        make.make(tmp_path, tmp_path / "work")
+
+
+@pytest.mark.parametrize("words", [["--start", "placed"], ["--sha256", "ab"]])
+def test_a_bundle_to_start_from_is_named_with_its_seal(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["make", "--data", "x", *words])
+    with pytest.raises(SystemExit) as failed:
+        make.main()
+    assert failed.value.code == 2
+    assert "--start and --sha256 belong together" in capsys.readouterr().err

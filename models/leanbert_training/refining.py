@@ -1,0 +1,185 @@
+"""Refine a classifier of tweets and reports on sentences of our own, and calibrate it.
+
+The stages start from the weights in the folder ``start``: the mean of the students, or the weights
+of a bundle that was placed before. Each writes one folder, as in :mod:`leanbert_training.stages`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import load_file
+
+from leanbert_bench.metrics import accuracy, calibration_error
+from leanbert_training.calibrating import (
+    fit_temperature,
+    fold_temperature,
+    negative_log_likelihood,
+    softmax,
+)
+from leanbert_training.data import unlabelled_texts
+from leanbert_training.lexicon import choose, exchange
+from leanbert_training.refining_rows import Mix, held_cases, own_rows, refining_rows
+from leanbert_training.restoring import restore
+from leanbert_training.rows import Row, transfer_rows
+from leanbert_training.stages import (
+    SEED,
+    SOURCE,
+    load_network,
+    new_stage,
+    published,
+    rows_of,
+    save_network,
+)
+from leanbert_training.training import Settings, TwoHeads, predict_logits, train
+from leanbert_training.vocabulary import write_tokenizer
+
+REFINING = Settings(
+    epochs=1, learning_rate=1.2e-4, layer_decay=0.95, batch_size=48, finbert_weight=0.0, swaps=0.5
+)
+MIX = Mix()
+UNLABELLED_TEXTS = 5000
+"""How many unlabelled texts the starting model answers; :class:`Mix` says how many are learnt."""
+SHARES = (0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""The shares of the refined weights among which the rows held back choose."""
+SOURCES = ("tweet", "finbert", "case")
+"""The kinds of the rows held back, each of which counts the same."""
+
+
+def make_restored(bundle: Path, sha256: str, folder: Path) -> None:
+    """Write the weights of a placed bundle as the checkpoint to start from."""
+    with new_stage(folder) as partial:
+        restore(bundle, partial, sha256)
+        with (partial / SOURCE).open("w", encoding="utf-8") as file:
+            json.dump({"bundle": sha256}, file)
+
+
+def _anchors(data: Path) -> list[Row]:
+    return [*rows_of(data)[0], *transfer_rows(data, UNLABELLED_TEXTS, SEED)]
+
+
+def make_anchors(data: Path, start: Path, folder: Path) -> None:
+    """Let the starting model answer the rows that keep what it knows: ``answers.npy``.
+
+    *Shape:* ``(rows, labels)``, in the order of the labelled and then the unlabelled rows.
+    """
+    network, tokenizer = load_network(start)
+    logits = predict_logits(network, tokenizer, [row.text for row in _anchors(data)])[:, 0]
+    with new_stage(folder) as partial:
+        np.save(partial / "answers.npy", softmax(logits).astype(np.float32))
+
+
+def make_lexicon(data: Path, start: Path, folder: Path) -> None:
+    """Write the starting model with the pieces that :mod:`leanbert_training.lexicon` chooses."""
+    source = published()
+    content = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))
+    present = json.loads((start / "tokenizer.json").read_text(encoding="utf-8"))
+    vocabulary = present["model"]["vocab"]
+    pieces = sorted(vocabulary, key=vocabulary.__getitem__)
+    rows, _ = rows_of(data)
+    kinds = [(0.5, [row.text for row in rows if row.kind == kind]) for kind in SOURCES[:2]]
+    kinds.append((0.3, [row.text for row in own_rows(MIX, SEED)]))
+    kinds += [(0.08, texts) for texts in unlabelled_texts(data / "unlabelled").values()]
+    new = choose(content, pieces, kinds)
+    network, _ = load_network(start)
+    weights = load_file(source / "model.safetensors")
+    (name,) = (name for name in weights if name.endswith("word_embeddings.weight"))
+    tokenizer = exchange(network.model, weights[name], content, pieces, new)
+    with new_stage(folder) as partial:
+        write_tokenizer(partial, tokenizer)
+        save_network(network, partial, partial, both_heads=False)
+
+
+def make_refined(data: Path, start: Path, anchors: Path, folder: Path, seed: int = SEED) -> None:
+    """Train the network in ``start`` on :func:`refining_rows`."""
+    network, tokenizer = load_network(start)
+    answers = np.load(anchors / "answers.npy")
+    rows = refining_rows(data, _anchors(data), answers, MIX, seed)
+    state = folder.with_suffix(".resume.pt")
+    train(network, tokenizer, rows, REFINING, state)
+    with new_stage(folder) as partial:
+        save_network(network, start, partial, both_heads=False)
+    state.unlink(missing_ok=True)
+
+
+def mixed(start: TwoHeads, refined: TwoHeads, share: float) -> dict[str, torch.Tensor]:
+    """The weights between two networks (arXiv 2109.01903): ``share`` of them is ``refined``'s."""
+    one, other = start.state_dict(), refined.state_dict()
+    return {
+        name: torch.lerp(value, other[name], share) if value.is_floating_point() else value
+        for name, value in one.items()
+    }
+
+
+def measured(logits: npt.NDArray[Any], rows: list[Row]) -> dict[str, float]:
+    """The accuracy on each source, and the mean of the sources' negative log-likelihoods."""
+    found: dict[str, float] = {}
+    losses = []
+    for kind in SOURCES:
+        chosen = np.array([row.kind == kind for row in rows])
+        labels = np.array([row.label for row in rows if row.kind == kind], dtype=np.int64)
+        found[f"accuracy_{kind}"] = accuracy(logits[chosen], labels)
+        losses.append(negative_log_likelihood(logits[chosen], labels))
+        found[f"ece_{kind}"] = calibration_error(softmax(logits[chosen]), labels)
+    return {**found, "loss": float(np.mean(losses))}
+
+
+def _balanced(rows: list[Row]) -> npt.NDArray[np.int64]:
+    """Indices of the rows under which each source counts about the same."""
+    groups = [[i for i, row in enumerate(rows) if row.kind == kind] for kind in SOURCES]
+    most = max(map(len, groups))
+    return np.array([i for group in groups for i in np.resize(group, most)], dtype=np.int64)
+
+
+def calibrate(data: Path, source: Path, start: Path, refined: Path, folder: Path) -> dict[str, Any]:
+    """Choose the share of the refined weights, fit the temperature, and write both folded in.
+
+    Both are chosen on the rows held back: tweets, answers of FinBERT, and open wordings of the
+    cases held back.
+
+    Args:
+        data: the folder of the public sets.
+        source: the folder of the weights that the refining began with.
+        start: the folder of :func:`make_lexicon`.
+        refined: the folder of :func:`make_refined`.
+        folder: the folder to write, a Hugging Face checkpoint with ``calibration.json``.
+
+    Returns:
+        What was measured: the content of ``calibration.json``.
+    """
+    rows = [*rows_of(data)[1], *held_cases()]
+    texts = [row.text for row in rows]
+    labels = np.array([row.label for row in rows], dtype=np.int64)
+    (one, tokenizer), (other, _), (between, _) = (
+        load_network(path) for path in (start, refined, start)
+    )
+    found: dict[str, Any] = {}
+    answers = {}
+    for share in SHARES:
+        between.load_state_dict(mixed(one, other, share))
+        logits = predict_logits(between, tokenizer, texts)[:, 0].astype(np.float64)
+        answers[share] = logits
+        found[f"{share:.1f}"] = measured(logits, rows)
+    best = min(SHARES, key=lambda share: found[f"{share:.1f}"]["loss"])
+    balanced = _balanced(rows)
+    temperature = fit_temperature(answers[best][balanced], labels[balanced])
+    between.load_state_dict(mixed(one, other, best))
+    fold_temperature(between.model, temperature)
+    result = {
+        "source": json.loads((source / SOURCE).read_text(encoding="utf-8")),
+        "shares": found,
+        "share": best,
+        "temperature": temperature,
+        "rows": {kind: sum(row.kind == kind for row in rows) for kind in SOURCES},
+        "after": measured(answers[best] / temperature, rows),
+    }
+    with new_stage(folder) as partial:
+        save_network(between, start, partial, both_heads=False)
+        with (partial / "calibration.json").open("w", encoding="utf-8") as file:
+            json.dump(result, file, indent=1)
+    return result

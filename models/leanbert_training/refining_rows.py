@@ -1,0 +1,149 @@
+"""The rows of the refining stage: sentences of our own, and rows that keep what was learnt.
+
+Of the challenge set only the wordings that are open to training are read into rows. Nothing that
+equals one of the others, or a text of an evaluation set, becomes a row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from leanbert_training.challenge import FOLDER, HELD_OUT, Case, load_cases, open_wordings
+from leanbert_training.data import load_sets, normalized
+from leanbert_training.negations import sentences
+from leanbert_training.phenomena.filling import company
+from leanbert_training.phenomena.sentences import generate
+from leanbert_training.rows import Row, smoothed
+from leanbert_training.training import Floats
+
+CASE, PATTERN = "case", "pattern"
+"""The kinds of rows from the challenge set and from the patterns in ``phenomena``."""
+_INVENTED = (
+    "Norvik Steel|Tavola Foods|Quentra Bio|Deltamar|Halcyon Media|Fernway Airlines|"
+    "Brightmoor Retail|Voltaic Motors|Merrowby Bank|Castrel Mining|Corvane|Opava Machines|"
+    "Kittiwake Software|Padova Leather|Orsby Homes|Lindqvist|Pellworm Energy|Sunmere Packaging|"
+    "Lavanda|Belcorde|Halborg|Agronex|Dashmail|Alunor|Castellan Towers|Gantry Infra|"
+    "Morrow Telecom|Elvaro|Sorrel Chemicals|Zephyr Cloud|Schelde Dredging|Viorra Pharma|"
+    "Mistral Wind|Baltic Cement|Fjordland|Cobalt Trust|Arlent Insurance|Varmouth Ports|"
+    "Galloway Stores|Tessara|Wrenfield|Moorgate|Pinecote|Oakmere"
+)
+_COMPANY = re.compile("|".join(sorted(_INVENTED.split("|"), key=len, reverse=True)))
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How many rows of each kind one refining takes. FinBERT's rows are all taken."""
+
+    tweets: int = 6000
+    own: int = 500
+    unlabelled: int = 2500
+    rounds: int = 8
+    """How often each pattern is filled; patterns of neutral sentences twice as often."""
+    copies: int = 8
+    """How often each open wording occurs, half of them with other companies."""
+    anchor: float = 0.5
+    """Share of the starting model's own answer in the target of a labelled row."""
+    smoothing: float = 0.08
+    """How much of the target of a sentence of our own is spread over all labels."""
+
+
+def split_cases(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
+    """The cases to train on, and one of each phenomenon that is held back, picked by hash."""
+
+    def rank(case: Case) -> str:
+        return hashlib.sha256(case.wordings[0].encode()).hexdigest()
+
+    held: dict[str, Case] = {}
+    for case in sorted(cases, key=rank):
+        held.setdefault(case.phenomenon, case)
+    back = list(held.values())
+    return [case for case in cases if case not in back], back
+
+
+def held_cases() -> list[Row]:
+    """The open wordings of the cases that are held back from training."""
+    _, held = split_cases(load_cases(FOLDER / "challenge.jsonl"))
+    return [Row(text, smoothed(label, 0.0), None, CASE) for text, label in open_wordings(held)]
+
+
+def other_companies(text: str, rng: random.Random) -> str:
+    """``text`` with each company of the challenge set replaced by one that is made up."""
+    chosen: dict[str, str] = {}
+    return _COMPANY.sub(lambda m: chosen.setdefault(m[0], company(rng, bank="Bank" in m[0])), text)
+
+
+def _copy(text: str, rng: random.Random) -> str:
+    if rng.random() < 0.5:
+        text = other_companies(text, rng)
+    if rng.random() < 0.2 and text[-1].isalnum():
+        text += "."
+    return text.upper() if rng.random() < 0.1 else text
+
+
+def forbidden(data: Path) -> set[str]:
+    """The :func:`~leanbert_training.data.normalized` texts that must never become a row."""
+    found = {
+        normalized(example.text)
+        for examples in load_sets(data).evaluation().values()
+        for example in examples
+    }
+    found |= {normalized(text) for text, _ in sentences()}
+    cases = load_cases(FOLDER / "challenge.jsonl")
+    return found | {normalized(case.wordings[HELD_OUT]) for case in cases}
+
+
+def own_rows(mix: Mix, seed: int) -> list[Row]:
+    """The open wordings of the cases to train on, in several copies, and the filled patterns."""
+    rng = random.Random(seed)
+    cases, _ = split_cases(load_cases(FOLDER / "challenge.jsonl"))
+    found = [
+        Row(_copy(text, rng), smoothed(label, mix.smoothing), None, CASE)
+        for text, label in open_wordings(cases)
+        for _ in range(mix.copies)
+    ]
+    again = [row for row in generate(mix.rounds, seed + 1000) if row[1] == 2]
+    return found + [
+        Row(text, smoothed(label, mix.smoothing), None, PATTERN)
+        for text, label, _ in [*generate(mix.rounds, seed), *again]
+    ]
+
+
+def anchor_rows(rows: Sequence[Row], answers: Floats, mix: Mix, seed: int) -> list[Row]:
+    """A part of the rows that the starting model learnt from, with its own answers mixed in.
+
+    Args:
+        rows: labelled and unlabelled rows.
+        answers: what the starting model answers to them, *shape* ``(rows, labels)``.
+        mix: how many of each kind.
+        seed: decides which.
+    """
+    rng = random.Random(seed)
+    groups: dict[str, list[int]] = {"tweet": [], "finbert": [], "own": [], "unlabelled": []}
+    for i, row in enumerate(rows):
+        groups[row.kind if row.kind in groups else "unlabelled"].append(i)
+    counts = {"tweet": mix.tweets, "own": mix.own, "unlabelled": mix.unlabelled}
+    found = []
+    for kind, group in groups.items():
+        part = 1.0 if kind == "unlabelled" else mix.anchor
+        for i in rng.sample(group, min(len(group), counts.get(kind, len(group)))):
+            row = rows[i]
+            target = [
+                (1 - part) * a + part * float(b)
+                for a, b in zip(row.target, answers[i], strict=True)
+            ]
+            found.append(replace(row, target=(target[0], target[1], target[2]), finbert=None))
+    return found
+
+
+def refining_rows(
+    data: Path, rows: Sequence[Row], answers: Floats, mix: Mix, seed: int
+) -> list[Row]:
+    """All rows of one refining; none of them is :func:`forbidden`."""
+    never = forbidden(data)
+    found = [*anchor_rows(rows, answers, mix, seed), *own_rows(mix, seed)]
+    return [row for row in found if normalized(row.text) not in never]

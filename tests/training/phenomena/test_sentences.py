@@ -1,0 +1,78 @@
+"""The patterns of our own, and the sentences that they make."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from leanbert_training.challenge import FOLDER, load_cases
+from leanbert_training.phenomena.filling import Values, company, registered
+from leanbert_training.phenomena.grammar import Filling, Fork, Node, Slot, parse
+from leanbert_training.phenomena.sentences import generate, patterns, slots
+
+
+def slot_names(nodes: tuple[Node, ...]) -> Iterator[str]:
+    for node in nodes:
+        if isinstance(node, Slot):
+            yield node.name
+        elif isinstance(node, Fork):
+            for part in node.parts:
+                yield from slot_names(part)
+
+
+def test_every_pattern_is_whole_and_names_known_slots() -> None:
+    values = Values(random.Random(0))
+    for text in [*(pattern.text for pattern in patterns()), *slots().values()]:
+        for name in slot_names(parse(text)):
+            assert name in slots() or values(name)
+
+
+def test_there_are_patterns_of_every_phenomenon_and_label() -> None:
+    wanted = {(case.phenomenon, case.label) for case in load_cases(FOLDER / "challenge.jsonl")}
+    made = {(pattern.phenomenon, label) for pattern in patterns() for label in pattern.labels}
+    assert wanted <= made
+
+
+def filled(pattern: str, seed: int, *, good: bool) -> str:
+    rng = random.Random(seed)
+    return Filling(slots(), Values(rng), rng).fill(pattern, good=good)
+
+
+def test_both_sentences_of_a_pair_differ_and_single_ones_have_no_sign() -> None:
+    for pattern in patterns():
+        good, bad = (filled(pattern.text, 7, good=sign) for sign in (True, False))
+        assert (good != bad) == (pattern.labels == (0, 1)), pattern.text
+
+
+def test_sentences_are_seeded_distinct_and_labelled() -> None:
+    made = generate(1, seed=3)
+    assert made == generate(1, seed=3) != generate(1, seed=4)
+    texts = [text for text, _, _ in made]
+    assert len(texts) == len(set(texts)) > len(patterns())
+    assert {label for _, label, _ in made} == {0, 1, 2}
+    assert not [text for text in texts if set("{}[]<^|") & set(text.replace("->", ""))]
+
+
+def test_amounts_that_are_compared_are_in_order() -> None:
+    for seed in range(50):
+        values = Values(random.Random(seed))
+        for low, high in (("p", "p2"), ("p2", "p3"), ("lon", "hin"), ("loc", "hic"), ("n", "n2")):
+            assert number(values(low)) < number(values(high))
+        assert number(values("lo")) < number(values("hi"))
+        assert number(values("epslo")) < number(values("eps")) < number(values("epshi"))
+        assert number(values("k")) < number(values("k2"))
+
+
+def number(text: str) -> float:
+    return float("".join(character for character in text if character in "0123456789."))
+
+
+def test_a_register_changes_how_a_text_looks_and_not_its_words() -> None:
+    for seed in range(100):
+        text = registered("profit at Acme , up  again", random.Random(seed))
+        assert "profit at acme, up again" in text.lower()
+
+
+def test_made_up_banks_have_no_real_names() -> None:
+    assert "Apple" in {company(random.Random(seed)) for seed in range(3000)}
+    assert "Apple" not in {company(random.Random(seed), bank=True) for seed in range(3000)}

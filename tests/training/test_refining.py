@@ -1,0 +1,93 @@
+"""The choice between the starting and the refined weights, with models of few weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from leanbert_training import refining, training
+from leanbert_training.rows import Row
+from leanbert_training.stages import SOURCE
+from tests.helpers.training_models import network
+
+
+def held() -> list[Row]:
+    labels = (0, 1, 2)
+    return [
+        Row(f"{kind} {label}", tuple(float(label == i) for i in range(3)), None, kind)  # type: ignore[arg-type]
+        for kind, count in (("tweet", 4), ("finbert", 2), ("case", 1))
+        for _ in range(count)
+        for label in labels
+    ]
+
+
+def test_weights_between_two_networks() -> None:
+    one, other = network(), network()
+    with torch.no_grad():
+        other.model.classifier.bias += 2.0
+    found = refining.mixed(one, other, 0.25)
+    expected = one.model.classifier.bias + 0.5
+    torch.testing.assert_close(found["model.classifier.bias"], expected)
+    torch.testing.assert_close(found["second.weight"], one.second.weight.data)
+
+
+def test_every_source_counts_the_same() -> None:
+    rows = held()
+    kinds = [rows[i].kind for i in refining._balanced(rows)]
+    assert [kinds.count(kind) for kind in refining.SOURCES] == [12, 12, 12]
+
+
+@pytest.fixture
+def calibrated(tmp_path: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A start that knows tweets, a refined network that knows cases, and half of both is best."""
+    networks = {"lexicon": network(), "refined": network()}
+    with torch.no_grad():
+        networks["lexicon"].model.classifier.bias.zero_()
+        networks["refined"].model.classifier.bias.fill_(2.0)
+    saved: list[training.TwoHeads] = []
+
+    def answers(made: training.TwoHeads, _: Any, texts: list[str]) -> np.ndarray:
+        share = float(made.model.classifier.bias[0].detach()) / 2
+        sure = 1.0 + 8 * (1 - 2 * abs(share - 0.5))
+        labels = [int(text[-1]) for text in texts]
+        logits = np.array([[sure * (i == label) for i in range(3)] for label in labels])
+        return np.stack([logits, logits], axis=1)
+
+    def load(folder: Path) -> tuple[training.TwoHeads, Any]:
+        made = network()
+        made.load_state_dict(networks[folder.name].state_dict())
+        return made, tokenizer
+
+    monkeypatch.setattr(refining, "rows_of", lambda _: ([], held()[:-3]))
+    monkeypatch.setattr(refining, "held_cases", lambda: held()[-3:])
+    monkeypatch.setattr(refining, "load_network", load)
+    monkeypatch.setattr(refining, "predict_logits", answers)
+    monkeypatch.setattr(refining, "save_network", lambda made, *_, **__: saved.append(made))
+    start = tmp_path / "start"
+    start.mkdir()
+    (start / SOURCE).write_text('{"bundle": "ab"}', encoding="utf-8")
+    found = refining.calibrate(
+        tmp_path, start, tmp_path / "lexicon", tmp_path / "refined", tmp_path / "final"
+    )
+    written = json.loads((tmp_path / "final" / "calibration.json").read_text(encoding="utf-8"))
+    assert written == found
+    return {**found, "bias": saved[0].model.classifier.bias}
+
+
+def test_the_rows_held_back_choose_how_far_to_go(calibrated: dict[str, Any]) -> None:
+    assert calibrated["share"] == 0.5
+    losses = {share: found["loss"] for share, found in calibrated["shares"].items()}
+    assert min(losses, key=losses.__getitem__) == "0.5"
+    assert calibrated["rows"] == {"tweet": 12, "finbert": 6, "case": 3}
+    assert calibrated["source"] == {"bundle": "ab"}
+
+
+def test_the_temperature_is_folded_into_the_weights(calibrated: dict[str, Any]) -> None:
+    assert calibrated["temperature"] == pytest.approx(0.25, abs=0.01)  # all answers are right
+    assert calibrated["bias"].tolist() == pytest.approx([1 / calibrated["temperature"]] * 3)
+    assert calibrated["after"]["loss"] < calibrated["shares"]["0.5"]["loss"]
