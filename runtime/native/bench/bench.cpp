@@ -1,11 +1,11 @@
 // What the kernels and the whole encoder cost on this machine, as one table.
 //
 //   native_bench [kernels] [encoder] [--threads 1,2] [--seconds 1.0] [--isa avx512_vnni,avx2]
-//                [--models BERT-base,MiniLM] [--shapes 1x8,8x128] [--every-token]
+//                [--models BERT-base,MiniLM,MPNet-base,ModernBERT-base,DeBERTa-base] [--shapes 1x8,8x128] [--every-token]
 //
 // kernels  one thread, operands in cache: matmuls as GOP/s and share of the measured roof (the matmul's own register
 //          block on operands that stay in the first-level cache), attention as GFLOP/s, row operations as ns per row.
-// encoder  random weights of BERT-base's and of MiniLM's shape, first-token head: median ms per call, GOP/s of the linear
+// encoder  random weights of the named shapes, first-token head: median ms per call, GOP/s of the linear
 //          layers (2 x multiply-adds, last layer for the first token alone) and their share of threads x roof; then the
 //          share with attention's multiply-adds counted, too. Both over the whole call, with all that is no matmul:
 //            native_bench encoder --isa avx512_vnni --threads 2 --models BERT-base --shapes 8x128
@@ -170,13 +170,18 @@ void bench_encoder(const Kernels& kernels, double seconds, const std::vector<uin
   const struct {
     const char* name;
     uint32_t layers, hidden, heads, intermediate;
-  } models[] = {{"BERT-base", 12, 768, 12, 3072}, {"MiniLM", 6, 384, 12, 1536}};
+    RandomModel::Family family;
+  } models[] = {{"BERT-base", 12, 768, 12, 3072, RandomModel::Family::bert},
+                {"MiniLM", 6, 384, 12, 1536, RandomModel::Family::bert},
+                {"MPNet-base", 12, 768, 12, 3072, RandomModel::Family::mpnet},
+                {"ModernBERT-base", 22, 768, 12, 1152, RandomModel::Family::modernbert},
+                {"DeBERTa-base", 12, 768, 12, 3072, RandomModel::Family::deberta}};
   const struct {
     uint32_t batch, length;
   } shapes[] = {{1, 8}, {1, 32}, {1, 64}, {1, 128}, {8, 32}, {8, 128}, {1, 512}};
   for (const auto& m : models) {
     if (!wanted(choice.models, m.name)) continue;
-    RandomModel model(m.layers, m.hidden, m.heads, m.intermediate);
+    RandomModel model(m.layers, m.hidden, m.heads, m.intermediate, 30522, m.family);
     if (choice.every_token) model.desc.head = LB_HEAD_NONE;
     for (uint32_t count : threads) {
       model.desc.threads = count;
@@ -201,8 +206,9 @@ void bench_encoder(const Kernels& kernels, double seconds, const std::vector<uin
         const double h = m.hidden, f = m.intermediate, tokens = s.batch * s.length;
         // The last layer computes everything for all tokens only where the head reads every token.
         const double last = choice.every_token ? tokens : s.batch, l = s.length;
+        const double network = (model.desc.gated ? 3 : 2) * h * f;
         const double linear =
-            2 * (tokens * ((m.layers - 1) * (4 * h * h + 2 * h * f) + 2 * h * h) + last * (2 * h * h + 2 * h * f));
+            2 * (tokens * ((m.layers - 1) * (4 * h * h + network) + 2 * h * h) + last * (2 * h * h + network));
         const double attention = 4 * h * l * (tokens * (m.layers - 1) + last);
         const auto share = [&](double operations) { return 100 * operations / t / (roof * count); };
         std::printf("| %s | %u | %u x %u | %.2f | %.0f | %.1f%% | %.1f%% |\n", m.name, count, s.batch, s.length,
@@ -255,7 +261,7 @@ int main(int argc, char** argv) {
     } else {
       std::fprintf(stderr,
                    "usage: native_bench [kernels] [encoder] [--threads 1,2] [--seconds 0.5] [--isa avx512_vnni,avx2]\n"
-                   "                    [--models BERT-base,MiniLM] [--shapes 1x8,8x128] [--every-token]\n");
+                   "                    [--models BERT-base,DeBERTa-base] [--shapes 1x8,8x128] [--every-token]\n");
       return 2;
     }
   }

@@ -1,7 +1,10 @@
 // A model of random numbers for the benchmark and the stress test: no bundle is needed. Its records are those of an
 // exported first-token model: smoothing where a norm feeds a matmul, the last layer's query apart, a bias for Q only.
+// Other families than BERT's have what their attention asks for: MPNet biases by distance, ModernBERT rotary tables,
+// windows, gates and norms before, DeBERTa tables of 512 rows and biases for K.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -11,7 +14,11 @@
 
 class RandomModel {
  public:
-  RandomModel(uint32_t count, uint32_t h, uint32_t heads, uint32_t f, uint32_t vocabulary = 30522) {
+  enum class Family { bert, mpnet, modernbert, deberta };
+
+  RandomModel(uint32_t count, uint32_t h, uint32_t heads, uint32_t f, uint32_t vocabulary = 30522,
+              Family family = Family::bert) {
+    const bool modern = family == Family::modernbert, deberta = family == Family::deberta;
     desc.struct_size = sizeof desc;
     desc.layer_size = sizeof(lb_layer);
     desc.hidden_size = desc.embedding_size = h;
@@ -23,7 +30,21 @@ class RandomModel {
     desc.layer_norm_eps = 1e-12f;
     desc.word = tensor(LB_INT8, vocabulary, h, 0, 0);
     desc.word_scale = tensor(LB_FLOAT32, 1, vocabulary, .03f, .03f);
-    desc.position = tensor(LB_FLOAT32, 512, h, -1, 1);
+    if (!modern && !deberta) desc.position = tensor(LB_FLOAT32, 512, h, -1, 1);
+    desc.pre_norm = desc.gated = modern;
+    if (modern) desc.final_norm = norm(h);
+    for (int i = 0; modern && i < 2; i++) {
+      desc.rotary_cos[i] = tensor(LB_FLOAT32, 512, h / heads / 2, -1, 1);
+      desc.rotary_sin[i] = tensor(LB_FLOAT32, 512, h / heads / 2, -1, 1);
+    }
+    if (family == Family::mpnet) {
+      desc.relative_bias = tensor(LB_FLOAT32, 32, heads, -1, 1);
+      for (uint32_t i = 0; i < 183; i++) buckets_.push_back(i * 32 / 183);
+    }
+    for (int32_t i = -511; deberta && i < 512; i++) {  // key - query: near ones have a row each, far ones share
+      const int32_t far = std::abs(i) > 128 ? 128 + (std::abs(i) - 128) / 4 : std::abs(i);
+      buckets_.push_back(static_cast<uint32_t>(std::min(256 + (i < 0 ? far : -far), 511)));
+    }
     desc.embedding_norm = norm(h);
     desc.head = LB_HEAD_FIRST_TOKEN;
     desc.head_activation = LB_TANH;
@@ -32,20 +53,29 @@ class RandomModel {
     desc.classifier.bias = tensor(LB_FLOAT32, 1, 3, 0, 0);
     for (uint32_t i = 0; i < count; i++) {
       lb_layer layer{};
-      layer.qkv = matmul(h, i + 1 < count ? 3 * h : 2 * h, h, true);
-      if (i + 1 == count) {
+      const bool last = i + 1 == count;
+      layer.qkv = matmul(h, last ? 2 * h : 3 * h, deberta && !last ? 2 * h : h, true);
+      if (last) {
         layer.query = matmul(h, h, h, true);
         layer.query.smoothing = layer.qkv.smoothing;
       }
       layer.attention_output = matmul(h, h, h, false);
-      layer.attention_norm = norm(h);
-      layer.ffn_up = matmul(h, f, f, true);
+      if (!modern || i) layer.attention_norm = norm(h);
+      layer.ffn_up = matmul(h, modern ? 2 * f : f, f, true);
       layer.ffn_down = matmul(f, h, h, false);
       layer.ffn_norm = norm(h);
+      layer.window = modern && i % 3 ? 64 : 0;
+      layer.rotary = modern ? (i % 3 ? 2 : 1) : 0;
+      if (deberta) {
+        layer.position_key = tensor(LB_FLOAT32, 512, h, -.1f, .1f);
+        layer.position_query = tensor(LB_FLOAT32, 512, h, -.1f, .1f);
+      }
       layers_.push_back(layer);
     }
     desc.num_layers = count;
     desc.layers = layers_.data();
+    desc.num_relative_buckets = static_cast<uint32_t>(buckets_.size());
+    desc.relative_buckets = buckets_.data();
     desc.data = content_.data();
     desc.data_bytes = content_.size();
   }
@@ -80,4 +110,5 @@ class RandomModel {
   std::mt19937 generator_{1};
   std::vector<char> content_;
   std::vector<lb_layer> layers_;
+  std::vector<uint32_t> buckets_;
 };
