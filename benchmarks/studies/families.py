@@ -87,7 +87,7 @@ def prepare(family: str, folder: Path) -> Json:
     report = export(str(checkpoint), folder / "bundle", texts=texts, calibration=texts, force=True)
     found: Json = {
         "family": family,
-        "fused": report.fused,
+        "fused": report.graph,
         "int8_matmuls": report.operators.get("MatMulIntegerToFloat", 0),
         "fp32_difference": report.fp32.max_output_difference,
         "agreement": report.final.agreement,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from leanbert_export.exporting import Report
 
 _MATMULS = ("MatMulIntegerToFloat", "DynamicQuantizeMatMul", "MatMul")
-_NEEDS = ("torch", "transformers", "optimum", "onnx", "onnx_ir", "safetensors")
+_NEEDS = ("torch", "transformers", "onnx", "onnx_ir", "safetensors")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -127,7 +127,7 @@ def _card(report: Report) -> str:
         f"  recipe      {report.recipe}",
         f"  size        {before:.1f} MB -> {after:.1f} MB",
         f"  operators   {fused}",
-        f"  fused       {report.fused}",
+        f"  graph       {report.graph}",
         f"  fp32 graph  largest difference from PyTorch {report.fp32.max_output_difference:.2g}",
         f"  {report.recipe:<11} largest difference {final.max_difference:.3g}, mean "
         f"{final.mean_difference:.3g}"
@@ -173,7 +173,7 @@ def _json(report: Report) -> str:
         "rows": final.rows,
         "calibration": report.calibration,
         "gate": report.gate.as_dict() if report.gate else None,
-        "fused": report.fused,
+        "graph": report.graph,
         "notes": dict(report.notes),
         "native": report.native,
     }

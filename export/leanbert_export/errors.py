@@ -5,7 +5,6 @@ from leanbert.errors import LeanBertError
 __all__ = [
     "CheckpointError",
     "ExportError",
-    "FusionError",
     "GateError",
     "OutputExistsError",
     "ProofError",
@@ -25,10 +24,6 @@ class ExportError(LeanBertError):
 
 class CheckpointError(ExportError):
     """The checkpoint is missing, incomplete, or of a kind that LeanBERT cannot export."""
-
-
-class FusionError(ExportError):
-    """A layer's operators were not found, so the graph would be slow."""
 
 
 class ProofError(ExportError):

@@ -19,11 +19,8 @@ from leanbert_export.checkpoint.heads import TASK_NAMES, canonical_task
 from leanbert_export.checkpoint.labels import check_labels, labels_in_order
 from leanbert_export.checkpoint.loading import LoadedCheckpoint, load_checkpoint
 from leanbert_export.errors import ProofError
-from leanbert_export.graph.fusion import count_operators, fuse
-from leanbert_export.graph.operators import FINAL_OPSET
-from leanbert_export.graph.rewriting import rewrite
+from leanbert_export.graph.operators import FINAL_OPSET, count_operators
 from leanbert_export.graph.saving import replace_graph
-from leanbert_export.graph.tracing import export_fp32
 from leanbert_export.layout.sealing import seal_with_layout
 from leanbert_export.proof.comparison import Agreement, check_values, compare
 from leanbert_export.proof.examples import Examples, read_examples
@@ -35,12 +32,12 @@ from leanbert_export.proof.tokenization import check_tokenization
 from leanbert_export.quantizing import Judgement, quantize_bundle
 from leanbert_export.recipe import RECIPES, Int8Settings
 from leanbert_export.samples import sample_texts
+from leanbert_export.source import GraphSource, find_source
 
 STEPS = (
     "finding the checkpoint",
     "loading it in PyTorch",
-    "exporting to ONNX",
-    "fusing operators",
+    "making the graph",
     "comparing fp32 with PyTorch",
     "recording calibration texts",
     "quantizing",
@@ -63,8 +60,8 @@ class Report:
     fp32: Agreement
     final: Agreement
     operators: dict[str, int]
-    fused: str
-    """How many of each layer's operators were fused."""
+    graph: str
+    """Whether the graph was built from a description, or what traced it and how it was fused."""
     notes: Mapping[str, str]
     """Further lines of the card, by their titles."""
     calibration: str
@@ -143,13 +140,11 @@ def export(
     with tempfile.TemporaryDirectory(prefix="leanbert-export-") as scratch:
         work = Path(scratch)
         on_step(STEPS[2])
-        exported = export_fp32(loaded, work / "exported")
-        on_step(STEPS[3])
-        fused = fuse(exported, work / "fused.onnx", checkpoint)
+        source = find_source(loaded, work)
 
         with writing.new_directory(output, force=force) as folder, _without_path(folder):
-            on_step(STEPS[4])
-            bundle, reference = _write_fp32(loaded, work / "fused.onnx", folder)
+            on_step(STEPS[3])
+            bundle, reference, roles = _write_fp32(loaded, source, folder)
             fp32 = final = compare(bundle, reference, texts)
             check_values(fp32, quantized=False)
             check_tokenization(bundle, loaded, texts)
@@ -157,18 +152,22 @@ def export(
             settings: dict[str, Any] = {"name": recipe, "opset": FINAL_OPSET}
             evidence = [{"dataset": "sample texts of the export", **asdict(fp32)}]
             card: dict[str, Any] = labels_in_order(checkpoint)
-            source, gate = "", None
+            calibrated_on, gate = "", None
             if recipe != "fp32":
-                source = _OWN_SAMPLE if calibration is None else _source(calibration)
+                calibrated_on = _OWN_SAMPLE if calibration is None else _named(calibration)
                 chosen = Int8Settings(per_token=recipe == "int8", reduce_range=reduce_range)
                 judgement = Judgement(max_drop, tie_margin, force)
-                gate, final, details = quantize_bundle(
-                    work, bundle, reference, examples, chosen, judgement, STEPS[5:8], on_step
+                steps = STEPS[4:7]
+                done = quantize_bundle(
+                    source, work, bundle, reference, examples, chosen, judgement, steps, on_step
                 )
+                gate, final, roles = done.gate, done.agreement, done.roles
                 check_values(final, quantized=True)
-                settings |= asdict(chosen) | {"calibration": source} | details
-                evidence = [{"dataset": f"{source}, held back from calibration", **asdict(final)}]
-                card["calibration"] = f"{source} ({details['calibration_rows']} texts)"
+                settings |= asdict(chosen) | {"calibration": calibrated_on} | done.details
+                held_back = f"{calibrated_on}, held back from calibration"
+                evidence = [{"dataset": held_back, **asdict(final)}]
+                rows = done.details["calibration_rows"]
+                card["calibration"] = f"{calibrated_on} ({rows} texts)"
                 card["accuracy gate"] = gate.line
             on_step(STEPS[-1])
             golden, bounds = make_golden(bundle, reference, texts)
@@ -184,8 +183,8 @@ def export(
             )
             notes = _notes(loaded)
             content["card"] = card
-            card |= {"fused": fused, **notes}
-            card["native engine"] = seal_with_layout(folder, content)
+            card |= {"graph": source.line, **notes}
+            card["native engine"] = seal_with_layout(folder, content, source.encoder, roles)
             writing.write_manifest(folder, content)
             bundle_bytes = Bundle.open(folder).size
     return Report(
@@ -197,21 +196,22 @@ def export(
         fp32=fp32,
         final=final,
         operators=operators,
-        fused=fused,
+        graph=source.line,
         notes=notes,
-        calibration=source,
+        calibration=calibrated_on,
         gate=gate,
         native=str(card["native engine"]),
     )
 
 
 def _write_fp32(
-    loaded: LoadedCheckpoint, fused: Path, folder: Path
-) -> tuple[Bundle, TorchReference]:
-    """The bundle of the final fp32 graph, and PyTorch beside it."""
+    loaded: LoadedCheckpoint, source: GraphSource, folder: Path
+) -> tuple[Bundle, TorchReference, Mapping[str, str]]:
+    """The bundle of the final fp32 graph, PyTorch beside it, and the roles of its tensors."""
     writing.write_parts(loaded, folder)
-    replace_graph(folder, rewrite(fused))
-    return Bundle.open(folder), TorchReference(loaded)
+    final = source.build()
+    replace_graph(folder, final.model)
+    return Bundle.open(folder), TorchReference(loaded), final.roles
 
 
 @contextmanager
@@ -267,7 +267,7 @@ def _check_arguments(
     return None if task is None else canonical_task(task)
 
 
-def _source(calibration: str | Path | Sequence[TextInput]) -> str:
+def _named(calibration: str | Path | Sequence[TextInput]) -> str:
     return Path(calibration).name if isinstance(calibration, (str, Path)) else "texts given"
 
 

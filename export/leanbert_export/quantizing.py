@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from leanbert.bundle import Bundle
 from leanbert.tokenization import Tokenizer
 from leanbert_export.checkpoint.heads import HEADS
-from leanbert_export.graph.rewriting import rewrite
 from leanbert_export.graph.saving import replace_graph
 from leanbert_export.int8.calibration import record_inputs
-from leanbert_export.int8.matmuls import find_matmuls
-from leanbert_export.int8.quantization import check_matmuls, is_classifier, quantize_graph
+from leanbert_export.int8.quantization import check_matmuls, quantize_graph
 from leanbert_export.int8.weights import QuantizedMatmul, quantize_matmuls
 from leanbert_export.proof.comparison import Agreement, compare
 from leanbert_export.proof.examples import Examples
@@ -23,8 +21,9 @@ from leanbert_export.proof.predictions import Predictions
 from leanbert_export.proof.reference import TorchReference
 from leanbert_export.proof.search import pass_gate, rank_matmuls
 from leanbert_export.recipe import Int8Settings
+from leanbert_export.source import GraphSource
 
-__all__ = ["Judgement", "quantize_bundle"]
+__all__ = ["Judgement", "Quantized", "quantize_bundle"]
 
 
 @dataclass(frozen=True)
@@ -40,20 +39,36 @@ class Judgement:
 
 
 @dataclass(frozen=True)
+class Quantized:
+    """What became of a bundle."""
+
+    gate: GateReport
+    agreement: Agreement
+    """How near the held-back texts are to PyTorch's answers."""
+    details: dict[str, Any]
+    """What the manifest says of the recipe."""
+    roles: Mapping[str, str]
+    """The initializer of each tensor of the native engine's layout."""
+
+
+@dataclass
 class _Graphs:
     """Writes the graph of one checkpoint with any of its matmuls in int8."""
 
-    fused: Path
+    source: GraphSource
     folder: Path
     quantized: dict[str, QuantizedMatmul]
     settings: Int8Settings
+    roles: Mapping[str, str] = field(default_factory=dict)
+    """Of the graph that was written last."""
 
     def write(self, names: frozenset[str] | set[str]) -> Bundle:
         """The bundle with the named matmuls in int8 and every other in fp32."""
-        model = rewrite(self.fused)
+        final = self.source.build()
         if names:
-            quantize_graph(model, {name: self.quantized[name] for name in names}, self.settings)
-        replace_graph(self.folder, model)
+            quantize_graph(final, {name: self.quantized[name] for name in names}, self.settings)
+        replace_graph(self.folder, final.model)
+        self.roles = final.roles
         return Bundle.open(self.folder)
 
     def without(self, names: frozenset[str]) -> Bundle:
@@ -62,6 +77,7 @@ class _Graphs:
 
 
 def quantize_bundle(
+    source: GraphSource,
     work: Path,
     bundle: Bundle,
     reference: TorchReference,
@@ -70,11 +86,12 @@ def quantize_bundle(
     judgement: Judgement,
     steps: Sequence[str],
     on_step: Callable[[str], None],
-) -> tuple[GateReport, Agreement, dict[str, Any]]:
+) -> Quantized:
     """Quantize the matmuls of ``bundle`` in place, as many as its gate lets pass.
 
     Args:
-        work: the folder with ``fused.onnx``, for scratch files too.
+        source: makes the fp32 graph.
+        work: a folder for scratch files.
         bundle: of the recipe fp32.
         reference: PyTorch.
         examples: texts to calibrate and to judge on, and their labels if they have any.
@@ -83,10 +100,6 @@ def quantize_bundle(
         steps: what ``on_step`` is called with as recording, quantizing and judging begin.
         on_step: see :func:`leanbert_export.exporting.export`.
 
-    Returns:
-        The gate's report, how near the held-back texts are to PyTorch's, and what the manifest
-        says of the recipe.
-
     Raises:
         GateError: the bundle does not pass.
         ExportError: the graph does not have the matmuls of an encoder.
@@ -94,18 +107,16 @@ def quantize_bundle(
     calibrating, held = examples.split(HEADS[reference.task].most_held)
     texts = Predictions(reference.task, bundle).prepare(calibrating.texts)
     on_step(steps[0])
-    fused = work / "fused.onnx"
-    model = rewrite(fused)
-    matmuls = [matmul for matmul in find_matmuls(model.graph) if not is_classifier(matmul)]
-    check_matmuls(len(matmuls), model.graph)
+    final = source.build()
+    check_matmuls(len(final.matmuls), final.model.graph)
     tokenizer = Tokenizer.of(bundle)
-    samples = record_inputs(model, tokenizer, texts, work) if settings.per_token else {}
+    samples = record_inputs(final, tokenizer, texts, work) if settings.per_token else {}
     on_step(steps[1])
     quantized = quantize_matmuls(
-        matmuls, samples, settings, lambda name: on_step(f"{steps[1]} {name}")
+        final.matmuls, samples, settings, lambda name: on_step(f"{steps[1]} {name}")
     )
-    del samples, model
-    graphs = _Graphs(fused, bundle.path, quantized, settings)
+    del samples, final
+    graphs = _Graphs(source, bundle.path, quantized, settings)
     on_step(steps[2])
     gate = Gate(bundle, reference, held, judgement.tie_margin)
 
@@ -125,7 +136,7 @@ def quantize_bundle(
         force=judgement.force,
         on_step=on_step,
     )
-    final = compare(bundle, reference, held.texts)
+    agreement = compare(bundle, reference, held.texts)
     plain = set(report.fp32_matmuls)
     details = {
         "calibration_rows": len(calibrating.texts),
@@ -135,4 +146,4 @@ def quantize_bundle(
         },
         "gate": report.as_dict(),
     }
-    return report, final, details
+    return Quantized(report, agreement, details, graphs.roles)

@@ -81,7 +81,7 @@ def manifest_content(
     evidence: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """The content of the manifest, without the list of files."""
-    packages = ("torch", "transformers", "optimum", "onnx", "onnx-ir", "onnxruntime", "tokenizers")
+    packages = ("torch", "transformers", "onnx", "onnx-ir", "onnxruntime", "tokenizers")
     return {
         "task": checkpoint.task,
         "source": {

@@ -24,14 +24,17 @@ from transformers import (
     BertModel,
 )
 
-from leanbert_export import exporting
+from leanbert_export.architectures.describing import describe
 from leanbert_export.checkpoint.finding import find_checkpoint
 from leanbert_export.checkpoint.loading import LoadedCheckpoint, load_checkpoint
 from leanbert_export.exporting import Report, export
-from leanbert_export.graph.fusion import fuse
-from leanbert_export.graph.tracing import export_fp32
+from leanbert_export.graph.encoder import build_graph
+from leanbert_export.graph.final import FinalGraph
 from leanbert_export.quiet import quiet
 from leanbert_export.samples import sample_texts
+from leanbert_export.tracing.fusion import fuse
+from leanbert_export.tracing.optimum import export_fp32
+from leanbert_export.tracing.tracers import optimum_version
 
 SEED = 20
 LAYERS = 2
@@ -103,42 +106,40 @@ class Workshop:
         key = (kind, recipe, reduce_range)
         if key not in self.reports:
             real = kind.removeprefix("minilm-")
-            source = self.tiny(kind) if real == kind else self.minilm(real)
+            source = self._source(kind)
             few = list(sample_texts()[::5])
             reduced = (kind, recipe, reduce_range) != ("classifier", "int8", False)
             name = f"{kind}-{recipe}" + "-reduced" * reduce_range
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(exporting, "export_fp32", self.trace)
-                self.reports[key] = export(
-                    str(source),
-                    self.root / "bundles" / name,
-                    recipe=recipe,
-                    reduce_range=reduce_range,
-                    texts=None if real == kind else sample_texts()[::8],
-                    # All of our sample only where the recipe's quality is looked at.
-                    calibration=few if recipe != "fp32" and reduced else None,
-                )
+            self.reports[key] = export(
+                str(source),
+                self.root / "bundles" / name,
+                recipe=recipe,
+                reduce_range=reduce_range,
+                texts=None if real == kind else sample_texts()[::8],
+                # All of our sample only where the recipe's quality is looked at.
+                calibration=few if recipe != "fp32" and reduced else None,
+            )
         return self.reports[key]
 
-    def trace(self, loaded: LoadedCheckpoint, folder: Path) -> Path:
-        """As ``export_fp32``, which does not know the recipe: each checkpoint is traced once."""
-        traced = self.root / "traced" / loaded.checkpoint.path.name
-        if not traced.exists():
-            export_fp32(loaded, traced)
-        shutil.copytree(traced, folder)
-        return folder / "model.onnx"
+    def final(self, kind: str) -> FinalGraph:
+        """The final fp32 graph of a checkpoint, built from its description."""
+        return build_graph(describe(load(self._source(kind))))
 
     def fused(self, kind: str) -> Path:
-        """The fused fp32 graph of a checkpoint, as the rewriting gets it."""
+        """The fused trace of a checkpoint by Optimum, as the rewriting gets it."""
+        if optimum_version() is None:
+            pytest.skip("no Optimum for this transformers")
         path = self.root / "fused" / f"{kind}.onnx"
         if not path.exists():
-            real = kind.removeprefix("minilm-")
-            source = self.tiny(kind) if real == kind else self.minilm(real)
-            loaded = load(source)
+            loaded = load(self._source(kind))
             path.parent.mkdir(exist_ok=True)
             with tempfile.TemporaryDirectory() as scratch:
-                fuse(self.trace(loaded, Path(scratch) / "traced"), path, loaded.checkpoint)
+                fuse(export_fp32(loaded, Path(scratch) / "traced"), path, loaded.checkpoint)
         return path
+
+    def _source(self, kind: str) -> Path:
+        real = kind.removeprefix("minilm-")
+        return self.tiny(kind) if real == kind else self.minilm(real)
 
     def bundle(self, kind: str, recipe: str = "fp32") -> Path:
         """The bundle's directory."""
@@ -172,12 +173,6 @@ def checkpoint_copy(workshop: Workshop, tmp_path: Path) -> Path:
 def sealed_copy(workshop: Workshop, tmp_path: Path) -> Path:
     """A tiny classifier's fp32 bundle to change."""
     return Path(shutil.copytree(workshop.bundle("classifier"), tmp_path / "bundle"))
-
-
-@pytest.fixture
-def already_traced(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Skip the slow tracing: every later step of an export is real."""
-    monkeypatch.setattr(exporting, "export_fp32", workshop.trace)
 
 
 @pytest.fixture

@@ -30,9 +30,7 @@ def failure(captured: Any) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["int8", "fp32"])
-def test_card_then_verify(
-    recipe: str, workshop: Workshop, tmp_path: Path, capsys: Capture, already_traced: None
-) -> None:
+def test_card_then_verify(recipe: str, workshop: Workshop, tmp_path: Path, capsys: Capture) -> None:
     output = tmp_path / "bundle"
     default = [] if recipe == "int8" else ["--recipe", recipe]
     assert main(["export", str(workshop.tiny()), "-o", str(output), *default]) == 0
@@ -63,14 +61,12 @@ def test_card_then_verify(
 
     assert main(["verify", str(output)]) == 0
     captured = capsys.readouterr()
-    assert captured.out.startswith(f"{output}: 6 files intact; 25 golden texts within ")
+    assert captured.out.startswith(f"{output}: 7 files intact; 25 golden texts within ")
     assert captured.err == ""
 
 
 @pytest.mark.slow
-def test_json_card(
-    workshop: Workshop, tmp_path: Path, capsys: Capture, already_traced: None
-) -> None:
+def test_json_card(workshop: Workshop, tmp_path: Path, capsys: Capture) -> None:
     output = tmp_path / "bundle"
     arguments = ["export", str(workshop.tiny()), "-o", str(output), "--json", "--reduce-range"]
     assert main(arguments) == 0
@@ -136,12 +132,12 @@ def test_wrong_use(tmp_path: Path, capsys: Capture) -> None:
 def test_without_the_extra(
     tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    absent = {"torch", "optimum"}
+    absent = {"torch", "onnx_ir"}
     monkeypatch.setattr(export_cli, "find_spec", lambda name: None if name in absent else name)
     assert main(["export", "model", "-o", str(tmp_path / "out")]) == 2
     line = failure(capsys.readouterr())
     assert line == (
-        "leanbert export needs torch, optimum; install with: pip install 'leanbert[export]'"
+        "leanbert export needs torch, onnx_ir; install with: pip install 'leanbert[export]'"
     )
 
 
@@ -150,7 +146,6 @@ def test_ctrl_c(
     workshop: Workshop,
     tmp_path: Path,
     capsys: Capture,
-    already_traced: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def interrupt(*_: Any) -> None:

@@ -5,27 +5,28 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from leanbert.bundle import MANIFEST, Bundle, ModelConfig
+from leanbert.bundle import MANIFEST, Bundle
 from leanbert.engines import Batch
 from leanbert.errors import InputError
-from leanbert_export import exporting, quantizing, writing
-from leanbert_export.checkpoint.finding import Checkpoint, find_checkpoint
+from leanbert_export import exporting, quantizing, source, writing
+from leanbert_export.architectures.describing import describe
+from leanbert_export.architectures.description import Encoder
+from leanbert_export.checkpoint.finding import find_checkpoint
 from leanbert_export.checkpoint.loading import LoadedCheckpoint
 from leanbert_export.errors import (
     CheckpointError,
     ExportError,
-    FusionError,
     OutputExistsError,
     ProofError,
 )
 from leanbert_export.exporting import export
-from leanbert_export.graph.fusion import check_fusion
 from leanbert_export.int8 import rounding, weights
 from leanbert_export.proof.comparison import Agreement, check_values, compare
 from leanbert_export.proof.golden import make_golden
@@ -75,9 +76,7 @@ def test_force_replaces_only_bundles(workshop: Workshop, tmp_path: Path, what: s
 
 
 @pytest.mark.slow
-def test_force_replaces_a_bundle_whole(
-    workshop: Workshop, sealed_copy: Path, already_traced: None
-) -> None:
+def test_force_replaces_a_bundle_whole(workshop: Workshop, sealed_copy: Path) -> None:
     (sealed_copy / "stray.txt").write_text("of the old bundle", encoding="utf-8")
     export(str(workshop.tiny()), sealed_copy, force=True, texts=TEXTS, calibration=TEXTS)
     manifest = Bundle.open(sealed_copy).manifest
@@ -88,9 +87,7 @@ def test_force_replaces_a_bundle_whole(
 
 
 @pytest.mark.slow
-def test_force_takes_an_empty_directory(
-    workshop: Workshop, tmp_path: Path, already_traced: None
-) -> None:
+def test_force_takes_an_empty_directory(workshop: Workshop, tmp_path: Path) -> None:
     output = tmp_path / "empty"
     output.mkdir()
     export(str(workshop.tiny()), output, recipe="fp32", force=True)
@@ -102,7 +99,6 @@ def test_force_takes_an_empty_directory(
 def test_a_failed_replacement_keeps_the_old_bundle(
     workshop: Workshop,
     sealed_copy: Path,
-    already_traced: None,
     nothing_left: Check,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -243,57 +239,6 @@ def test_arguments(options: dict[str, str], workshop: Workshop, tmp_path: Path) 
     assert not (tmp_path / "out").exists()
 
 
-# The graph misses operators.
-
-
-def checkpoint_with(**raw: Any) -> Checkpoint:
-    config = ModelConfig("bert", {0: "a"}, None, 512, raw=raw)
-    return Checkpoint(Path("there"), "mine", None, "text-classification", config, (), "0" * 64)
-
-
-FUSED = {"MultiHeadAttention": 12, "LayerNormalization": 25, "Gelu": 12}
-
-
-@pytest.mark.parametrize("operator", FUSED)
-def test_one_layer_not_fused(operator: str) -> None:
-    checkpoint = checkpoint_with(num_hidden_layers=12, hidden_act="gelu")
-    check_fusion(FUSED, checkpoint)
-    wanted = FUSED[operator]
-    for found in (wanted - 1, 0):
-        with pytest.raises(FusionError, match=rf"^mine: {found} of {wanted} {operator} fused"):
-            check_fusion({**FUSED, operator: found}, checkpoint)
-    with pytest.raises(FusionError, match=f"0 of {wanted} {operator}"):
-        check_fusion({k: v for k, v in FUSED.items() if k != operator}, checkpoint)
-
-
-def test_other_families_keys_are_counted_too() -> None:
-    check_fusion({**FUSED, "Gelu": 0}, checkpoint_with(n_layers=12, activation="relu"))
-    with pytest.raises(FusionError, match="0 of 12 FastGelu"):
-        check_fusion(FUSED, checkpoint_with(n_layers=12, activation="gelu_new"))
-    with pytest.raises(CheckpointError, match="does not say its number of layers"):
-        check_fusion(FUSED, checkpoint_with())
-
-
-@pytest.mark.slow
-def test_a_graph_that_does_not_fuse(
-    workshop: Workshop,
-    tmp_path: Path,
-    already_traced: None,
-    nothing_left: Check,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def pass_through(graph: str, **_: Any) -> Any:
-        import onnx
-        from onnxruntime.transformers.onnx_model import OnnxModel
-
-        return OnnxModel(onnx.load(graph))
-
-    monkeypatch.setattr("leanbert_export.graph.fusion.optimizer.optimize_model", pass_through)
-    message = error_of(FusionError, str(workshop.tiny()), tmp_path / "out")
-    assert message.startswith("classifier: 0 of 2 Gelu fused")
-    nothing_left()
-
-
 # The graph does not say what PyTorch says.
 
 
@@ -398,7 +343,6 @@ def test_bounds(quantized: bool, field: str, bound: float) -> None:
 def test_a_model_that_does_not_bear_int8(
     workshop: Workshop,
     tmp_path: Path,
-    already_traced: None,
     nothing_left: Check,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -422,25 +366,17 @@ def test_a_graph_that_computes_something_else(
     nothing_left: Check,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    other = load(workshop.tiny("multi-label"))
-    torn = tmp_path / "checkpoint"
-    shutil.copytree(workshop.tiny(), torn)
+    def wrong(loaded: LoadedCheckpoint) -> Encoder:
+        encoder = describe(loaded)
+        last = encoder.head.classifier
+        assert last is not None
+        assert last.bias is not None
+        changed = replace(last, bias=last.bias + np.float32(0.01))
+        return replace(encoder, head=replace(encoder.head, classifier=changed))
 
-    def trace(_: LoadedCheckpoint, folder: Path) -> Path:
-        import onnx
-        from onnx import numpy_helper
-
-        path = workshop.trace(other, folder)
-        model = onnx.load(str(path))
-        (bias,) = [i for i in model.graph.initializer if i.name.endswith("classifier.bias")]
-        bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + 0.01, bias.name))
-        onnx.save(model, str(path))
-        return path
-
-    monkeypatch.setattr(exporting, "export_fp32", trace)
-    message = error_of(ProofError, str(torn), tmp_path / "out", recipe="fp32")
+    monkeypatch.setattr(source, "describe", wrong)
+    message = error_of(ProofError, str(workshop.tiny()), tmp_path / "out", recipe="fp32")
     assert message.startswith("values: an fp32 output is 0.01 away")
-    shutil.rmtree(torn)
     nothing_left()
 
 
@@ -456,7 +392,7 @@ def _raises(error: BaseException) -> Callable[..., Any]:
 
 STEPS = {
     exporting: (
-        "load_checkpoint", "export_fp32", "fuse", "rewrite", "replace_graph", "compare",
+        "load_checkpoint", "find_source", "replace_graph", "compare",
         "check_tokenization", "check_independence", "make_golden",
     ),
     quantizing: ("record_inputs", "quantize_matmuls", "quantize_graph", "pass_gate", "compare"),
@@ -475,7 +411,6 @@ def test_failure_in_the_middle(
     error: BaseException,
     workshop: Workshop,
     tmp_path: Path,
-    already_traced: None,
     nothing_left: Check,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -489,7 +424,6 @@ def test_failure_in_the_middle(
 def test_failure_below_new_directories(
     workshop: Workshop,
     tmp_path: Path,
-    already_traced: None,
     nothing_left: Check,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

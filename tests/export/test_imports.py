@@ -13,7 +13,10 @@ HOME = Path(leanbert_export.__path__[0])
 GROUPS = [
     {"errors", "quiet", "recipe", "samples"},
     {"checkpoint"},
-    {"graph", "model_card", "proof"},
+    {"architectures", "model_card", "proof"},
+    {"graph"},
+    {"tracing"},
+    {"source"},
     {"int8", "writing"},
     {"layout", "quantizing"},
     {"exporting"},

@@ -111,7 +111,8 @@ class RelativeBias:
     """
 
     table: Floats
-    """*Shape:* ``(buckets, heads)``."""
+    """*Shape:* ``(rows, heads)``, with a row for every bucket at least."""
+    buckets: int = 32
     max_distance: int = 128
 
 
@@ -216,6 +217,8 @@ class Encoder:
     embeddings: Embeddings
     layers: Sequence[Layer]
     head: Head
+    max_tokens: int
+    """The longest text, special tokens included."""
     pre_norm: bool = False
     final_norm: Norm | None = None
     """After the last layer, where norms come before the matmuls."""

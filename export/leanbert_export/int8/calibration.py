@@ -14,7 +14,7 @@ from leanbert.cpu import allowed_cores
 from leanbert.engines.ort import ort
 from leanbert.engines.padding import pad
 from leanbert.tokenization import TextInput, Tokenizer
-from leanbert_export.int8.matmuls import Matmul, find_matmuls
+from leanbert_export.graph.final import FinalGraph, Matmul
 from leanbert_export.int8.ranges import Sample
 
 MAX_TOKENS = 16_384
@@ -25,12 +25,12 @@ _WEIGHTS = "calibration.onnx.data"
 
 
 def record_inputs(
-    model: ir.Model, tokenizer: Tokenizer, texts: Sequence[TextInput], scratch: Path
+    final: FinalGraph, tokenizer: Tokenizer, texts: Sequence[TextInput], scratch: Path
 ) -> dict[str, Sample]:
     """Run the texts through the final fp32 graph, and record what each matmul reads.
 
     Args:
-        model: the final fp32 graph; it is changed meanwhile, and as it was on return.
+        final: the fp32 graph; it is changed meanwhile, and as it was on return.
         tokenizer: of the bundle.
         texts: to be run, until :data:`MAX_TOKENS` tokens have been seen.
         scratch: a folder for a copy of the graph and its weights.
@@ -38,7 +38,7 @@ def record_inputs(
     Returns:
         The rows by the matmul's name.
     """
-    matmuls = find_matmuls(model.graph)
+    model, matmuls = final.model, final.matmuls
     before = list(model.graph.outputs)
     taps = {_name_of(matmul.input, matmul): matmul.input for matmul in matmuls}
     for value in taps.values():

@@ -10,66 +10,49 @@ normalization and the last, small classifier stay in fp32.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx_ir as ir
 
 from leanbert_export.errors import ExportError
 from leanbert_export.graph.editing import add_node, bias_after, constant, initializer, tidy
+from leanbert_export.graph.final import FinalGraph, Matmul
 from leanbert_export.graph.operators import ATTENTION, MICROSOFT
-from leanbert_export.int8.matmuls import Matmul, find_matmuls
 from leanbert_export.int8.ranges import GELU_FLOOR, TINY, ActivationRange
 from leanbert_export.int8.rounding import quantize_columns
 from leanbert_export.int8.weights import QuantizedMatmul
 from leanbert_export.recipe import Int8Settings
 
-_MOST_LABELS = 256
 _MIN_ROWS = 64  # smaller embedding tables, such as that of token types, would save nothing
 
 
 def quantize_graph(
-    model: ir.Model, quantized: Mapping[str, QuantizedMatmul], settings: Int8Settings
+    final: FinalGraph, quantized: Mapping[str, QuantizedMatmul], settings: Int8Settings
 ) -> int:
     """Replace matmuls of the final fp32 graph, and its embedding tables, by int8 ones in place.
 
-    The last classifier is never replaced: it has a few hundred weights, and they decide the answer.
-
     Args:
-        model: the final fp32 graph.
+        final: the final fp32 graph; it knows afterwards where the int8 tensors are.
         quantized: the numbers of each matmul that is to be int8, by the matmul's name.
         settings: of the recipe.
 
     Returns:
         How many matmuls were replaced.
     """
-    graph = model.graph
-    writer = _Writer(graph, settings)
+    writer = _Writer(final, settings)
     done = 0
-    for matmul in find_matmuls(graph):
+    for matmul in final.matmuls:
         numbers = quantized.get(matmul.name)
-        if numbers is not None and not is_classifier(matmul):
+        if numbers is not None:
             writer.replace(matmul, numbers)
             done += 1
-    for node in list(graph):
-        if node.op_type == "Gather":
-            _quantize_table(graph, node)
-    model.opset_imports[MICROSOFT] = 1
-    tidy(model)
+    for role, node in final.tables:
+        _quantize_table(final, role, node)
+    final.model.opset_imports[MICROSOFT] = 1
+    tidy(final.model)
     return done
-
-
-def is_classifier(matmul: Matmul) -> bool:
-    """Whether the matmul gives the scores of labels, at most 256 of them.
-
-    A matmul that gives scores of a vocabulary's words is no classifier in this sense.
-    """
-    if matmul.weight.shape[1] > _MOST_LABELS:
-        return False
-    ends = [(matmul.add or matmul.node).outputs[0]]
-    for step in ("Split", "Squeeze"):  # how a question's answer gets its start and its end
-        users = [use.node for value in ends for use in value.uses()]
-        ends += [output for node in users if node.op_type == step for output in node.outputs]
-    return any(value.is_graph_output() for value in ends)
 
 
 def check_matmuls(matmuls: int, graph: ir.Graph) -> None:
@@ -89,21 +72,19 @@ def check_matmuls(matmuls: int, graph: ir.Graph) -> None:
 class _Writer:
     """Writes the operators of int8 matmuls; operators that several share are made once."""
 
-    def __init__(self, graph: ir.Graph, settings: Int8Settings) -> None:
-        self._graph, self._settings = graph, settings
+    def __init__(self, final: FinalGraph, settings: Int8Settings) -> None:
+        self._graph, self._settings, self._roles = final.model.graph, settings, final.roles
         self._zero_points: dict[tuple[int, bool, int], ir.Value] = {}
 
     def replace(self, matmul: Matmul, numbers: QuantizedMatmul) -> None:
         """Replace one matmul, and correct its bias."""
         node, name = matmul.node, matmul.name
-        matrix = initializer(self._graph, f"{matmul.weight_name}/int8", numbers.levels)
-        scale = initializer(self._graph, f"{matmul.weight_name}/scale", numbers.scale)
+        matrix = self._tensor(matmul, "weight", "int8", numbers.levels)
+        scale = self._tensor(matmul, "scale", "scale", numbers.scale)
         if self._settings.per_token:
             value = matmul.input
             if numbers.smoothing is not None:
-                inverse = initializer(
-                    self._graph, f"{matmul.weight_name}/smoothing", 1 / numbers.smoothing
-                )
+                inverse = self._tensor(matmul, "smoothing", "smoothing", 1 / numbers.smoothing)
                 value = add_node(self._graph, "Mul", [value, inverse], before=node)
             row_scale, levels = self._rows(matmul, value, numbers.range)
             zero = initializer(
@@ -130,7 +111,14 @@ class _Writer:
         if bias is not None and numbers.bias_change.any():
             changed = initializer(self._graph, f"{name}/bias", bias.vector + numbers.bias_change)
             bias.node.replace_input_with(bias.position, changed)
+            self._roles[f"{matmul.role}.bias"] = str(changed.name)
         ir.convenience.replace_all_uses_with(node.outputs[0], output)
+
+    def _tensor(self, matmul: Matmul, part: str, end: str, array: npt.NDArray[Any]) -> ir.Value:
+        """A tensor of a matmul; layers that share the weights share it."""
+        value = initializer(self._graph, f"{matmul.weight_name}/{end}", array)
+        self._roles[f"{matmul.role}.{part}"] = str(value.name)
+        return value
 
     def _rows(
         self, matmul: Matmul, value: ir.Value, chosen: ActivationRange
@@ -157,7 +145,7 @@ class _Writer:
             [value, scale, self._zero_point(matmul, chosen, scale)],
             before=node,
             axis=-1,
-            block_size=matmul.weight.shape[0],
+            block_size=matmul.shape[0],
         )
         return scale, levels
 
@@ -178,17 +166,20 @@ class _Writer:
         return self._zero_points[key]
 
 
-def _quantize_table(graph: ir.Graph, node: ir.Node) -> None:
+def _quantize_table(final: FinalGraph, role: str, node: ir.Node) -> None:
     """Store an embedding table in int8, and multiply the rows looked up by their scales."""
+    graph = final.model.graph
     table, source = constant(node.inputs[0]), node.inputs[0]
     if source is None or table is None or table.ndim != 2 or table.dtype != np.float32:
         return
-    if len(table) < _MIN_ROWS or node.attributes.get_int("axis"):
+    if len(table) < _MIN_ROWS:
         return
     rows, scale = quantize_columns(np.ascontiguousarray(table.T), 127)
     ids = node.inputs[1]
     weights = initializer(graph, f"{source.name}/int8", rows.T)
     scales = initializer(graph, f"{source.name}/scale", scale[:, None])
+    if role:
+        final.roles |= {role: str(weights.name), f"{role}_scale": str(scales.name)}
     levels = add_node(graph, "Gather", [weights, ids], before=node)
     row_scales = add_node(graph, "Gather", [scales, ids], before=node)
     floats = add_node(graph, "Cast", [levels], before=node, to=ir.DataType.FLOAT)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from leanbert_export.int8.matmuls import Matmul
+from leanbert_export.graph.final import Matmul
 from leanbert_export.int8.ranges import (
     AFTER_GELU,
     SYMMETRIC,

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import onnx_ir as ir
-
-from leanbert.bundle import Bundle
 from leanbert.engines.native.binding import native_isa, why_no_library
 from leanbert.errors import EngineError, VerificationError
 from leanbert.verification import verify
 from leanbert_export import writing
-from leanbert_export.layout.walk import NoLayoutError, find_roles, make_layout
+from leanbert_export.architectures.description import Encoder
+from leanbert_export.layout.architecture import NoLayoutError
+from leanbert_export.layout.places import make_layout
 
 __all__ = ["seal_with_layout"]
 
 
-def seal_with_layout(folder: Path, content: dict[str, Any]) -> str:
+def seal_with_layout(
+    folder: Path, content: dict[str, Any], encoder: Encoder | None, roles: Mapping[str, str]
+) -> str:
     """Put the layout into the manifest's ``content``, if the native engine can use it.
 
     Where the native library can run, the golden texts decide: its answers must be as near to
@@ -27,6 +29,8 @@ def seal_with_layout(folder: Path, content: dict[str, Any]) -> str:
     Args:
         folder: of the bundle.
         content: of the manifest; it gets the key ``native`` or stays as it is.
+        encoder: the description that the graph was built from; ``None`` for a traced graph.
+        roles: the name of the initializer of each tensor.
 
     Returns:
         The card's line on the native engine.
@@ -35,10 +39,10 @@ def seal_with_layout(folder: Path, content: dict[str, Any]) -> str:
         return (
             f"no, it computes the recipe int8 only, and this bundle has {content['recipe']['name']}"
         )
-    graph = ir.load(folder / "model.onnx").graph
-    config = Bundle.open(folder).config
+    if encoder is None:
+        return "no, the architecture is traced and not described"
     try:
-        content["native"] = make_layout(find_roles(graph, config), folder / "model.onnx")
+        content["native"] = make_layout(encoder, roles, folder / "model.onnx")
     except NoLayoutError as error:
         return f"no, {error}"
     missing = why_no_library()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnx_ir as ir
 import pytest
 
 from leanbert import verify
@@ -21,16 +21,16 @@ from leanbert.engines.native.binding import why_no_library
 from leanbert.engines.outputs import task_output
 from leanbert.tokenization import Tokenizer
 from leanbert_export import writing
-from leanbert_export.checkpoint.finding import find_checkpoint
+from leanbert_export.architectures.describing import describe
+from leanbert_export.architectures.description import Encoder
 from leanbert_export.checkpoint.heads import HEADS
-from leanbert_export.graph.fusion import fuse
-from leanbert_export.graph.rewriting import rewrite
+from leanbert_export.exporting import export
 from leanbert_export.graph.saving import replace_graph
-from leanbert_export.int8.matmuls import find_matmuls
-from leanbert_export.int8.quantization import is_classifier, quantize_graph
+from leanbert_export.int8.quantization import quantize_graph
 from leanbert_export.int8.weights import quantize_matmuls
 from leanbert_export.layout import sealing
-from leanbert_export.layout.walk import NoLayoutError, find_roles, make_layout
+from leanbert_export.layout.architecture import NoLayoutError, architecture_of
+from leanbert_export.layout.places import make_layout
 from leanbert_export.proof.predictions import Predictions
 from leanbert_export.proof.reference import TorchReference
 from leanbert_export.recipe import Int8Settings
@@ -52,10 +52,6 @@ def manifest_of(bundle: Path) -> dict[str, Any]:
     return content
 
 
-def graph_of(bundle: Path) -> ir.Graph:
-    return ir.load(bundle / "model.onnx").graph
-
-
 def answers(bundle: Path, engine: str, texts: Sequence[str]) -> npt.NDArray[np.float32]:
     """The task's answers, all texts in one batch."""
     opened = Bundle.open(bundle)
@@ -74,22 +70,37 @@ def read(bundle: Bundle, texts: Sequence[str], run: Any) -> npt.NDArray[np.float
     return found
 
 
+def tensor_of(bundle: Path, role: str) -> npt.NDArray[Any]:
+    """What the layout says of a role, read from the weights file alone."""
+    layout = manifest_of(bundle)["native"]
+    entry = layout["tensors"][role]
+    start, end = entry["offset"], entry["offset"] + entry["bytes"]
+    data = (bundle / layout["file"]).read_bytes()[start:end]
+    found: npt.NDArray[Any] = np.frombuffer(data, entry["dtype"]).reshape(entry["shape"])
+    return found
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_tensor_is_where_the_layout_says(workshop: Workshop, kind: str) -> None:
+    """A role's tensor is the initializer of that name, quantized and corrected or not."""
     bundle = workshop.bundle(kind, "int8")
     layout = manifest_of(bundle)["native"]
-    roles = find_roles(graph_of(bundle), Bundle.open(bundle).config)
-    assert layout["architecture"] == roles.architecture
-    assert set(layout["tensors"]) == set(roles.tensors)
-    data = (bundle / layout["file"]).read_bytes()
-    saved = {t.name: t for t in onnx.load(str(bundle / "model.onnx")).graph.initializer}
+    saved = {
+        t.name: onnx.numpy_helper.to_array(t)
+        for t in onnx.load(str(bundle / "model.onnx")).graph.initializer
+    }
+    used = set()
     for role, entry in layout["tensors"].items():
-        array = onnx.numpy_helper.to_array(saved[roles.tensors[role]])
-        start = entry["offset"]
-        assert data[start : start + entry["bytes"]] == array.tobytes()
-        assert entry["dtype"] == str(array.dtype)
-        assert int(np.prod(entry["shape"])) == array.size
-        assert start % array.itemsize == 0
+        found = tensor_of(bundle, role)
+        names = [name for name, array in saved.items() if array.tobytes() == found.tobytes()]
+        place, _, part = role.rpartition(".")
+        places = (place, place.replace("qkv", "key_value"))  # of the last layer's
+        assert any(name.startswith(places) for name in names)
+        assert entry["offset"] % found.itemsize == 0
+        assert part != "weight" or str(found.dtype) in ("int8", "float32")
+        used.update(names)
+    large = {n for n, a in saved.items() if a.dtype in (np.float32, np.int8) and a.size > 8}
+    assert large <= used  # no weight of the graph is unknown to the native engine
 
 
 def test_the_architecture(workshop: Workshop) -> None:
@@ -166,11 +177,13 @@ def content_of(bundle: Path) -> dict[str, Any]:
     return content
 
 
+FEW: dict[str, Any] = {"texts": list(sample_texts()[:40:2]), "calibration": sample_texts()[::5]}
+
+
 def test_a_layout_that_answers_wrongly_is_dropped(
     workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     native_or_skip()
-    copy = Path(shutil.copytree(workshop.bundle("classifier", "int8"), tmp_path / "copy"))
 
     def exchanged(*arguments: Any) -> dict[str, Any]:
         layout = make_layout(*arguments)
@@ -180,22 +193,19 @@ def test_a_layout_that_answers_wrongly_is_dropped(
         return layout
 
     monkeypatch.setattr(sealing, "make_layout", exchanged)
-    content = content_of(copy)
-    line = sealing.seal_with_layout(copy, content)
-    assert line.startswith("no, golden text 0 (")
-    assert len(line.splitlines()) == 1
-    assert "native" not in content
+    report = export(str(workshop.tiny()), tmp_path / "out", **FEW)
+    assert report.native.startswith("no, golden text 0 (")
+    assert len(report.native.splitlines()) == 1
+    assert "native" not in manifest_of(report.path)
 
 
 def test_without_the_library_the_layout_stands_untried(
     workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy = Path(shutil.copytree(workshop.bundle("classifier", "int8"), tmp_path / "copy"))
     monkeypatch.setattr(sealing, "why_no_library", lambda: "it is not installed")
-    content = content_of(copy)
-    line = sealing.seal_with_layout(copy, content)
-    assert line == "yes, but not tried by the export: it is not installed"
-    assert content["native"]["file"] == "model.onnx.data"
+    report = export(str(workshop.tiny()), tmp_path / "out", **FEW)
+    assert report.native == "yes, but not tried by the export: it is not installed"
+    assert manifest_of(report.path)["native"]["file"] == "model.onnx.data"
 
 
 @pytest.mark.parametrize(
@@ -204,17 +214,14 @@ def test_without_the_library_the_layout_stands_untried(
 def test_a_matmul_in_fp32(workshop: Workshop, tmp_path: Path, left: str) -> None:
     """As the accuracy gate leaves one: its weights are float32 in the layout too."""
     native_or_skip()
-    source = workshop.bundle("classifier", "int8")
-    checkpoint = find_checkpoint(str(workshop.tiny()), revision=None, task=None)
-    fuse(workshop.root / "traced" / "classifier" / "model.onnx", tmp_path / "f.onnx", checkpoint)
-    model, settings = rewrite(tmp_path / "f.onnx"), Int8Settings()
-    matmuls = [p for p in find_matmuls(model.graph) if not is_classifier(p)]
-    plans = quantize_matmuls(matmuls, {}, settings)
-    quantize_graph(model, {name: plan for name, plan in plans.items() if name != left}, settings)
-    copy = Path(shutil.copytree(source, tmp_path / "copy"))
-    replace_graph(copy, model)
+    final, settings = workshop.final("classifier"), Int8Settings()
+    plans = quantize_matmuls(final.matmuls, {}, settings)
+    quantize_graph(final, {name: plan for name, plan in plans.items() if name != left}, settings)
+    copy = Path(shutil.copytree(workshop.bundle("classifier", "int8"), tmp_path / "copy"))
+    replace_graph(copy, final.model)
     content = content_of(copy)
-    layout = make_layout(find_roles(graph_of(copy), checkpoint.config), copy / "model.onnx")
+    encoder = describe(load(workshop.tiny()))
+    layout = make_layout(encoder, final.roles, copy / "model.onnx")
     role = left.replace("key_value", "qkv")
     assert layout["tensors"][f"{role}.weight"]["dtype"] == "float32"
     assert f"{role}.scale" not in layout["tensors"]
@@ -224,69 +231,54 @@ def test_a_matmul_in_fp32(workshop: Workshop, tmp_path: Path, left: str) -> None
     assert float(np.abs(found - wanted).mean()) < 0.03
 
 
-def _look_back(graph: ir.Graph) -> None:
-    node = next(n for n in graph if n.op_type == "MultiHeadAttention")
-    node.attributes["unidirectional"] = ir.AttrInt64("unidirectional", 1)
+def _pre_norm(encoder: Encoder) -> Encoder:
+    return replace(encoder, pre_norm=True)
 
 
-def _other_activation(graph: ir.Graph) -> None:
-    node = next(n for n in graph if n.op_type == "Gelu")
-    copy = ir.node("Sigmoid", [node.inputs[0]])
-    graph.insert_after(node, copy)
-    ir.convenience.replace_all_uses_with(node.outputs[0], copy.outputs[0])
+def _other_eps(encoder: Encoder) -> Encoder:
+    norm = replace(encoder.embeddings.norm, eps=1e-5)
+    return replace(encoder, embeddings=replace(encoder.embeddings, norm=norm))
 
 
-def _other_eps(graph: ir.Graph) -> None:
-    node = [n for n in graph if n.op_type == "LayerNormalization"][1]
-    node.attributes["epsilon"] = ir.AttrFloat32("epsilon", 1e-5)
+def _mean(encoder: Encoder) -> Encoder:
+    return replace(encoder, head=replace(encoder.head, pooling="mean"))
 
 
-def _no_residual(graph: ir.Graph) -> None:
-    node = next(n for n in graph if n.op_type == "LayerNormalization")
-    made = ir.node("Tanh", [node.outputs[0]])
-    graph.insert_after(node, made)
-    for use in list(node.outputs[0].uses()):
-        if use.node.op_type == "Add":
-            use.node.replace_input_with(use.idx, made.outputs[0])
+def _window(encoder: Encoder) -> Encoder:
+    *others, last = encoder.layers
+    changed = replace(last, attention=replace(last.attention, window=8))
+    return replace(encoder, layers=[*others, changed])
 
 
-def _last_token(graph: ir.Graph) -> None:
-    node = [n for n in graph if n.op_type == "Gather" and n.attributes.get_int("axis") == 1][-1]
-    index = ir.Value(
-        name="last",
-        const_value=ir.tensor(np.array(-1, np.int64), name="last"),
-        shape=ir.Shape([]),
-        type=ir.TensorType(ir.DataType.INT64),
-    )
-    graph.initializers["last"] = index
-    node.replace_input_with(1, index)
+def _no_positions(encoder: Encoder) -> Encoder:
+    return replace(encoder, embeddings=replace(encoder.embeddings, position=None))
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (_look_back, "reads earlier tokens only"),
-        (_other_activation, "not a sum of rows"),
-        (_other_eps, "differ in their layer_norm_eps"),
-        (_no_residual, "the query is not a third"),
-        (_last_token, "reads another token than the first"),
+        (_pre_norm, "its norms come before the matmuls"),
+        (_other_eps, "the norms differ in their eps"),
+        (_mean, "the head reads the mean of the tokens"),
+        (_window, "attention has a window"),
+        (_no_positions, "there are no learned absolute positions"),
     ],
 )
 def test_another_structure_has_no_layout(workshop: Workshop, change: Any, reason: str) -> None:
-    bundle = workshop.bundle("classifier", "int8")
-    config, graph = Bundle.open(bundle).config, graph_of(bundle)
-    find_roles(graph, config)
-    change(graph)
-    with pytest.raises(NoLayoutError, match=reason):
-        find_roles(graph, config)
+    encoder = describe(load(workshop.tiny()))
+    assert architecture_of(encoder)["head"] == "first_token"
+    with pytest.raises(NoLayoutError, match=f"^{reason}$"):
+        architecture_of(change(encoder))
+
+
+def test_a_traced_graph_has_no_layout(workshop: Workshop) -> None:
+    content = content_of(workshop.bundle("classifier", "int8"))
+    line = sealing.seal_with_layout(workshop.bundle("classifier", "int8"), content, None, {})
+    assert line == "no, the architecture is traced and not described"
+    assert "native" not in content
 
 
 def test_a_separate_query_takes_the_smoothing_of_its_keys(workshop: Workshop) -> None:
     bundle = workshop.bundle("classifier", "int8")
-    roles = find_roles(graph_of(bundle), Bundle.open(bundle).config).tensors
-    saved = {t.name: t for t in onnx.load(str(bundle / "model.onnx")).graph.initializer}
-    query, both = (
-        onnx.numpy_helper.to_array(saved[roles[f"layer.1.{name}.smoothing"]])
-        for name in ("query", "qkv")
-    )
+    query, both = (tensor_of(bundle, f"layer.1.{name}.smoothing") for name in ("query", "qkv"))
     assert np.array_equal(query, both)

@@ -240,7 +240,7 @@ def exported(workshop: Workshop, output: Path, **options: Any) -> Any:
 
 @pytest.mark.slow
 def test_an_export_returns_two_matmuls(
-    workshop: Workshop, tmp_path: Path, already_traced: None, monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = spoil(monkeypatch, 2)
     report = exported(workshop, tmp_path / "out")
@@ -261,7 +261,6 @@ def test_an_export_returns_two_matmuls(
 def test_a_failed_gate_writes_nothing(
     workshop: Workshop,
     tmp_path: Path,
-    already_traced: None,
     nothing_left: Callable[[], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -276,7 +275,6 @@ def test_a_failed_gate_writes_nothing(
 def test_force_writes_it_and_says_so(
     workshop: Workshop,
     tmp_path: Path,
-    already_traced: None,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -336,7 +334,6 @@ def test_calibration_files(
     workshop: Workshop,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    already_traced: None,
 ) -> None:
     labels = ["positive", "negative", "neutral"]
     rows = [{"text": text, "label": labels[i % 3]} for i, text in enumerate(TEXTS)]
@@ -376,7 +373,6 @@ def test_other_calibration_files(
     workshop: Workshop,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    already_traced: None,
 ) -> None:
     """Latin-1, tabs, Financial PhraseBank's text@label, and a cell of 200,000 characters."""
     texts = ["Gewinn stieg, Umsätze fielen", "a b", "niet één", "x " * 100_000, "déjà vu", "so so"]

@@ -115,7 +115,6 @@ def test_a_difference_is_named(
 def test_an_export_compares_tokens(
     workshop: Workshop,
     tmp_path: Path,
-    already_traced: None,
     nothing_left: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1,4 +1,4 @@
-"""What is found to quantize, and layers that share their weights."""
+"""What a traced graph has to quantize: the same as the graph that is built from a description."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import onnx_ir as ir
 import pytest
 from onnx_ir.passes.common import LiftConstantsToInitializersPass
 
-from leanbert_export.graph.editing import constant, weight_of
-from leanbert_export.graph.rewriting import rewrite
+from leanbert_export.graph.editing import bias_after, constant, weight_of
+from leanbert_export.graph.final import FinalGraph, Matmul
 from leanbert_export.graph.saving import save_with_weights
-from leanbert_export.int8.matmuls import Matmul, find_matmuls
-from leanbert_export.int8.quantization import is_classifier, quantize_graph
+from leanbert_export.int8.quantization import quantize_graph
 from leanbert_export.int8.ranges import AFTER_GELU, SYMMETRIC, Sample
 from leanbert_export.int8.weights import quantize_matmuls
 from leanbert_export.recipe import Int8Settings
+from leanbert_export.tracing.rewriting import final_graph
 from tests.helpers.export_graphs import matmuls, read
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def facts(matmul: Matmul) -> tuple[str, tuple[int, ...], bool, bool, bool]:
     return (
         matmul.name,
         matmul.weight.shape,
-        matmul.bias is not None,
+        matmul.add is not None,
         matmul.after_gelu,
         matmul.first_token,
     )
@@ -43,8 +43,16 @@ def sample(matmul: Matmul, seed: int = 0) -> Sample:
     return Sample(rows.astype(np.float16), np.arange(200) % 10 == 0)
 
 
-def test_of_a_classifier(workshop: Workshop) -> None:
-    found = find_matmuls(rewrite(workshop.fused("classifier")).graph)
+def graph_of(workshop: Workshop, kind: str, way: str) -> FinalGraph:
+    return workshop.final(kind) if way == "built" else final_graph(workshop.fused(kind))
+
+
+both_ways = pytest.mark.parametrize("way", ["built", "traced"])
+
+
+@both_ways
+def test_of_a_classifier(workshop: Workshop, way: str) -> None:
+    found = graph_of(workshop, "classifier", way).matmuls
     # Name, shape, bias of its own, after GELU, first token only. The query's bias is added after
     # the split, keys need none, the values' went on, and the second feed-forward's was absorbed.
     assert [facts(matmul) for matmul in found] == [
@@ -59,11 +67,11 @@ def test_of_a_classifier(workshop: Workshop) -> None:
         ("layer.1.ffn_down", (64, 32), False, True, True),
         ("head.dense", (32, 32), True, False, True),
     ]
-    assert not any(is_classifier(matmul) for matmul in found)
 
 
-def test_of_features(workshop: Workshop) -> None:
-    found = find_matmuls(rewrite(workshop.fused("features")).graph)
+@both_ways
+def test_of_features(workshop: Workshop, way: str) -> None:
+    found = graph_of(workshop, "features", way).matmuls
     assert [facts(matmul) for matmul in found] == [
         fact
         for i in range(2)
@@ -76,8 +84,9 @@ def test_of_features(workshop: Workshop) -> None:
     ]
 
 
-def test_the_real_model(workshop: Workshop) -> None:
-    found = find_matmuls(rewrite(workshop.fused("minilm-classifier")).graph)
+@both_ways
+def test_the_real_model(workshop: Workshop, way: str) -> None:
+    found = graph_of(workshop, "minilm-classifier", way).matmuls
     assert len(found) == 4 * 6 + 2
     kinds = Counter(matmul.name.rpartition(".")[2] for matmul in found)
     assert kinds == Counter(
@@ -94,7 +103,7 @@ def test_the_real_model(workshop: Workshop) -> None:
 
 
 def test_without_samples_the_plan_is_plain(workshop: Workshop) -> None:
-    found = find_matmuls(rewrite(workshop.fused("classifier")).graph)
+    found = workshop.final("classifier").matmuls
     for name, plan in quantize_matmuls(found, {}, Int8Settings()).items():
         zero_point = AFTER_GELU if name.endswith("ffn_down") else SYMMETRIC
         assert plan.summary() == {"zero_point": zero_point, "clip": 1.0, "smoothed": False}
@@ -102,7 +111,7 @@ def test_without_samples_the_plan_is_plain(workshop: Workshop) -> None:
 
 
 def test_only_readers_of_a_layernorm_are_smoothed(workshop: Workshop) -> None:
-    found = find_matmuls(rewrite(workshop.fused("classifier")).graph)
+    found = workshop.final("classifier").matmuls
     named: list[str] = []
     plans = quantize_matmuls(
         found, {p.name: sample(p) for p in found}, Int8Settings(), named.append
@@ -116,7 +125,7 @@ def test_only_readers_of_a_layernorm_are_smoothed(workshop: Workshop) -> None:
 
 
 @pytest.fixture
-def shared(workshop: Workshop, tmp_path: Path) -> ir.Model:
+def shared(workshop: Workshop, tmp_path: Path) -> FinalGraph:
     """As ALBERT's layers: the second has the first one's weights, but biases of its own."""
     model = ir.load(workshop.fused("features"))
     LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
@@ -125,11 +134,11 @@ def shared(workshop: Workshop, tmp_path: Path) -> ir.Model:
     for own, other in zip(every[6:], every[:6], strict=True):
         own.replace_input_with(1, other.inputs[1])
     ir.save(model, tmp_path / "shared.onnx")
-    return rewrite(tmp_path / "shared.onnx")
+    return final_graph(tmp_path / "shared.onnx")
 
 
-def test_layers_that_share_weights_share_a_plan(shared: ir.Model) -> None:
-    found = find_matmuls(shared.graph)
+def test_layers_that_share_weights_share_a_plan(shared: FinalGraph) -> None:
+    found = shared.matmuls
     samples = {matmul.name: sample(matmul, i) for i, matmul in enumerate(found)}
     named: list[str] = []
     plans = quantize_matmuls(found, samples, Int8Settings(), named.append)
@@ -144,14 +153,14 @@ def test_layers_that_share_weights_share_a_plan(shared: ir.Model) -> None:
     assert any(not np.array_equal(alone[p.name].levels, plans[p.name].levels) for p in first)
 
 
-def test_layers_that_share_weights_share_int8_tensors(shared: ir.Model, tmp_path: Path) -> None:
-    found = find_matmuls(shared.graph)
-    biases = {p.name: p.bias for p in found}
+def test_layers_that_share_weights_share_int8_tensors(shared: FinalGraph, tmp_path: Path) -> None:
+    found = shared.matmuls
+    biases = {p.name: b.vector for p in shared.matmuls if (b := bias_after(p.node)) is not None}
     plans = quantize_matmuls(
         found, {p.name: sample(p, i) for i, p in enumerate(found)}, Int8Settings()
     )
     assert quantize_graph(shared, plans, Int8Settings()) == 8
-    save_with_weights(shared, tmp_path / "model.onnx")
+    save_with_weights(shared.model, tmp_path / "model.onnx")
     graph = read(tmp_path)
     int8 = matmuls(graph)
     assert len(int8) == 8
@@ -160,9 +169,9 @@ def test_layers_that_share_weights_share_int8_tensors(shared: ir.Model, tmp_path
         assert one.node.input[3] == other.node.input[3]
     tensors = [name for name, array in graph.weights.items() if array.dtype == np.int8]
     assert len(tensors) == 4 + 2  # and the tables of words and positions
-    by_node = {node.name: node for node in shared.graph if node.op_type == "Add"}
+    by_node = {node.name: node for node in shared.model.graph if node.op_type == "Add"}
     for matmul in found:
-        bias = biases[matmul.name]
+        bias = biases.get(matmul.name)
         if bias is None or matmul.add is None:
             continue
         add = by_node[matmul.add.name]

@@ -1,14 +1,13 @@
-"""Make the fp32 graph fast: fuse the operators of each layer, and count that all were fused.
+"""Make a traced graph fast: fuse the operators of each layer, and count what was fused.
 
 ONNX Runtime's optimizer fuses by matching patterns. When an exporter changes its patterns, the
-optimizer finds nothing and says nothing, so the operators of every layer are counted here. Three
+optimizer finds nothing and says nothing, so the card says how many were found. Three
 of its fusions are switched off: SkipLayerNormalization and BiasGelu, which are scalar loops on a
 CPU (docs/graph.md has the times), and EmbedLayerNormalization, which loses ``position_ids``.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import onnx
@@ -18,16 +17,11 @@ from onnxruntime.transformers import optimizer
 from onnxruntime.transformers.fusion_options import FusionOptions
 
 from leanbert_export.checkpoint.finding import Checkpoint
-from leanbert_export.errors import FusionError
-from leanbert_export.graph.attention import fuse_attentions
-from leanbert_export.graph.operators import ATTENTION, NORMALIZATION
+from leanbert_export.graph.operators import ATTENTION, NORMALIZATION, count_operators
 from leanbert_export.quiet import quiet
+from leanbert_export.tracing.attention import fuse_attentions
 
 _ACTIVATIONS = {"gelu": "Gelu", "gelu_new": "FastGelu", "gelu_pytorch_tanh": "FastGelu"}
-WHOLE = frozenset(
-    {"albert", "bert", "camembert", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta"}
-)
-"""Families in which every operator must fuse; others are exported as far as they fuse."""
 
 
 def fuse(graph: Path, fused: Path, checkpoint: Checkpoint) -> str:
@@ -35,10 +29,6 @@ def fuse(graph: Path, fused: Path, checkpoint: Checkpoint) -> str:
 
     Returns:
         The card's line on what was fused.
-
-    Raises:
-        FusionError: an attention, a normalization or an activation is missing in a family of
-            :data:`WHOLE`.
     """
     raw = checkpoint.config.raw
     heads = int(raw.get("num_attention_heads") or raw.get("n_heads") or 0)
@@ -64,36 +54,19 @@ def fuse(graph: Path, fused: Path, checkpoint: Checkpoint) -> str:
         LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(missed)
         if fuse_attentions(missed, heads):
             ir.save(missed, fused)
-    return check_fusion(count_operators(fused), checkpoint)
+    return _counted(count_operators(fused), checkpoint)
 
 
-def count_operators(path: Path) -> dict[str, int]:
-    """Count each operator of the graph, the most frequent first; weights are not read."""
-    nodes = onnx.load(str(path), load_external_data=False).graph.node
-    return dict(Counter(node.op_type for node in nodes).most_common())
-
-
-def check_fusion(counts: dict[str, int], checkpoint: Checkpoint) -> str:
-    """Check how many operators of the layers were fused, and say it in a line.
-
-    Raises:
-        FusionError: some are missing in a family of :data:`WHOLE`.
-    """
+def _counted(counts: dict[str, int], checkpoint: Checkpoint) -> str:
+    """Say in a line how many operators of the layers were fused."""
     layers = checkpoint.num_layers
     wanted = {ATTENTION: layers, NORMALIZATION: 2 * layers + 1}
-    raw, family = checkpoint.config.raw, checkpoint.config.model_type
+    raw = checkpoint.config.raw
     named = raw.get("hidden_act") or raw.get("activation") or raw.get("hidden_activation")
     activation = _ACTIVATIONS.get(str(named))
     if activation:
         wanted[activation] = layers
     found = {operator: min(counts.get(operator, 0), number) for operator, number in wanted.items()}
-    for operator, number in wanted.items():
-        if found[operator] < number and family in WHOLE:
-            raise FusionError(
-                f"{checkpoint.model}: {found[operator]} of {number} {operator} fused "
-                f"({layers} layers, {family}); this version of transformers exports another "
-                "pattern: please report it"
-            )
     line = ", ".join(f"{found[name]} of {number} {name}" for name, number in wanted.items())
     missing = [name for name, number in wanted.items() if found[name] < number]
     slower = f"; {', '.join(missing)} left as exported, which is right but slower"

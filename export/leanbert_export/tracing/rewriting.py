@@ -1,6 +1,6 @@
 """Rewrite the fused fp32 graph into its final form; every step is exact in real arithmetic.
 
-1. :func:`~leanbert_export.graph.residuals.absorb_biases`: a residual sum's bias moves into the
+1. :func:`~leanbert_export.tracing.residuals.absorb_biases`: a residual sum's bias moves into the
    LayerNorm before it.
 2. :func:`keep_first_token`: if the head reads only the first token, the last layer computes all
    keys and values, but only one query, and after attention it computes only the first token.
@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -29,11 +30,20 @@ from leanbert_export.graph.editing import (
     tidy,
     weight_of,
 )
+from leanbert_export.graph.final import FinalGraph
 from leanbert_export.graph.operators import ATTENTION, FINAL_OPSET, NORMALIZATION
-from leanbert_export.graph.residuals import absorb_biases
+from leanbert_export.tracing.matmuls import find_matmuls, is_classifier
+from leanbert_export.tracing.residuals import absorb_biases
 
 _POINTWISE = frozenset({"Gelu", "FastGelu", "Relu", "Tanh", "Erf", "Sigmoid"})
 _BINARY = frozenset({"Add", "Mul", "Sub", "Div"})
+
+
+def final_graph(source: Path) -> FinalGraph:
+    """The fused fp32 graph ``source`` in its final form, with its matmuls and tables."""
+    model = rewrite(source)
+    matmuls = [matmul for matmul in find_matmuls(model.graph) if not is_classifier(matmul)]
+    return FinalGraph(model, matmuls, [("", node) for node in _tables(model.graph)])
 
 
 def rewrite(source: Path) -> ir.Model:
@@ -48,6 +58,14 @@ def rewrite(source: Path) -> ir.Model:
     model.opset_imports[""] = max(FINAL_OPSET, model.opset_imports[""])
     tidy(model)
     return model
+
+
+def _tables(graph: ir.Graph) -> Iterator[ir.Node]:
+    for node in graph:
+        if node.op_type == "Gather" and not node.attributes.get_int("axis"):
+            table = constant(node.inputs[0])
+            if table is not None and table.ndim == 2 and table.dtype == np.float32:
+                yield node
 
 
 def keep_first_token(graph: ir.Graph) -> None:

@@ -16,8 +16,13 @@ from onnx_ir.passes.common import LiftConstantsToInitializersPass
 from safetensors.numpy import load_file
 
 from leanbert_export.graph.editing import add_node, constant, tidy
-from leanbert_export.graph.residuals import absorb_biases
-from leanbert_export.graph.rewriting import join_projections, keep_first_token, open_gemms, rewrite
+from leanbert_export.tracing.residuals import absorb_biases
+from leanbert_export.tracing.rewriting import (
+    join_projections,
+    keep_first_token,
+    open_gemms,
+    rewrite,
+)
 
 if TYPE_CHECKING:
     from tests.export.conftest import Workshop

@@ -1,16 +1,16 @@
-"""Find the matmuls of the final fp32 graph, and name them as the model's authors would."""
+"""Find the matmuls of a traced graph, and name them as the model's authors would."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
 from leanbert_export.graph.editing import bias_after, constant, weight_of
+from leanbert_export.graph.final import MOST_LABELS, Matmul
 from leanbert_export.graph.operators import ATTENTION, NORMALIZATION
 
 _GELU = frozenset({"Gelu", "FastGelu"})
@@ -20,36 +20,6 @@ _BRANCHES = frozenset({"If", "Loop", "Scan"})
 # PyTorch's exporter writes the number of a layer into the names of its nodes. This number is used
 # where the attentions, which are counted otherwise, did not fuse.
 _LAYER = re.compile(r"/layers?\.(\d+)/")
-
-
-@dataclass(frozen=True)
-class Matmul:
-    """A matmul with a constant matrix, and the bias that follows it."""
-
-    name: str
-    """For example ``layer.3.ffn_down``."""
-    node: ir.Node
-    input: ir.Value
-    """*Shape:* ``(tokens, inputs)``."""
-    weight: npt.NDArray[np.float32]
-    """*Shape:* ``(inputs, outputs)``."""
-    bias: npt.NDArray[np.float32] | None
-    add: ir.Node | None
-    """The node that adds the bias."""
-    after_gelu: bool
-    """Whether the input is the output of a GELU, which is never below -0.1701."""
-    after_norm: bool
-    """Whether the input is the output of a LayerNorm, whose outlier channels cost accuracy."""
-    first_token: bool
-    """Whether the input has one row per text instead of one per token."""
-    rank: int
-    """Number of axes of the input: 2 once the head has taken the first token, else 3."""
-
-    @property
-    def weight_name(self) -> str:
-        """The name of the initializer; layers that share weights (ALBERT) have the same."""
-        value = self.node.inputs[1]
-        return str(value.name) if value is not None else self.name
 
 
 def find_matmuls(graph: ir.Graph) -> list[Matmul]:
@@ -97,8 +67,7 @@ def find_matmuls(graph: ir.Graph) -> list[Matmul]:
                 name=name if seen[name] == 1 else f"{name}.{seen[name]}",
                 node=node,
                 input=source,
-                weight=weight,
-                bias=bias.vector if bias else None,
+                shape=(weight.shape[0], weight.shape[1]),
                 add=bias.node if bias else None,
                 after_gelu=_made_by(source, _GELU),
                 after_norm=_made_by(source, {NORMALIZATION}),
@@ -163,3 +132,17 @@ def _first_token(value: ir.Value | None) -> ir.Node | None:
 def _index_rank(gather: ir.Node) -> int:
     index = constant(gather.inputs[1])
     return 0 if index is None else index.ndim
+
+
+def is_classifier(matmul: Matmul) -> bool:
+    """Whether the matmul gives the scores of labels, at most 256 of them.
+
+    A matmul that gives scores of a vocabulary's words is no classifier in this sense.
+    """
+    if matmul.shape[1] > MOST_LABELS:
+        return False
+    ends = [(matmul.add or matmul.node).outputs[0]]
+    for step in ("Split", "Squeeze"):  # how a question's answer gets its start and its end
+        users = [use.node for value in ends for use in value.uses()]
+        ends += [output for node in users if node.op_type == step for output in node.outputs]
+    return any(value.is_graph_output() for value in ends)
