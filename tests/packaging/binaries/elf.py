@@ -18,8 +18,7 @@ def read_elf(data: bytes) -> Binary:
     """Read a library of 64 bits, the lowest byte first.
 
     Raises:
-        ValueError: it is for another machine, is no library, or asks for versions of other
-            libraries than glibc's.
+        ValueError: it is for another machine, or is no library.
     """
     kind, machine = struct.unpack_from("<HH", data, 16)
     if kind != _SHARED:
@@ -52,7 +51,7 @@ def _section(data: bytes, wanted: int) -> tuple[bytes, bytes]:
 
 
 def _glibc_versions(needs: bytes, names: bytes) -> Iterator[tuple[int, ...]]:
-    """Each version that a symbol asks for: a list per library, linked by distances."""
+    """Each version of glibc that a symbol asks for: a list per library, linked by distances."""
     at = 0
     while needs:
         _, count, _, first, following = struct.unpack_from("<HHIII", needs, at)
@@ -60,9 +59,8 @@ def _glibc_versions(needs: bytes, names: bytes) -> Iterator[tuple[int, ...]]:
         for _ in range(count):
             _, _, _, name, step = struct.unpack_from("<IHHII", needs, version)
             prefix, _, number = text_at(names, name).partition("_")
-            if prefix != "GLIBC":
-                raise ValueError(f"asks for version {prefix}_{number}")
-            yield tuple(map(int, number.split(".")))
+            if prefix == "GLIBC":
+                yield tuple(map(int, number.split(".")))
             version += step
         if not following:
             return
