@@ -55,6 +55,16 @@ def deberta(model: Model, rng: Any, int8: bool, *, query: bool = True, far: int 
     )
 
 
+def nomic(model: Model, rng: Any, int8: bool) -> Model:
+    """Gates, one rotary table, and norms after the sums, as NomicBERT and GTE have them."""
+    made = modernbert(model, rng, int8)
+    layers = [
+        replace(layer, attention_norm=old.attention_norm, window=0, rotary=1)
+        for layer, old in zip(made.layers, model.layers, strict=True)
+    ]
+    return replace(made, layers=layers, final_norm=None, rotary=made.rotary[:1])
+
+
 def modernbert(model: Model, rng: Any, int8: bool, *, window: int = 7) -> Model:
     """Every second layer has a window and a rotary table of its own; no norm has a beta."""
     f = model.intermediate

@@ -23,7 +23,7 @@ from tokenizers import Tokenizer
 from leanbert.bundle import Bundle
 from leanbert.engines.native.layout import Layout
 from leanbert.pipelines import embedded_bundle
-from tests.helpers.native_families import deberta, deberta_keys_alone, modernbert, mpnet
+from tests.helpers.native_families import deberta, deberta_keys_alone, modernbert, mpnet, nomic
 from tests.helpers.native_library import F32, I32, Description, describe, random_model
 
 GOLDEN = Path(__file__).parents[1] / "native" / "golden_bits.json"
@@ -130,6 +130,7 @@ DISTANT: dict[str, dict[str, Any]] = {  # attention knows distances
     "deberta, keys alone": {**DEBERTA, "extend": deberta_keys_alone},
     "short texts, modernbert": {**MODERN, "layers": 2},
     "short texts, deberta": {**DEBERTA, "layers": 1},
+    "nomic, hidden states": {"extend": nomic, "activation": "silu", "smoothing": True},
 }
 SHORT: dict[str, dict[str, Any]] = {  # for what computes a thousand times slower
     "short texts, labels of tokens": {**EVERY, "labels": 9, "layers": 1, "smoothing": True},

@@ -25,6 +25,8 @@ def activate(x: F64, name: str) -> F64:
         y = x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
     elif name == "relu":
         y = np.maximum(x, 0)
+    elif name == "silu":
+        y = x / (1 + np.exp(np.minimum(-x, 700)))
     elif name == "tanh":
         y = np.tanh(x)
     return y

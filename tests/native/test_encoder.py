@@ -19,6 +19,7 @@ from tests.helpers.native_families import (
     deberta_near,
     modernbert,
     mpnet,
+    nomic,
 )
 from tests.helpers.native_library import (
     F64,
@@ -158,6 +159,7 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
         "embedding": 32,
         "layers": 2,
     },
+    "nomic": {"extend": nomic, "activation": "silu", "bias": False},
     "deberta": {"types": 0, "extend": deberta, "layers": 2},
     "deberta, first token, heads of 64": {
         "hidden": 128,

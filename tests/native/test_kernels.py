@@ -177,7 +177,8 @@ def test_layer_norm(isa: str, n: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("activation", "error"), [("gelu", 5e-5), ("gelu_tanh", 4e-5), ("tanh", 3e-7), ("relu", 0)]
+    ("activation", "error"),
+    [("gelu", 5e-5), ("gelu_tanh", 4e-5), ("tanh", 3e-7), ("relu", 0), ("silu", 3e-6)],
 )
 def test_activations_have_the_stated_error(isa: str, activation: str, error: float) -> None:
     x = np.concatenate(

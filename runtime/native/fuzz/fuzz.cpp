@@ -52,7 +52,7 @@ class Model {
     desc.max_positions = positions;
     desc.position_offset = options >> 8 & 3;
     desc.type_vocab_size = types ? 2 : 0;
-    desc.activation = LB_GELU + (options >> 10) % 3;
+    desc.activation = options >> 25 & 1 ? LB_SILU : LB_GELU + (options >> 10) % 3;
     desc.layer_norm_eps = 1e-12f;
     desc.word = tensor(LB_INT8, vocabulary, e);
     desc.word_scale = tensor(LB_FLOAT32, 1, vocabulary);
@@ -93,7 +93,7 @@ class Model {
     }
     desc.num_layers = count;
     desc.head = (options >> 15) % 3;
-    desc.head_activation = (options >> 17) % 5;
+    desc.head_activation = (options >> 17) % 6;
     if (desc.head != LB_HEAD_NONE) {
       // a vocabulary's classifier is int8, of the embeddings' width where the dense matmul returns to it
       const bool dense = options >> 20 & 1, words = options >> 23 & 1;

@@ -106,7 +106,8 @@ enum {
   LB_GELU = 1,      /* x/2 (1 + erf(x / sqrt 2)) */
   LB_GELU_TANH = 2, /* x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */
   LB_RELU = 3,
-  LB_TANH = 4 /* heads only */
+  LB_TANH = 4, /* heads only */
+  LB_SILU = 5  /* x / (1 + exp(-x)) */
 };
 
 /* Positions. A model has position embeddings, rotary tables, or relative positions; at least one of them.
@@ -149,7 +150,7 @@ typedef struct lb_model_desc {
   uint32_t max_positions;       /* rows of the position embedding; without one the longest text */
   uint32_t position_offset;     /* first position used: 0, RoBERTa: padding_idx + 1 */
   uint32_t type_vocab_size;     /* rows of the token type embedding, 0 if absent */
-  uint32_t activation;          /* of ffn_up: LB_GELU, LB_GELU_TANH, LB_RELU */
+  uint32_t activation;          /* of ffn_up: LB_GELU, LB_GELU_TANH, LB_RELU, LB_SILU */
   float layer_norm_eps;
 
   /* Embeddings: word + position + token type, then norm, then (optional) projection [E, H]. */
@@ -162,7 +163,7 @@ typedef struct lb_model_desc {
   lb_matmul projection; /* [E, H] or absent */
 
   uint32_t head;            /* LB_HEAD_… */
-  uint32_t head_activation; /* after head_dense: LB_IDENTITY, LB_TANH, LB_GELU, LB_GELU_TANH, LB_RELU */
+  uint32_t head_activation; /* after head_dense: any of them */
   lb_matmul head_dense;     /* [H, S] or absent; S, the head's size, is H or embedding_size */
   lb_norm head_norm;        /* after the activation, or absent */
   lb_matmul classifier;     /* [S, labels]: few labels, or a vocabulary in int8; without head_dense S is H */

@@ -26,7 +26,14 @@ LAYOUT_FORMAT = 1
 LAYOUT_FORMATS = (LAYOUT_FORMAT, 2)
 """The second has keys for other encoders: ``pre_norm``, ``gated``, ``windows``, ``rotary`` and
 ``relative_buckets``, each of which may be absent."""
-ACTIVATIONS: Mapping[str, int] = {"identity": 0, "gelu": 1, "gelu_tanh": 2, "relu": 3, "tanh": 4}
+ACTIVATIONS: Mapping[str, int] = {
+    "identity": 0,
+    "gelu": 1,
+    "gelu_tanh": 2,
+    "relu": 3,
+    "tanh": 4,
+    "silu": 5,
+}
 HEADS: Mapping[str, int] = {"none": 0, "first_token": 1, "every_token": 2}
 
 _DTYPES: Mapping[str, int] = {"int8": 1, "float32": 2}

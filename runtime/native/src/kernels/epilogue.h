@@ -46,6 +46,7 @@ LB_INLINE void finish_activated(const MatmulCall& call, const void* block, size_
   switch (call.activation) {
     case Activation::gelu: return finish<V, S, Activation::gelu, Int8>(call, block, panel, row, rows, column);
     case Activation::gelu_tanh: return finish<V, S, Activation::gelu_tanh, Int8>(call, block, panel, row, rows, column);
+    case Activation::silu: return finish<V, S, Activation::silu, Int8>(call, block, panel, row, rows, column);
     default: return finish<V, S, Activation::relu, Int8>(call, block, panel, row, rows, column);
   }
 }

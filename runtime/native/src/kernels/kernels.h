@@ -25,7 +25,8 @@ enum class Activation : uint32_t {
   gelu = 1,
   gelu_tanh = 2,
   relu = 3,
-  tanh = 4
+  tanh = 4,
+  silu = 5
 };  // as in the C interface
 
 // y = x W + b. Weights in the layout of one path; every vector padded to a whole panel.

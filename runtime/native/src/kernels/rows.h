@@ -135,6 +135,7 @@ void activate(float* x, size_t n, Activation activation) {
     case Activation::gelu_tanh: activate_row<V, Activation::gelu_tanh>(x, n); break;
     case Activation::relu: activate_row<V, Activation::relu>(x, n); break;
     case Activation::tanh: activate_row<V, Activation::tanh>(x, n); break;
+    case Activation::silu: activate_row<V, Activation::silu>(x, n); break;
   }
 }
 

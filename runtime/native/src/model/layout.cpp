@@ -60,15 +60,15 @@ int Layout::check_numbers() {
   if (d.position_offset >= d.max_positions)
     return bad("position_offset", d.position_offset, "must be below max_positions");
   if (d.type_vocab_size > 65536) return bad("type_vocab_size", d.type_vocab_size, "must be at most 65536");
-  if (d.activation != LB_GELU && d.activation != LB_GELU_TANH && d.activation != LB_RELU)
-    return outside("activation", d.activation, "gelu, gelu_tanh and relu");
+  if (d.activation != LB_GELU && d.activation != LB_GELU_TANH && d.activation != LB_RELU && d.activation != LB_SILU)
+    return outside("activation", d.activation, "gelu, gelu_tanh, relu and silu");
   if (!(d.layer_norm_eps >= 0.f && d.layer_norm_eps <= 1.f))
     return error_.fail(LB_INVALID_MODEL, "layer_norm_eps must be 0 to 1");
   if (d.num_layers < 1 || d.num_layers > max_layers) return bad("num_layers", d.num_layers, "must be 1 to 256");
   if (!d.layers) return error_.fail(LB_INVALID_MODEL, "layers is NULL");
   if (d.head > LB_HEAD_EVERY_TOKEN) return outside("head", d.head, "none, first token, every token");
-  if (d.head_activation > LB_TANH)
-    return outside("head_activation", d.head_activation, "identity, gelu, gelu_tanh, relu, tanh");
+  if (d.head_activation > LB_SILU)
+    return outside("head_activation", d.head_activation, "identity, gelu, gelu_tanh, relu, tanh, silu");
   if (d.pre_norm > 1) return outside("pre_norm", d.pre_norm, "0 and 1");
   if (d.gated > 1) return outside("gated", d.gated, "0 and 1");
   if (d.num_relative_buckets && (d.num_relative_buckets % 2 == 0 || d.num_relative_buckets > max_buckets))
