@@ -11,6 +11,9 @@ from leanbert_export.errors import CheckpointError
 __all__ = ["check_architecture"]
 
 
+_LANDMARKS = 64  # the default of transformers for both of Nystromformer's numbers
+
+
 def check_architecture(raw: Mapping[str, Any], where: Path) -> None:
     """Check the parts of a config that decide whether the graph would compute the same.
 
@@ -22,6 +25,8 @@ def check_architecture(raw: Mapping[str, Any], where: Path) -> None:
         CheckpointError: it is not the config of an encoder that the export can turn into a graph.
     """
     positions = raw.get("position_embedding_type")
+    length = raw.get("segment_means_seq_len", _LANDMARKS)
+    landmarks = raw.get("num_landmarks", _LANDMARKS)
     for wrong, reason in (
         (raw.get("auto_map"), "needs its own code (auto_map), which is never run"),
         (
@@ -52,6 +57,12 @@ def check_architecture(raw: Mapping[str, Any], where: Path) -> None:
             raw.get("attention_type") == "block_sparse",
             "asks for attention_type 'block_sparse', which the graph would compute only for short "
             "texts; set it to 'original_full'",
+        ),
+        (
+            raw.get("model_type") == "nystromformer" and length != landmarks,
+            f"asks for attention over the means of {landmarks!r} stretches (num_landmarks) of "
+            f"texts of exactly {length!r} tokens (segment_means_seq_len), padding included; "
+            "LeanBERT exports encoders that take texts of any length",
         ),
     ):
         if wrong:

@@ -74,6 +74,35 @@ def test_scores_that_depend_on_padding(
     nothing_left()
 
 
+@pytest.mark.parametrize("family", ["convbert", "nystromformer"])
+def test_nearly_constant_scores_that_depend_on_padding(
+    tmp_path: Path, nothing_left: Any, family: str
+) -> None:
+    """Without training, with the weights that transformers begins with, texts differ little."""
+    config = {**SIZES, "initializer_range": 0.02}
+    if family == "convbert":
+        config["embedding_size"] = 32
+    source = checkpoint(tmp_path.parent / f"{family}-flat", family, "text-classification", **config)
+    with pytest.raises(ProofError, match="away from the one in a batch with longer texts"):
+        exported(source, tmp_path / "out")
+    nothing_left()
+
+
+def test_attention_over_texts_of_one_length(tmp_path: Path, nothing_left: Any) -> None:
+    source = checkpoint(
+        tmp_path.parent / "landmarks", "nystromformer", "text-classification",
+        **SIZES, num_landmarks=8, segment_means_seq_len=64,
+    )  # fmt: skip
+    with pytest.raises(CheckpointError) as caught:
+        exported(source, tmp_path / "out")
+    assert str(caught.value).endswith(
+        "config.json: asks for attention over the means of 8 stretches (num_landmarks) of texts of "
+        "exactly 64 tokens (segment_means_seq_len), padding included; LeanBERT exports encoders "
+        "that take texts of any length"
+    )
+    nothing_left()
+
+
 @pytest.mark.parametrize("family", ["xlm", "flaubert"])
 @pytest.mark.parametrize("task", families.HEADS)
 def test_heads_of_xlm_and_flaubert(tmp_path: Path, family: str, task: str) -> None:
