@@ -28,7 +28,7 @@ NAME = re.compile(r"(?<![\w./-])([\w-]+\.(?:py|cpp|h|sh))(?![\w(])")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 MADE = ("build/", "results/", "onnx/", "partial/", "snapshots/", "blobs/")
 """Folders that a command makes, or that lie in a model directory."""
-OTHERS = ("finBERT", "predict.py", "transformers/", "libleanbert", "my_task")
+OTHERS = ("app.py", "setup.py", "finBERT", "predict.py", "transformers/", "libleanbert", "my_task")
 """What is not this repository's, or an example."""
 
 

@@ -114,12 +114,15 @@ def test_the_wheel_is_whole_and_holds_nothing_else(built: dict[str, Path]) -> No
     assert "leanbert_models/financial_sentiment/model.onnx.data" in names
     assert built["wheel"].stat().st_size < 11_000_000
     assert "leanbert_export/sample_texts.txt" in names
+    assert "leanbert/_pyinstaller/hook-leanbert_models.py" in names
     assert "leanbert_bench/sample_headlines.csv" in names
     for text in ("LICENSE", "NOTICE"):
         assert any(name.endswith(f"licenses/{text}") for name in names)
     metadata = zipfile.ZipFile(built["wheel"]).read(
         next(name for name in names if name.endswith("METADATA"))
     )
+    entries = next(name for name in names if name.endswith("entry_points.txt"))
+    assert b"[pyinstaller40]\nhook-dirs" in zipfile.ZipFile(built["wheel"]).read(entries)
     required = [
         re.split(r"[<>=!~;]", line.decode().split(" ")[1])[0]
         for line in metadata.splitlines()

@@ -33,7 +33,7 @@ sys.meta_path.insert(0, Forbid())
 """
 
 LAYERS = [
-    {"leanbert.cli"},
+    {"leanbert.cli", "leanbert._pyinstaller"},
     {"leanbert.pipelines", "leanbert.verification"},
     {"leanbert.batching"},
     {"leanbert.tokenization"},
