@@ -20,8 +20,10 @@ from functools import cache
 import numpy as np
 
 from leanbert.bundle import Bundle
+from leanbert.bundle.graph_summary import summarize_graph
+from leanbert.bundle.values import WrongValueError
 from leanbert.engines.ort import ort
-from leanbert.errors import EngineError
+from leanbert.errors import BundleError, EngineError
 
 __all__ = ["Matmuls", "choose_matmuls", "int8_matmuls", "use_uint8_weights"]
 
@@ -35,10 +37,21 @@ _CONVERTING = (1, 30)  # the first version that does so without ending the proce
 _SLOWER = ("SkipLayerNormFusion", "BiasGeluFusion")
 
 
+_FLOAT16 = 10  # TensorProto.DataType
+_INT8_OPERATORS = frozenset(
+    {
+        "MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul", "QLinearMatMul", "QGemm",
+        "QAttention", "ConvInteger", "QLinearConv", "DequantizeLinear", "DynamicQuantizeLinear",
+    }
+)  # fmt: skip
+
+
 class Matmuls(Enum):
     """How a graph's matmuls are computed; the value is what users read."""
 
     FP32 = "fp32"
+    FP16 = "fp16 weights, computed in fp32"
+    BLOCKS = "weights of few bits in blocks (MatMulNBits)"
     INT7 = "7-bit weights, which cannot saturate"
     INT8 = "int8 weights, exact on this CPU"
     UINT8 = "uint8 weights, as int8 would saturate on this CPU"
@@ -52,6 +65,8 @@ def choose_matmuls(bundle: Bundle) -> Matmuls:
     Raises:
         EngineError: the bundle's matmuls would saturate, and the runtime has no exact way.
     """
+    if bundle.manifest is None and (found := _without_int8(bundle)) is not None:
+        return found
     recipe = bundle.manifest.recipe if bundle.manifest else {}
     if recipe.get("name") == "fp32":
         return Matmuls.FP32
@@ -66,6 +81,20 @@ def choose_matmuls(bundle: Bundle) -> Matmuls:
             "--reduce-range or --recipe fp32"
         )
     return matmuls
+
+
+def _without_int8(bundle: Bundle) -> Matmuls | None:
+    """How the matmuls of a graph without 8-bit operators are computed; ``None`` for all others."""
+    try:
+        graph = summarize_graph(bundle.model_path)
+    except (BundleError, WrongValueError):
+        return None  # opening the session says what is wrong
+    if not _INT8_OPERATORS.isdisjoint(graph.operators):
+        return None
+    if "MatMulNBits" in graph.operators:
+        return Matmuls.BLOCKS
+    halves = graph.weights.get(_FLOAT16, 0)
+    return Matmuls.FP16 if halves > sum(graph.weights.values()) / 2 else Matmuls.FP32
 
 
 @cache

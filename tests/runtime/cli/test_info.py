@@ -16,6 +16,7 @@ from leanbert.cli.info import _lines, _not_negative
 from leanbert.engines.saturation import Matmuls
 from tests.helpers.command import Command
 from tests.helpers.processes import python
+from tests.helpers.tiny_bundles import Tiny, build
 
 
 def test_info(command: Command, tiny_bundle: Path, tiny_features: Path) -> None:
@@ -94,6 +95,12 @@ def test_no_difference_is_negative(tiny_bundle: Path) -> None:
     }  # fmt: skip
     [line] = [line for line in _lines(card) if "mean_difference" in line]
     assert line.split()[-1] == "0"
+
+
+def test_info_does_not_call_a_plain_fp32_export_int8(command: Command, tmp_path: Path) -> None:
+    folder = build(tmp_path / "plain", Tiny(manifest=False))
+    [line] = [line for line in command("info", folder)[1].splitlines() if "matmuls here" in line]
+    assert line.split() == ["matmuls", "here", "fp32"]
 
 
 def test_control_characters_never_reach_the_terminal(

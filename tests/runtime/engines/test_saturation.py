@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from leanbert import cpu
 from leanbert.bundle import Bundle
+from leanbert.bundle.graph_summary import GraphSummary
 from leanbert.engines import Batch, saturation
 from leanbert.engines.onnxruntime import OnnxRuntimeEngine
 from leanbert.engines.saturation import (
@@ -143,8 +144,12 @@ def test_only_8_bit_weights_ask_the_cpu(
         assert choose_matmuls(bundle) is (wanted or found)
 
 
-def test_a_foreign_graph_is_run_as_it_is(pretend: Any, tiny_bundle: Path) -> None:
+def test_a_foreign_graph_is_run_as_it_is(
+    pretend: Any, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pretend(Matmuls.SATURATING)
+    int8 = GraphSummary({"MatMulInteger": 1}, {})
+    monkeypatch.setattr(saturation, "summarize_graph", lambda _: int8)
     foreign = replace(Bundle.open(tiny_bundle), manifest=None)
     assert choose_matmuls(foreign) is Matmuls.SATURATING
 
