@@ -1,7 +1,8 @@
 """The ``leanbert`` command: one module per subcommand, loaded only when it is called.
 
 Exit codes: 0 the work is done, 1 it failed or a check did not hold, 2 the command was used
-wrongly, 129, 130 and 143 it was ended by SIGHUP, Ctrl-C and SIGTERM.
+wrongly, 3 it is done but for rows that failed (``predict --max-errors``), 129, 130 and 143 it was
+ended by SIGHUP, Ctrl-C and SIGTERM.
 """
 
 from __future__ import annotations

@@ -145,12 +145,15 @@ def add_reading_flags(group: argparse._ArgumentGroup, *, labels: bool = False) -
     add("--no-quotes", "quotes in .csv and .tsv are plain characters", action="store_true")
 
 
-def read_options(args: argparse.Namespace, *, whole: bool = False) -> ReadOptions:
+def read_options(
+    args: argparse.Namespace, *, whole: bool = False, bad_rows: bool = False
+) -> ReadOptions:
     """What the flags of :func:`add_reading_flags` ask for.
 
     Args:
         args: the parsed command line.
         whole: whether a ``.txt`` file is one text.
+        bad_rows: whether rows that cannot be read are given with their problem.
 
     Raises:
         InputError: the encoding or the delimiter cannot be used.
@@ -161,4 +164,5 @@ def read_options(args: argparse.Namespace, *, whole: bool = False) -> ReadOption
         delimiter=args.delimiter,
         quotes=not args.no_quotes,
         whole=whole,
+        bad_rows=bad_rows,
     )

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import argparse
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
-from leanbert.cli.inputs import Record
+from leanbert.cli.inputs import Entry, Record
 from leanbert.cli.parser import WIDTH, CommandParser, flag_lines
 from leanbert.errors import InputError
 from leanbert.records import Row
 from leanbert.shown import listed
 
-__all__ = ["add_task_flags", "call_options", "model_inputs"]
+__all__ = ["add_task_flags", "call_options", "model_input", "ranking_of"]
 
 _CLASSIFY, _ZERO_SHOT = "text-classification", "zero-shot-classification"
 _NER, _QA = "token-classification", "question-answering"
@@ -271,27 +271,26 @@ def _check_needs(args: argparse.Namespace, task: str) -> None:
         raise InputError(f"{task} needs {what}")
 
 
-def model_inputs(
-    args: argparse.Namespace, task: str, records: Iterable[Record]
-) -> Iterator[tuple[Record, Any]]:
-    """Each input as the task's pipeline takes it, beside the record that it is shown with."""
-    if task == _RANK and args.query is not None:
-        documents = [record.text for record in records]
-        yield (
-            Record(args.query, row=Row({"query": args.query}, "the command line")),
-            {"query": args.query, "documents": documents},
-        )
-        return
-    for record in records:
-        if task == _QA:
-            question = args.question
-            if args.question_column is not None:
-                question = record.row.text(args.question_column, "--question-column")
-            yield record, {"question": question, "context": record.text}
-        elif task == _RANK and args.query_column is not None:
-            query = record.row.text(args.query_column, "--query-column")
-            yield record, {"text": query, "text_pair": record.text}
-        elif task == _RANK:
-            yield record, {"text": record.text, "text_pair": record.text_pair or ""}
-        else:
-            yield record, record.model_input
+def model_input(args: argparse.Namespace, task: str, record: Record) -> Any:
+    """What the task's pipeline takes for a record.
+
+    Raises:
+        InputError: the row lacks a text that the task needs.
+    """
+    if task == _QA:
+        question = args.question
+        if args.question_column is not None:
+            question = record.row.text(args.question_column, "--question-column")
+        return {"question": question, "context": record.text}
+    if task == _RANK and args.query_column is not None:
+        query = record.row.text(args.query_column, "--query-column")
+        return {"text": query, "text_pair": record.text}
+    if task == _RANK:
+        return {"text": record.text, "text_pair": record.text_pair or ""}
+    return record.model_input
+
+
+def ranking_of(query: str, documents: list[str]) -> Entry:
+    """The one input of ``--query``: all documents, which are ranked together."""
+    record = Record(query, row=Row({"query": query}, "the command line"))
+    return Entry(record, {"query": query, "documents": documents})

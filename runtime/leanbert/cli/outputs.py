@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,15 +12,32 @@ from typing import Any, BinaryIO, TextIO, cast
 
 from leanbert.cli.answers import Answers
 from leanbert.cli.streams import require_stdout
-from leanbert.cli.writing import Columns, CsvWriter, JsonWriter, LinesWriter, TableWriter, Writer
+from leanbert.cli.writing import (
+    Columns,
+    CsvWriter,
+    JsonWriter,
+    LinesWriter,
+    TableWriter,
+    TextOut,
+    Writer,
+)
 from leanbert.errors import InputError
 from leanbert.files import name_full_disk, own_descriptor, whole_binary_file, whole_file
+from leanbert.records.names import endings_of
+from leanbert.shown import listed
 
-__all__ = ["check_output", "make_writer", "open_output", "output_form"]
+__all__ = [
+    "check_output",
+    "is_gzipped",
+    "is_resumable",
+    "make_writer",
+    "open_output",
+    "output_form",
+]
 
 _FORMS = {
     ".csv": "csv",
-    ".tsv": "lines",
+    ".tsv": "tsv",
     ".txt": "lines",
     ".jsonl": "json",
     ".ndjson": "json",
@@ -36,13 +55,13 @@ def check_output(path: Path | None) -> None:
     if path is None:
         require_stdout("name a file with -o")
     elif path.is_dir():
-        raise InputError(f"{path}: is a directory; -o names the file to write")
+        raise InputError(f"{path}: is a directory; name the file to write")
     elif own_descriptor(path) is None and not path.parent.is_dir():
         raise InputError(f"{path.parent}: no such directory")
 
 
 def output_form(path: Path | None, asked: str | None, task: str) -> str | None:
-    """``"csv"``, ``"lines"``, ``"json"``, ``"table"`` or ``"parquet"``.
+    """``"csv"``, ``"tsv"``, ``"lines"``, ``"json"``, ``"table"`` or ``"parquet"``.
 
     Args:
         path: of the output; ``None`` is stdout.
@@ -55,19 +74,35 @@ def output_form(path: Path | None, asked: str | None, task: str) -> str | None:
     Raises:
         InputError: no form belongs to the name's ending, or a flag contradicts it.
     """
-    ending = "" if path is None else path.suffix.lower()
+    ending, compression = ("", "") if path is None else endings_of(path)
     form = _FORMS.get(ending)
+    if compression and path is not None and not _is_stream(path):
+        if compression != ".gz":
+            raise InputError(
+                f"{path}: cannot write {compression} files; use .gz, or no compression"
+            )
+        if form == "parquet":
+            raise InputError(f"{path}: Parquet is compressed by itself; leave {compression} out")
     if asked is not None:
         if form == "parquet":
             raise InputError(f"{path}: --{asked} does not write Parquet; leave it out")
         return asked
     if form is None and ending and path is not None and not _is_stream(path):
-        known = ", ".join(list(_FORMS)[:-1])
         raise InputError(
-            f"{path}: cannot write {ending} files; use {known} or {list(_FORMS)[-1]}, or say the "
-            "form with --csv or --json"
+            f"{path}: cannot write {ending} files; use {listed(list(_FORMS))}, all but the last "
+            "also with .gz, or say the form with --csv or --json"
         )
     return "json" if form is None and task == "feature-extraction" else form
+
+
+def is_gzipped(path: Path | None) -> bool:
+    """Whether the name of an output asks for gzip."""
+    return path is not None and endings_of(path)[1] == ".gz"
+
+
+def is_resumable(path: Path | None) -> bool:
+    """Whether an output is a file that can be written in parts: no stream, no device."""
+    return path is not None and not _is_stream(path)
 
 
 @contextmanager
@@ -85,6 +120,13 @@ def open_output(path: Path | None, form: str | None) -> Iterator[TextIO | Binary
     elif form == "parquet":
         with whole_binary_file(path) as file:
             yield file
+    elif is_gzipped(path) and is_resumable(path):
+        with (
+            whole_binary_file(path) as file,
+            gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed,
+            io.TextIOWrapper(packed, "utf-8", errors="replace", newline="\n") as text,
+        ):
+            yield text
     else:
         with whole_file(path, errors="replace") as text:
             yield text
@@ -92,13 +134,14 @@ def open_output(path: Path | None, form: str | None) -> Iterator[TextIO | Binary
 
 def make_writer(
     form: str | None,
-    out: TextIO | BinaryIO,
+    out: TextOut | BinaryIO,
     path: Path | None,
     show: Answers,
     columns: Columns,
     *,
-    known: Sequence[str] = (),
+    chosen: Sequence[str] | None = None,
     schema: Any = None,
+    begun: bool = False,
 ) -> Writer:
     """The writer of a form.
 
@@ -107,9 +150,10 @@ def make_writer(
         out: as :func:`open_output` gives it.
         path: what messages call it.
         show: what the task's answers look like.
-        columns: of CSV and Parquet.
-        known: the keys of all inputs, as far as they are known.
+        columns: of CSV and Parquet, and the keys of all inputs as far as they are known.
+        chosen: the only columns of the input to write; ``None`` for all.
         schema: the Arrow schema of the input, if it has one.
+        begun: whether ``out`` holds rows already, so that no header is to be written.
 
     Raises:
         MissingExtraError: pyarrow is needed and not installed.
@@ -118,11 +162,12 @@ def make_writer(
         from leanbert.cli.parquet_writing import ParquetWriter
 
         return ParquetWriter(show, cast(BinaryIO, out), Path(str(path)), columns, schema)
-    text = cast(TextIO, out)
-    if form == "csv":
-        return CsvWriter(show, text, columns)
+    text = cast(TextOut, out)
+    if form in {"csv", "tsv"}:
+        delimiter = "," if form == "csv" else "\t"
+        return CsvWriter(show, text, columns, delimiter=delimiter, begun=begun)
     if form == "json":
-        return JsonWriter(show, text, known)
+        return JsonWriter(show, text, columns.known or (), chosen)
     if form == "table" or (form is None and text.isatty()):
         return TableWriter(show, text)
     return LinesWriter(show, text)

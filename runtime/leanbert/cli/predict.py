@@ -9,30 +9,13 @@ examples:
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import nullcontext
-from itertools import tee
 from pathlib import Path
-from typing import Any
 
-from leanbert.cli.answers import answers_of
-from leanbert.cli.flags import (
-    add_bundle_flag,
-    add_engine_flags,
-    add_reading_flags,
-    bundle_of,
-    choice_of,
-    read_options,
-)
-from leanbert.cli.inputs import Record, argument_records, table_records
-from leanbert.cli.options import add_task_flags, call_options, model_inputs
-from leanbert.cli.outputs import check_output, make_writer, open_output, output_form
-from leanbert.cli.progress import Progress
-from leanbert.cli.writing import Columns
+from leanbert.cli.flags import add_bundle_flag, add_engine_flags, add_reading_flags
+from leanbert.cli.inputs import argument_records
+from leanbert.cli.options import add_task_flags, model_input, ranking_of
 from leanbert.errors import InputError
-from leanbert.records import ReadOptions, Table, open_table, survey
 
 _FORMS = ("json", "csv", "table")
 
@@ -51,7 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mode", choices=MODES, metavar="NAME", help="latency for few texts, throughput for many"
     )
     group = parser.add_argument_group("input")
-    group.add_argument("-i", "--input", type=Path, metavar="FILE", help="the texts; - is stdin")
+    group.add_argument(
+        "-i", "--input", type=Path, nargs="+", action="extend", metavar="FILE",
+        help="files, patterns, folders; - is stdin",
+    )  # fmt: skip
     add_reading_flags(group)
     group.add_argument("--max-length", type=int, metavar="N", help="cut texts to N tokens")
     group.add_argument(
@@ -62,120 +48,71 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group = parser.add_argument_group("output")
     group.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        metavar="FILE",
-        help="its ending says the form (default: stdout)",
+        "-o", "--output", metavar="FILE",
+        help="or FOLDER/, for one of each input (default: stdout)",
+    )  # fmt: skip
+    group.add_argument(
+        "--columns", type=_columns, metavar="A,B", help="of the input, to write (default: all)"
     )
+    group.add_argument("--max-errors", type=_most, metavar="N", help=argparse.SUPPRESS)
+    group.add_argument("--resume", action="store_true", default=True, help=argparse.SUPPRESS)
+    group.add_argument("--no-resume", action="store_false", dest="resume", help=argparse.SUPPRESS)
+    group.add_argument("--force", action="store_true", help=argparse.SUPPRESS)
     forms = group.add_mutually_exclusive_group()
     for form in _FORMS:
         forms.add_argument(
             f"--{form}", action="store_const", const=form, dest="form", help=argparse.SUPPRESS
         )
-    group.description = "--json, --csv, --table      JSON lines, CSV, the table of terminals"
+    group.description = (
+        "--json, --csv, --table, --max-errors N (rows that fail go to FILE.errors.jsonl), "
+        "--resume (the default), --no-resume, --force (replace another run's partial file)"
+    )
     add_task_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Answer every text, and return 0."""
+    """Answer every text; 0, or 3 where rows of files failed."""
     context = [] if args.context is None else [args.context]
     args.texts = [*args.texts, *context, *(args.document or [])]
-    _check(args)
-    reading = read_options(args, whole=args.split is not None)
-    with nullcontext() if args.texts else open_table(args.input, reading) as table:
-        from leanbert.pipelines import pipeline
+    if args.texts and args.input:
+        raise InputError("give texts or --input, not both")
+    if args.texts:
+        return _run_texts(args)
+    if args.input is None and sys.stdin is not None and sys.stdin.isatty():
+        raise InputError("no texts: give them as arguments, with --input, or on stdin (see --help)")
+    from leanbert.cli.bulk import run_files  # late: texts of the command line do without files
 
-        mode = args.mode or ("latency" if args.texts else "throughput")
-        model = pipeline(
-            args.task,
-            bundle_of(args),
-            mode=mode,
-            threads=args.threads,
-            engine=args.engine,
-            **choice_of(args),
-        )
-        options = call_options(args, model.task, pools=getattr(model, "modules", None) is not None)
-        asked, shown = tee(model_inputs(args, model.task, _records(args, table)))
-        inputs = (given for _, given in asked)
-        if args.split is None:
-            answers = model.stream(inputs, **options)
-        else:
-            answers = model.document(inputs, split=args.split, **options)
-        answered = zip((record for record, _ in shown), answers, strict=True)
-        _write(args, reading, table, model, options, answered)
+    return run_files(args)
+
+
+def _run_texts(args: argparse.Namespace) -> int:
+    """Answer the arguments."""
+    from leanbert.cli.inputs import Entry
+    from leanbert.cli.outputs import check_output, output_form
+    from leanbert.cli.running import Run, write_stream
+
+    output = None if args.output is None else Path(args.output)
+    if args.max_errors is not None:
+        raise InputError("--max-errors is for the rows of files (--input)")
+    check_output(output)
+    run = Run.of(args, "latency")
+    model = run.model
+    records = list(argument_records(args.texts))
+    if args.query is not None:
+        entries, known = [ranking_of(args.query, args.texts)], ("query",)
+    else:
+        entries = [Entry(record, model_input(args, model.task, record)) for record in records]
+        known = ("text",)
+    form = output_form(output, args.form, model.task)
+    write_stream(run, output, form, entries, None, known, len(entries))
     return 0
 
 
-def _check(args: argparse.Namespace) -> None:
-    if args.texts and args.input:
-        raise InputError("give texts or --input, not both")
-    check_output(args.output)
-    if not args.texts and args.input is None and sys.stdin is not None and sys.stdin.isatty():
-        raise InputError("no texts: give them as arguments, with --input, or on stdin (see --help)")
+def _columns(given: str) -> list[str]:
+    return [part for part in given.split(",") if part]
 
 
-def _records(args: argparse.Namespace, table: Table | None) -> Iterator[Record]:
-    if table is None:
-        return argument_records(args.texts)
-    return table_records(
-        table, text_column=args.text_column, text_pair_column=args.text_pair_column
-    )
-
-
-def _write(
-    args: argparse.Namespace,
-    reading: ReadOptions,
-    table: Table | None,
-    model: Any,
-    options: dict[str, Any],
-    answered: Iterator[tuple[Record, Any]],
-) -> None:
-    """Write each input with its answer."""
-    form = output_form(args.output, args.form, model.task)
-    with (
-        open_output(args.output, form) as out,
-        Progress(None, "texts", beside=out) as progress,
-    ):
-        show = answers_of(
-            model.task,
-            model.labels,
-            options,
-            split=args.split,
-            query=args.query is not None,
-            colour=out.isatty() and "NO_COLOR" not in os.environ,
-        )
-        keyed = form in {"csv", "json", "parquet"}
-        known, progress.total = _known(args, reading, table, keyed=keyed, counted=progress.shown)
-        # finBERT's file has one document; where there may be several, a number tells them apart.
-        several = len(args.texts) > 1 if table is None else not table.lines
-        parted = None
-        if args.split is not None:
-            parted = "text" if table is None or table.lines else args.text_column
-        columns = Columns(show, known, numbered=args.split is not None and several, parted=parted)
-        schema = None if table is None else table.schema
-        with make_writer(
-            form, out, args.output, show, columns, known=known or (), schema=schema
-        ) as writer:
-            for record, answer in answered:
-                writer.write(record, answer)
-                progress.advance()
-
-
-def _known(
-    args: argparse.Namespace,
-    reading: ReadOptions,
-    table: Table | None,
-    *,
-    keyed: bool,
-    counted: bool,
-) -> tuple[tuple[str, ...] | None, int | None]:
-    """The columns and the number of the inputs, as far as they can be known beforehand."""
-    if args.query is not None:
-        return ("query",), 1
-    if table is None:
-        return ("text",), len(args.texts)
-    if not counted and (table.columns is not None or not keyed):
-        return table.columns, None
-    found = survey(args.input, reading)
-    return (table.columns, None) if found is None else (found.columns, found.rows)
+def _most(given: str) -> int:
+    if not given.isdecimal():
+        raise InputError(f"--max-errors is {given!r}; give a number from 0")
+    return int(given)

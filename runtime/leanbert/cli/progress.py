@@ -33,6 +33,8 @@ class Progress:
     def __init__(self, total: int | None, unit: str, beside: Any = None) -> None:
         self.total, self._unit = total, unit
         self._done = self._first = 0
+        self.failed = 0
+        """How many of those that are done have failed."""
         self._label = ""
         self._start = 0.0
         self._drawn = 0.0
@@ -69,6 +71,10 @@ class Progress:
         if now - self._drawn >= _EVERY:
             self._draw()
 
+    def skip(self, count: int) -> None:
+        """Count ``count`` as done by an earlier run."""
+        self._done += count
+
     def _draw(self) -> None:
         if not self.shown:
             return
@@ -82,6 +88,8 @@ class Progress:
             parts.append(shown(self._label))
         else:
             parts += self._speed()
+            if self.failed:
+                parts.append(f"{self.failed:,} failed")
         put("\r\x1b[K" + "  ".join(parts))
 
     def _speed(self) -> list[str]:

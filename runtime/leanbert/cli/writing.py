@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Sequence
-from itertools import count
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, Protocol
 
 from leanbert.cli.answers import Answers
 from leanbert.cli.cells import check_finite, distinct_names, exact_cell, json_line
@@ -15,7 +14,25 @@ from leanbert.cli.inputs import Record
 from leanbert.errors import InputError
 from leanbert.shown import shown
 
-__all__ = ["Columns", "CsvWriter", "JsonWriter", "LinesWriter", "TableWriter", "Writer"]
+__all__ = [
+    "Columns",
+    "CsvWriter",
+    "JsonWriter",
+    "LinesWriter",
+    "TableWriter",
+    "TextOut",
+    "Writer",
+]
+
+
+class TextOut(Protocol):
+    """Where text is written: a stream, or a partial file."""
+
+    def write(self, text: str, /) -> object:
+        """Write ``text``."""
+
+    def isatty(self) -> bool:
+        """Whether a person watches."""
 
 
 class Writer(ABC):
@@ -67,7 +84,7 @@ class Writer(ABC):
 class TableWriter(Writer):
     """A table for people."""
 
-    def __init__(self, show: Answers, out: TextIO) -> None:
+    def __init__(self, show: Answers, out: TextOut) -> None:
         super().__init__(show)
         self._out = out
 
@@ -83,7 +100,8 @@ class LinesWriter(TableWriter):
     def write(self, record: Record, answer: Any) -> None:
         """See :class:`Writer`."""
         self.rows(record, answer)
-        self._out.writelines("\t".join(cells) + "\n" for cells in self.show.cells(record, answer))
+        for cells in self.show.cells(record, answer):
+            self._out.write("\t".join(cells) + "\n")
 
 
 class JsonWriter(Writer):
@@ -94,15 +112,24 @@ class JsonWriter(Writer):
         out: where to write.
         known: the keys of all inputs, if they are known beforehand. An answer's key that an input
             has is written as ``predicted_label``, so that the input's stays what it is.
+        chosen: the only keys of the input to write; ``None`` for all.
     """
 
-    def __init__(self, show: Answers, out: TextIO, known: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        show: Answers,
+        out: TextOut,
+        known: Iterable[str] = (),
+        chosen: Sequence[str] | None = None,
+    ) -> None:
         super().__init__(show)
-        self._out, self._known = out, set(known)
+        self._out, self._known, self._chosen = out, set(known), chosen
 
     def write(self, record: Record, answer: Any) -> None:
         """See :class:`Writer`."""
         own, fields = record.row.values, self.show.fields(answer)
+        if self._chosen is not None:
+            own = {name: own[name] for name in self._chosen if name in own}
         names = distinct_names(fields, self._known.union(own))
         values = {**own, **dict(zip(names, fields.values(), strict=True))}
         self._out.write(json_line(values, fields, record.row.where))
@@ -116,7 +143,8 @@ class Columns:
         known: the columns of all inputs; ``None`` takes those of the first one.
         numbered: whether the first column is the number of the input.
         parted: the column of the text whose parts the rows hold. It is left out, since it would
-            repeat the whole text beside each of its parts.
+            repeat the whole text beside each of its parts, unless ``chosen`` names it.
+        chosen: the only columns of the input to write, in this order; ``None`` for all.
     """
 
     def __init__(
@@ -126,12 +154,14 @@ class Columns:
         *,
         numbered: bool = False,
         parted: str | None = None,
+        chosen: Sequence[str] | None = None,
     ) -> None:
         self._show = show
         self._numbered = numbered
         self._parted = parted
-        self._numbers = count()
-        self._known: set[str] = set()
+        self._chosen = chosen
+        self.known: tuple[str, ...] | None = None
+        """The columns of all inputs; ``None`` until they are known."""
         self.own: list[str] = []
         """The input's columns, without the one that is left out."""
         self.names: list[str] = []
@@ -140,8 +170,11 @@ class Columns:
             self._settle(known)
 
     def _settle(self, known: Collection[str]) -> None:
-        self._known = set(known)
-        self.own = [name for name in known if name != self._parted]
+        self.known = tuple(known)
+        if self._chosen is None:
+            self.own = [name for name in known if name != self._parted]
+        else:
+            self.own = list(self._chosen)
         taken = [*distinct_names(["document"] * self._numbered, self.own), *self.own]
         answers = distinct_names(self._show.columns, taken)
         labels = distinct_names(self._show.label_columns, [*taken, *answers], "label_")
@@ -156,13 +189,15 @@ class Columns:
         values = record.row.values
         if not self.names:
             self._settle(values.keys())
-        extra = next((name for name in values if name not in self._known), None)
+        extra = None
+        if self._chosen is None:
+            extra = next((name for name in values if name not in (self.known or ())), None)
         if extra is not None:
             raise InputError(
                 f"{record.row.where}: has {extra!r}, which the first row lacks; a table needs all "
                 "columns beforehand: write JSON lines (--json), or read a file and not a pipe"
             )
-        number = [next(self._numbers)] if self._numbered else []
+        number = [record.number] if self._numbered else []
         return [*number, *(values.get(name) for name in self.own)]
 
 
@@ -173,14 +208,25 @@ class CsvWriter(Writer):
         show: what the task's answers look like.
         out: where to write. On a terminal control characters are shown as escapes.
         columns: the columns; if they are known already, the header is written without any row.
+        delimiter: between cells.
+        begun: whether the header is written already.
     """
 
-    def __init__(self, show: Answers, out: TextIO, columns: Columns) -> None:
+    def __init__(
+        self,
+        show: Answers,
+        out: TextOut,
+        columns: Columns,
+        *,
+        delimiter: str = ",",
+        begun: bool = False,
+    ) -> None:
         super().__init__(show)
-        self._columns, self._csv = columns, csv.writer(out, lineterminator="\n")
+        self._columns = columns
+        self._csv = csv.writer(out, delimiter=delimiter, lineterminator="\n")
         self._watched = out.isatty()
-        self._begun = False
-        if columns.names:
+        self._begun = begun
+        if columns.names and not begun:
             self._begin()
 
     def write(self, record: Record, answer: Any) -> None:

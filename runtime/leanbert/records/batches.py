@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 from leanbert.errors import InputError, MissingExtraError
 from leanbert.records.model import Row
 from leanbert.records.repeats import distinct_columns
 
-__all__ = ["arrow_library", "batch_rows", "named_apart", "not_a_file", "seekable"]
+__all__ = ["arrow_library", "batch_rows", "named_apart", "not_a_file", "seekable", "unified"]
 
 _HELD = 64 << 20  # bytes of a pipe that are kept in memory
 
@@ -84,6 +84,29 @@ def named_apart(schema: Any, name: str) -> Any:
 
     fields = [field.with_name(column) for field, column in zip(schema, columns, strict=True)]
     return pyarrow.schema(fields, metadata=schema.metadata)
+
+
+def unified(schemas: Sequence[Any], name: str) -> Any:
+    """One schema for the rows of several files.
+
+    Args:
+        schemas: of the files; numbers of several widths get the widest.
+        name: what messages call the files.
+
+    Raises:
+        InputError: two give a column types that do not go together.
+    """
+    import pyarrow  # noqa: ICN001 - it is no name of this module's
+
+    try:
+        if len(schemas) == 1:
+            return schemas[0]
+        return pyarrow.unify_schemas(schemas, promote_options="permissive")
+    except pyarrow.ArrowException as error:
+        raise InputError(
+            f"{name} and the other files: {str(error).splitlines()[0]}; write one output for each "
+            "(-o FOLDER)"
+        ) from error
 
 
 def batch_rows(batches: Iterable[Any], columns: tuple[str, ...], name: str) -> Iterator[Row]:

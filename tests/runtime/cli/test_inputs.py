@@ -56,7 +56,7 @@ def test_a_directory_is_no_output(
 ) -> None:
     assert main(["predict", "-m", str(tiny_bundle), "-o", str(tmp_path), "profit"]) == 2
     assert capsys.readouterr().err == (
-        f"leanbert: {tmp_path}: is a directory; -o names the file to write\n"
+        f"leanbert: {tmp_path}: is a directory; name the file to write\n"
     )
 
 

@@ -179,11 +179,11 @@ def test_embeddings(command: Command, tiny_features: Path) -> None:
 
 
 def test_an_output_file(command: Command, predict: list[object], tmp_path: Path) -> None:
-    path = tmp_path / "answers.tsv"
+    path = tmp_path / "answers.txt"
     path.write_text("old")
     assert command(*predict, "-o", path, "profit rose") == (0, "", "")
     check_row(path.read_text(encoding="utf-8").rstrip("\n"), "profit rose")
-    assert os.listdir(tmp_path) == ["answers.tsv"]  # noqa: PTH208
+    assert os.listdir(tmp_path) == ["answers.txt"]  # noqa: PTH208
 
 
 def test_an_output_file_has_the_usual_permissions(

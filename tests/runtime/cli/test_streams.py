@@ -49,9 +49,9 @@ def test_without_stderr_the_work_is_done(
 ) -> None:
     if "full" in closing and not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
-    done = shell(f'leanbert "$@" -i {texts} -o out.tsv {closing}', tmp_path, *predict)
+    done = shell(f'leanbert "$@" -i {texts} -o out {closing}', tmp_path, *predict)
     assert done.returncode == 0
-    assert labels((tmp_path / "out.tsv").read_text()) == WANTED
+    assert labels((tmp_path / "out").read_text()) == WANTED
     done = shell(f'leanbert "$@" "{"profit " * 50}" {closing}', tmp_path, *predict)  # warns
     assert (done.returncode, labels(done.stdout)) == (0, ["positive"])
     assert shell(f"leanbert info nowhere {closing}", tmp_path).returncode == 1
@@ -79,9 +79,9 @@ def test_without_stdout_only_what_has_nowhere_to_go_fails(
     done = shell('leanbert "$@" profit >&-', tmp_path, *predict)
     assert done.returncode == 2
     assert done.stderr == "leanbert: stdout is closed; name a file with -o\n"
-    done = shell(f'leanbert "$@" -i {texts} -o out.tsv >&-', tmp_path, *predict)
+    done = shell(f'leanbert "$@" -i {texts} -o out >&-', tmp_path, *predict)
     assert (done.returncode, done.stderr) == (0, "")
-    assert labels((tmp_path / "out.tsv").read_text()) == WANTED
+    assert labels((tmp_path / "out").read_text()) == WANTED
     assert shell('leanbert verify "$@" >&-', tmp_path, bundle).returncode == 0
     for name in ("info", "doctor"):
         done = shell(f"leanbert {name} >&-", tmp_path)

@@ -127,7 +127,8 @@ def test_returns_alone_end_lines(command: Command, predict: list[object], tmp_pa
     [
         ("a.xlsx", [], "cannot write .xlsx files; use .csv, .tsv, .txt, .jsonl, .ndjson or .par"),
         ("a.json", [], "cannot write .json files"),
-        ("a.csv.gz", [], "cannot write .gz files"),
+        ("a.csv.zst", [], "cannot write .zst files; use .gz, or no compression"),
+        ("a.parquet.gz", [], "Parquet is compressed by itself; leave .gz out"),
         ("a.parquet", ["--csv"], "--csv does not write Parquet; leave it out"),
     ],
 )
@@ -142,7 +143,7 @@ def test_unknown_endings_are_refused_before_anything_is_computed(
     ("name", "flags", "form"),
     [
         ("a.csv", [], "csv"),
-        ("a.tsv", [], "lines"),
+        ("a.tsv", [], "tsv"),
         ("a.txt", [], "lines"),
         ("a", [], "lines"),
         ("A.JSONL", [], "json"),
@@ -157,7 +158,12 @@ def test_the_ending_says_the_form_unless_a_flag_does(
     assert command(*predict, "profit", "-o", tmp_path / name, *flags) == (0, "", "")
     content = (tmp_path / name).read_text()
     assert content.startswith(
-        {"csv": "text,label,score\n", "lines": "positive\t", "json": '{"text": "profit"'}[form]
+        {
+            "csv": "text,label,score\n",
+            "tsv": "text\tlabel\tscore\n",
+            "lines": "positive\t",
+            "json": '{"text": "profit"',
+        }[form]
     )
 
 

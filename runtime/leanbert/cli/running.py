@@ -1,0 +1,156 @@
+"""One output of ``leanbert predict``: its inputs are read, answered and written as they come."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from leanbert.cli.answering import answered
+from leanbert.cli.answers import Answers, answers_of
+from leanbert.cli.flags import bundle_of, choice_of
+from leanbert.cli.inputs import Entry, Failure, FileInputs
+from leanbert.cli.options import call_options, model_input
+from leanbert.cli.outputs import make_writer, open_output
+from leanbert.cli.progress import Progress
+from leanbert.cli.writing import Columns
+from leanbert.errors import InputError
+
+__all__ = ["KEYED", "Run", "write_stream"]
+
+KEYED = frozenset({"csv", "tsv", "json", "parquet"})
+"""Forms that have the input's columns."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all outputs of a command share."""
+
+    args: argparse.Namespace
+    model: Any
+    options: Mapping[str, Any]
+    """Of the pipeline's call."""
+
+    @classmethod
+    def of(cls, args: argparse.Namespace, mode: str) -> Run:
+        """Open the model that the command line names.
+
+        Args:
+            args: the parsed command line.
+            mode: of the pipeline, where no flag says it.
+
+        Raises:
+            InputError: a flag makes no sense, or is another task's.
+            LeanBertError: the bundle cannot be used.
+        """
+        from leanbert.pipelines import pipeline
+
+        model = pipeline(
+            args.task,
+            bundle_of(args),
+            mode=args.mode or mode,
+            threads=args.threads,
+            engine=args.engine,
+            **choice_of(args),
+        )
+        pools = getattr(model, "modules", None) is not None
+        return cls(args, model, call_options(args, model.task, pools=pools))
+
+    def stream(self, inputs: Iterable[Any]) -> Iterator[Any]:
+        """The answers to inputs, lazily and in order."""
+        found: Iterator[Any]
+        if self.args.split is None:
+            found = self.model.stream(inputs, **self.options)
+        else:
+            found = self.model.document(iter(inputs), split=self.args.split, **self.options)
+        return found
+
+    def given(self) -> Callable[[Any], Any]:
+        """Makes what the pipeline takes of a record."""
+        return partial(model_input, self.args, self.model.task)
+
+    def show(self, *, colour: bool = False) -> Answers:
+        """What the answers look like."""
+        return answers_of(
+            self.model.task,
+            self.model.labels,
+            self.options,
+            split=self.args.split,
+            query=self.args.query is not None,
+            colour=colour,
+        )
+
+    def columns(
+        self,
+        show: Answers,
+        known: tuple[str, ...] | None,
+        *,
+        numbered: bool,
+        parted: str,
+    ) -> Columns:
+        """The columns of the output.
+
+        Raises:
+            InputError: ``--columns`` names one that the input lacks.
+        """
+        split = self.args.split is not None
+        chosen = self.args.columns
+        lacking = set(chosen or ()) - set(known or chosen or ())
+        if lacking:
+            raise InputError(
+                f"--columns names {sorted(lacking)[0]!r}, which the input lacks; it has "
+                f"{', '.join(map(repr, known or ())) or 'no columns'}"
+            )
+        return Columns(
+            show, known, numbered=split and numbered, parted=parted if split else None,
+            chosen=chosen,
+        )  # fmt: skip
+
+
+def write_stream(
+    run: Run,
+    output: Path | None,
+    form: str | None,
+    entries: Iterable[Entry | Failure],
+    inputs: FileInputs | None,
+    known: tuple[str, ...] | None = None,
+    total: int | None = None,
+) -> None:
+    """Answer inputs into stdout, a pipe, or a file that appears whole or not at all.
+
+    Args:
+        run: what all outputs share.
+        output: its path; ``None`` is stdout.
+        form: of the output.
+        entries: the inputs.
+        inputs: the files that they come from, if they do.
+        known: the columns of the inputs, where no files say them.
+        total: how many there are, likewise.
+
+    Raises:
+        InputError: an input cannot be used.
+    """
+    with (
+        open_output(output, form) as out,
+        Progress(total, "texts", beside=out) as progress,
+    ):
+        show = run.show(colour=out.isatty() and "NO_COLOR" not in os.environ)
+        if inputs is not None and known is None:
+            known, progress.total = inputs.known(keyed=form in KEYED, counted=progress.shown)
+        numbered = inputs.numbered if inputs is not None else (total or 0) > 1
+        parted = inputs.parted_column if inputs is not None else "text"
+        columns = run.columns(show, known, numbered=numbered, parted=parted)
+        schema = inputs.schema() if inputs is not None and form == "parquet" else None
+        with make_writer(
+            form, out, output, show, columns, chosen=run.args.columns, schema=schema
+        ) as writer:
+            for found in answered(entries, run.stream):
+                if isinstance(found, Failure):
+                    raise InputError(f"{found.row.where}: {found.reason}")
+                entry, answer = found
+                writer.write(entry.record, answer)
+                progress.advance()
