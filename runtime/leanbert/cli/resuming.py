@@ -27,6 +27,7 @@ __all__ = ["write_resumable"]
 _ELSEWHERE = frozenset(
     {"bundle", "columns", "command", "delimiter", "encoding", "engine", "force", "form", "input",
      "file_name", "input_format", "max_errors", "mode", "no_quotes", "output", "resume", "revision",
+     "subfolder",
      "run", "task", "texts", "threads"}
 )  # fmt: skip
 """Flags that change no answer, or of which other parts of the identity or the rows tell."""
