@@ -19,7 +19,7 @@ from leanbert.bundle.values import WrongValueError, brief, is_whole
 from leanbert.cpu import cpu_name
 from leanbert.engines import ENGINES, Engine, load_engine
 from leanbert.engines.native.binding import why_no_library
-from leanbert.engines.native.layout import LAYOUT_FORMAT, Layout
+from leanbert.engines.native.layout import LAYOUT_FORMATS, Layout
 from leanbert.engines.outputs import task_output
 from leanbert.errors import (
     BundleCorruptError,
@@ -171,7 +171,7 @@ def _check_manifest(bundle: Bundle, manifest: Manifest) -> tuple[list[str], dict
         unchecked["labels"] = "its card does not have them"
     if manifest.native is not None:
         newer = manifest.native.get("format")
-        if is_whole(newer) and newer > LAYOUT_FORMAT:
+        if is_whole(newer) and newer > LAYOUT_FORMATS[-1]:
             unchecked["native layout"] = f"its format {newer} is newer than this LeanBERT"
         else:
             _check_layout(bundle, manifest.native, manifest)
@@ -214,7 +214,7 @@ def _not_run(manifest: Manifest) -> dict[str, str]:
     if manifest.native is None:
         said = str(manifest.card.get("native engine", "")).removeprefix("no, ")
         native = said or "the bundle has no layout for it"
-    elif manifest.native.get("format") != LAYOUT_FORMAT:
+    elif manifest.native.get("format") not in LAYOUT_FORMATS:
         native = "the format of its layout is newer than this LeanBERT"
     if native is not None:
         reasons["native"] = native

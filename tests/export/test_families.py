@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -31,11 +30,6 @@ from tests.helpers import families
 pytestmark = pytest.mark.slow
 
 TEXTS = list(sample_texts()[::9])
-NOT_NATIVE: Mapping[str, str] = {
-    "mpnet": "attention reads relative positions",
-    "deberta-v2": "attention reads relative positions",
-    "modernbert": "its norms come before the matmuls",
-}
 # The kernels take embeddings of 32 columns and more; narrower than the layers, as the real ones.
 WIDE = {"hidden_size": 64, "intermediate_size": 128, "embedding_size": 32}
 # All heads of one family, all families with one head or more, and masks where they are odd.
@@ -128,10 +122,6 @@ def test_every_family_and_head(exports: Exports, family: str, task: str) -> None
 def test_both_engines_prove_it(exports: Exports, family: str, task: str) -> None:
     report = exports.report(family, task)
     assert verify(report.path, engine="onnxruntime").golden_texts >= 20
-    if family in NOT_NATIVE:
-        assert report.native.startswith("no, ")
-        assert NOT_NATIVE[family] in report.native
-        return
     if (reason := why_no_library()) is not None:
         pytest.skip(f"no native engine here: {reason}")
     assert report.native.startswith("yes; ")

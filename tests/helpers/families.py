@@ -211,6 +211,8 @@ def _trained(kind: str, names: tuple[str, ...]) -> tokenizers.Tokenizer:
     texts = [*sample_texts()]
     pad, unknown, cls, sep, mask = names
     special: list[Any] = [*names[:4], tokenizers.AddedToken(mask, lstrip="<s>" in names)]
+    if kind == "wordpiece" and pad == "<pad>":  # MPNet takes token 1 for padding, whatever it is
+        special = [cls, pad, sep, unknown, special[-1]]
     if kind == "wordpiece":
         made = _wordpiece({unknown: 0}, names, lowercase=True, pair=pad == "<pad>")
         trainer: Any = trainers.WordPieceTrainer(

@@ -136,7 +136,7 @@ def test_a_layout_that_the_library_refuses(tmp_path: Path) -> None:
 
 
 def test_a_layout_of_another_time_is_told(bundle_copy: Path) -> None:
-    reseal(bundle_copy, {**read_content(bundle_copy), "native": {"format": 2}})
+    reseal(bundle_copy, {**read_content(bundle_copy), "native": {"format": 3}})
     found = verify(bundle_copy, threads=1)
     assert found.engine == "onnxruntime"
     assert "newer" in found.unchecked["native layout"]

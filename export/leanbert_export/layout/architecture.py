@@ -6,14 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from leanbert_export.architectures.description import Encoder, Norm
+from leanbert_export.layout.distances import check_attention, distances_of
+from leanbert_export.layout.errors import NoLayoutError
 
 __all__ = ["NoLayoutError", "architecture_of"]
 
 _HEADS = {"first_token": "first_token", "none": "every_token"}
-
-
-class NoLayoutError(Exception):
-    """The native engine does not compute this encoder; the message is a clause that says why."""
 
 
 def architecture_of(encoder: Encoder) -> dict[str, Any]:
@@ -28,8 +26,6 @@ def architecture_of(encoder: Encoder) -> dict[str, Any]:
     _check(encoder)
     embeddings, first = encoder.embeddings, encoder.layers[0]
     positions = embeddings.position
-    if positions is None:
-        raise NoLayoutError("there are no learned absolute positions")
     types = embeddings.token_type
     head = encoder.head
     return {
@@ -38,7 +34,7 @@ def architecture_of(encoder: Encoder) -> dict[str, Any]:
         "intermediate_size": first.feed_forward.down.weight.shape[0],
         "embedding_size": embeddings.word.shape[1],
         "vocab_size": len(embeddings.word),
-        "max_positions": len(positions),
+        "max_positions": encoder.max_tokens if positions is None else len(positions),
         "position_offset": embeddings.position_offset,
         "type_vocab_size": 0 if types is None else len(types),
         "token_type_ids": encoder.reads_types,
@@ -49,30 +45,31 @@ def architecture_of(encoder: Encoder) -> dict[str, Any]:
         ),
         "head": "none" if head.classifier is None else _HEADS[head.pooling],
         "head_activation": head.activation,
+        **({"pre_norm": True} if encoder.pre_norm else {}),
+        **({"gated": True} if first.feed_forward.multiplier is not None else {}),
+        **distances_of(encoder),
     }
 
 
 def _check(encoder: Encoder) -> None:
     layers, head = encoder.layers, encoder.head
-    attentions = [layer.attention for layer in layers]
     forwards = [layer.feed_forward for layer in layers]
+    embeddings = encoder.embeddings
+    projected_first = embeddings.projection is not None and embeddings.projection_first
     for wrong, reason in (
-        (encoder.pre_norm, "its norms come before the matmuls"),
-        (encoder.relative is not None, "attention reads relative positions"),
-        (any(one.rotary is not None for one in attentions), "its positions are rotary"),
-        (any(one.window is not None for one in attentions), "attention has a window"),
-        (any(one.multiplier is not None for one in forwards), "its feed-forward network is gated"),
-        (encoder.embeddings.projection_first, "its embeddings are projected before their norm"),
-        (any(norm.beta is None for norm in _norms(encoder)), "a norm has no bias"),
-        (head.pooling == "mean", "the head reads the mean of the tokens"),
+        (projected_first, "its embeddings are projected before their norm"),
         (
-            head.pooling == "first_token" and head.norm is not None,
-            "the head normalizes the first token",
+            not encoder.pre_norm and any(layer.attention_norm is None for layer in layers),
+            "a residual sum is not normalized",
         ),
+        (head.pooling == "mean", "the head reads the mean of the tokens"),
+        (head.norm is not None and head.dense is None, "the head normalizes what is not dense"),
     ):
         if wrong:
             raise NoLayoutError(reason)
-    _only((one.num_heads for one in attentions), "the layers differ in their heads")
+    check_attention(encoder)
+    _only((layer.attention.num_heads for layer in layers), "the layers differ in their heads")
+    _only((one.multiplier is None for one in forwards), "some layers are gated, others are not")
     _only((one.down.weight.shape for one in forwards), "the layers differ in their sizes")
     _only((one.activation for one in forwards), "the layers differ in their activation")
 

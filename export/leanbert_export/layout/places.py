@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from leanbert.engines.native.layout import LAYOUT_FORMAT
+from leanbert.engines.native.layout import format_of
 from leanbert_export.architectures.description import Encoder
 from leanbert_export.layout.architecture import NoLayoutError, architecture_of
 
@@ -57,7 +57,7 @@ def make_layout(encoder: Encoder, roles: Mapping[str, str], path: Path) -> dict[
     if len(files) != 1:
         raise NoLayoutError("the weights are in several files")
     return {
-        "format": LAYOUT_FORMAT,
+        "format": format_of(architecture),
         "file": files.pop(),
         "architecture": architecture,
         "tensors": tensors,

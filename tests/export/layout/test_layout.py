@@ -22,7 +22,7 @@ from leanbert.engines.outputs import task_output
 from leanbert.tokenization import Tokenizer
 from leanbert_export import writing
 from leanbert_export.architectures.describing import describe
-from leanbert_export.architectures.description import Encoder
+from leanbert_export.architectures.description import Encoder, Rotary
 from leanbert_export.checkpoint.heads import HEADS
 from leanbert_export.exporting import export
 from leanbert_export.graph.saving import replace_graph
@@ -231,10 +231,6 @@ def test_a_matmul_in_fp32(workshop: Workshop, tmp_path: Path, left: str) -> None
     assert float(np.abs(found - wanted).mean()) < 0.03
 
 
-def _pre_norm(encoder: Encoder) -> Encoder:
-    return replace(encoder, pre_norm=True)
-
-
 def _other_eps(encoder: Encoder) -> Encoder:
     norm = replace(encoder.embeddings.norm, eps=1e-5)
     return replace(encoder, embeddings=replace(encoder.embeddings, norm=norm))
@@ -246,7 +242,20 @@ def _mean(encoder: Encoder) -> Encoder:
 
 def _window(encoder: Encoder) -> Encoder:
     *others, last = encoder.layers
-    changed = replace(last, attention=replace(last.attention, window=8))
+    changed = replace(last, attention=replace(last.attention, window=0))
+    return replace(encoder, layers=[*others, changed])
+
+
+def _rotary(encoder: Encoder) -> Encoder:
+    *others, last = encoder.layers
+    rotary = Rotary(1e4, np.ones(8, np.float32))
+    changed = replace(last, attention=replace(last.attention, rotary=rotary))
+    return replace(encoder, layers=[*others, changed])
+
+
+def _scale(encoder: Encoder) -> Encoder:
+    *others, last = encoder.layers
+    changed = replace(last, attention=replace(last.attention, scale=0.3))
     return replace(encoder, layers=[*others, changed])
 
 
@@ -257,11 +266,12 @@ def _no_positions(encoder: Encoder) -> Encoder:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (_pre_norm, "its norms come before the matmuls"),
         (_other_eps, "the norms differ in their eps"),
         (_mean, "the head reads the mean of the tokens"),
-        (_window, "attention has a window"),
-        (_no_positions, "there are no learned absolute positions"),
+        (_window, "a token attends to itself alone"),
+        (_no_positions, "neither embeddings nor attention know positions"),
+        (_rotary, "its positions are both learned and rotary"),
+        (_scale, "attention has another scale than the root of its heads' width"),
     ],
 )
 def test_another_structure_has_no_layout(workshop: Workshop, change: Any, reason: str) -> None:

@@ -19,13 +19,12 @@ from leanbert.engines.native.binding import (
     TensorRecord,
 )
 
-__all__ = ["ACTIVATIONS", "HEADS", "LAYOUT_FORMAT", "LAYOUT_FORMATS", "Layout"]
+__all__ = ["ACTIVATIONS", "HEADS", "LAYOUT_FORMATS", "Layout", "format_of"]
 
-LAYOUT_FORMAT = 1
-"""Of an encoder like BERT's, which every LeanBERT reads."""
-LAYOUT_FORMATS = (LAYOUT_FORMAT, 2)
-"""The second has keys for other encoders: ``pre_norm``, ``gated``, ``windows``, ``rotary`` and
-``relative_buckets``, each of which may be absent."""
+LAYOUT_FORMATS = (1, 2)
+"""The first is that of an encoder like BERT's, which every LeanBERT reads. The second has keys for
+other encoders, each of which may be absent: ``pre_norm``, ``gated``, ``windows``, ``rotary`` and
+``relative_buckets``."""
 ACTIVATIONS: Mapping[str, int] = {
     "identity": 0,
     "gelu": 1,
@@ -49,7 +48,13 @@ _OTHERS = (
 _FLAGS = ("pre_norm", "gated")
 _OF_LAYERS = ("windows", "rotary")
 _BUCKETS = "relative_buckets"
+_NEW = {*_FLAGS, *_OF_LAYERS, _BUCKETS}
 _TABLES = 2
+
+
+def format_of(architecture: Mapping[str, object]) -> int:
+    """The format of a layout with this value of ``architecture``: the oldest that has its keys."""
+    return LAYOUT_FORMATS[-1] if _NEW & set(architecture) else LAYOUT_FORMATS[0]
 
 
 class Layout:
@@ -78,7 +83,7 @@ class Layout:
         self._tensors = _mapping("tensors", content["tensors"])
         self._used: set[str] = set()
         architecture = _mapping("architecture", content["architecture"])
-        new = {*_FLAGS, *_OF_LAYERS, _BUCKETS} if content["format"] != LAYOUT_FORMAT else set()
+        new = set() if content["format"] == LAYOUT_FORMATS[0] else _NEW
         _exactly("architecture", architecture, {*_SIZES, *_OTHERS, *(new & set(architecture))})
         sizes = {name: _whole(architecture, name, _U32) for name in _SIZES}
         self.hidden_size = sizes["hidden_size"]
