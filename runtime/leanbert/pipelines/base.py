@@ -83,19 +83,12 @@ class Pipeline(ABC, Generic[OptionsT]):
         labels = bundle.config.id2label
         self.labels = [labels[i] for i in range(len(labels))]
         """Name of each logit, where the head gives one row of them."""
-        self._defaults = {
-            **self._config_defaults(),
-            **self.options_type.canonical(defaults, self.task),
-        }
+        self._defaults = self.options_type.canonical(defaults, self.task)
         options = self.options_type(**self._defaults)  # reports a wrong default now
         self.runner = Runner(bundle, threads, mode, engine)
         self._check_head()
         self._prepare()
         self._default_options = self._completed(options)
-
-    def _config_defaults(self) -> Mapping[str, Any]:
-        """Defaults for the arguments of a call that the bundle's config gives."""
-        return {}
 
     def _prepare(self) -> None:
         """What a task finds out once, when the pipeline is made; it may raise what that raises."""

@@ -108,6 +108,8 @@ def _device_map(value: object, _: Bundle) -> str | None:
 
 def _own_files(value: object, bundle: Bundle) -> str | None:
     own = isinstance(value, (str, Path)) and Path(value).absolute() == bundle.path.absolute()
+    if bundle.manifest and bundle.manifest.source.get("revision"):  # made of this hub's checkpoint
+        own = own or value == bundle.manifest.source.get("model")
     return None if own else "a bundle has its own: export the checkpoint again with the other one"
 
 
@@ -149,6 +151,8 @@ def _nothing(value: object, _: Bundle) -> str | None:
 
 
 OPENING: Mapping[str, Callable[[Any, Bundle], str | None]] = {
+    "binary_output": _nothing,
+    "code_revision": _anything,  # a bundle holds no code
     "config": _own_files,
     "device": _device,
     "device_map": _device_map,
@@ -167,5 +171,6 @@ OPENING: Mapping[str, Callable[[Any, Bundle], str | None]] = {
     "torch_dtype": _dtype,
     "trust_remote_code": _anything,  # a bundle holds no code
     "use_fast": _use_fast,
+    "video_processor": _nothing,
 }
 """The arguments, and what says why a value cannot be obeyed; it says ``None`` where it can."""

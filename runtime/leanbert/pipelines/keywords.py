@@ -123,6 +123,8 @@ class OpeningKeywords(TypedDict, total=False):
     file_name: str | None
     subfolder: str | None
     # From here on transformers' own: see leanbert.pipelines.drop_in.
+    binary_output: bool
+    code_revision: str | None
     config: object
     device: object
     device_map: object
@@ -139,6 +141,7 @@ class OpeningKeywords(TypedDict, total=False):
     torch_dtype: object
     trust_remote_code: bool | None
     use_fast: bool | None
+    video_processor: object
 
 
 class SharedKeywords(TypedDict, total=False):

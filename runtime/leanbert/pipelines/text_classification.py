@@ -177,11 +177,12 @@ class TextClassificationPipeline(DocumentPipeline[TextClassificationOptions], Ge
         ) -> Iterator[ClassifiedT]: ...
         def stream(self, inputs: Any, *args: Any, **kwargs: Any) -> Iterator[Any]: ...  # noqa: D102
 
-    def _config_defaults(self) -> Mapping[str, Any]:
-        everything = self.bundle.config.raw.get("return_all_scores")
-        return {"top_k": None} if everything is True else {}
-
     def _prepare(self) -> None:
+        if self.bundle.config.raw.get("return_all_scores") and "top_k" not in self._defaults:
+            warn(
+                f"{self.bundle.path / 'config.json'}: return_all_scores is ignored, as "
+                "transformers 5 does; pass top_k=None for the scores of all labels"
+            )
         self._function = self.bundle.config.default_function.lower()
         check_choice("function_to_apply", self._function, FUNCTIONS)
 

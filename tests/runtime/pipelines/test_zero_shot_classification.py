@@ -59,7 +59,7 @@ def both(workshop: Any, family: str, labels: tuple[str, ...], folder: Path) -> t
     plain = workshop.plain(family, "text-classification")
     with quiet():
         theirs = transformers.pipeline(
-            task, str(relabelled(source, folder / "checkpoint", labels)), framework="pt"
+            task, str(relabelled(source, folder / "checkpoint", labels)), device="cpu"
         )
     return pipeline(task, relabelled(plain, folder / "plain", labels), threads=1), theirs
 
