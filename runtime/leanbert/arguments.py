@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from leanbert.errors import InputError
 
-__all__ = ["check_choice", "check_count", "check_flag", "check_text"]
+__all__ = ["check_choice", "check_count", "check_flag", "check_text", "check_wait"]
 
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
@@ -39,6 +39,18 @@ def check_count(
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         limit = f"{bound} ({most})" if bound else str(most)
         raise InputError(f"{name} is {value!r}; it must be a whole number from {least} to {limit}")
+
+
+def check_wait(name: str, value: object) -> None:
+    """Refuse an optional argument that is no time in milliseconds, of at most an hour.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 3.6e6:
+        raise InputError(f"{name} is {value!r}; expected milliseconds from 0 to 3600000, or None")
 
 
 def check_flag(name: str, value: object) -> None:

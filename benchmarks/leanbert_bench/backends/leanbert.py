@@ -60,6 +60,7 @@ class _LeanBert(Backend):
             mode=mode,
             threads=self.model.threads,
             engine=self.engine,
+            deduplicate=False,  # no peer computes repeats once, and a run repeats its texts
         )
 
     def forward(self, inputs: dict[str, Ids]) -> Floats:

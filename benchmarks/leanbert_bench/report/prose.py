@@ -106,6 +106,9 @@ def _data(results: Results) -> str:
     return _join(
         f"{data.get('name') or 'unnamed'}{' (LeanBERT’s own)' if data.get('bundled') else ''}",
         f"{number(rows)} texts" if rows is not None else "",
+        f"{number(repeated)} of them repeated, which every back end computes again"
+        if (repeated := data.get("repeated_rows"))
+        else "",
         "with labels" if data.get("labels") else "without labels",
         f"median {number(middle)} and p95 {number(long)} tokens" if middle and long else "",
         f"sha256 {data['sha256'][:12]}" if data.get("sha256") else "",

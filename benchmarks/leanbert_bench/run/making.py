@@ -97,6 +97,7 @@ def make_results(run: Run, about: About) -> Json:
             "name": workload.name,
             "sha256": workload.sha256,
             "rows": len(workload.texts),
+            "repeated_rows": len(workload.texts) - len(set(map(repr, workload.texts))),
             "labels": _has_truth(workload),
             "bundled": workload.bundled,
             "median_tokens": lengths[len(lengths) // 2] if lengths else None,

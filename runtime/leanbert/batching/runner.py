@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -13,8 +14,12 @@ from functools import partial
 from itertools import chain
 from typing import Generic, TypeVar
 
+import numpy as np
+
 from leanbert.arguments import check_count
+from leanbert.batching.live import live_groups
 from leanbert.batching.order import chunks, cut_batches
+from leanbert.batching.repeats import first_rows
 from leanbert.batching.workers import in_order
 from leanbert.bundle import Bundle
 from leanbert.cpu import allowed_cores
@@ -94,6 +99,9 @@ class Runner:
             self.workers = threads or allowed_cores()
             self.engine = load_engine(bundle, 1, engine)
         self.max_tokens = MAX_TOKENS[mode]
+        self.repeats = 0
+        """Rows that were not computed so far, because another had the same token ids."""
+        self._counting = threading.Lock()
         self.tokenizer = Tokenizer.of(bundle)
 
     def map(
@@ -105,6 +113,8 @@ class Runner:
         *,
         batch_size: int | None = None,
         group: int = GROUP,
+        max_wait_ms: float | None = None,
+        deduplicate: bool = True,
     ) -> Iterator[R]:
         """Answer each input, lazily and in order, a group of inputs at a time.
 
@@ -112,8 +122,14 @@ class Runner:
         question makes with its candidates. The rows of a group are ordered by length together.
         A group is drawn in full before its first answer; in throughput mode the next one too, so
         that it is tokenized while this one is computed. So at most two groups are held, each of up
-        to ``group`` inputs or about :data:`GROUP_TOKENS` tokens, and a feed that must be answered
-        text by text is better called text by text.
+        to ``group`` inputs or about :data:`GROUP_TOKENS` tokens.
+
+        With ``max_wait_ms`` the inputs are a live feed. The first is answered before a second is
+        drawn; then groups grow fourfold as long as they fill within that time, and one that takes
+        longer is answered with what it has, before anything else is drawn. An input that the feed
+        itself holds back keeps those waiting that were drawn in the same group before it.
+
+        Rows of a group with the same token ids are computed once: see :mod:`.repeats`.
 
         Args:
             inputs: what ``preprocess`` takes, drawn on the caller's thread.
@@ -125,24 +141,32 @@ class Runner:
                 item's, and what was kept of these into the answer; on the caller's thread.
             batch_size: largest number of rows of a batch; ``None`` leaves it to the token budget.
             group: how many inputs are ordered together at most.
+            max_wait_ms: milliseconds that a group is waited for; ``None`` waits for whole groups.
+            deduplicate: whether rows with the same token ids are computed once.
 
         Raises:
             InputError: what ``inputs`` or ``preprocess`` raised; the answers of the groups before
                 it are yielded first.
             EngineError: the engine failed; likewise.
         """
-        waiting: deque[Prepared[T, E]] = deque()
+        waiting: deque[tuple[Prepared[T, E], Sequence[int] | None]] = deque()
 
         def jobs() -> Iterator[list[Callable[[], list[tuple[int, Row]]]]]:
-            for prepared in _groups(inputs, preprocess, group):
+            for prepared in _groups(inputs, preprocess, group, max_wait_ms):
                 report_cut(prepared.encodings)
-                waiting.append(prepared)
-                yield self._jobs(prepared.encodings, forward, batch_size)
+                same = first_rows(prepared.encodings) if deduplicate else None
+                waiting.append((prepared, same))
+                yield self._jobs(prepared.encodings, forward, batch_size, same)
 
-        with closing(in_order(jobs(), self.workers)) as computed:
+        def keeps_up() -> bool:  # or else what is computed would wait for a slow feed
+            return max_wait_ms is None or len(waiting[-1][0].items) >= _CHUNK
+
+        with closing(in_order(jobs(), self.workers, keeps_up)) as computed:
             for found in computed:
-                done = waiting.popleft()
+                done, same = waiting.popleft()
                 rows = dict(chain.from_iterable(found))
+                if same is not None:
+                    self._share(rows, same)
                 start = 0
                 for i, item in enumerate(done.items):
                     own = range(start, start + (done.counts[i] if done.counts else 1))
@@ -154,29 +178,50 @@ class Runner:
         encodings: Encodings,
         forward: Callable[[Batch], Sequence[Row]],
         batch_size: int | None = None,
+        *,
+        deduplicate: bool = True,
     ) -> list[Row]:
         """What ``forward`` keeps of each row, in the order of the rows.
 
         Raises:
             EngineError: the engine failed.
         """
-        jobs = self._jobs(encodings, forward, batch_size)
+        same = first_rows(encodings) if deduplicate else None
+        jobs = self._jobs(encodings, forward, batch_size, same)
         with closing(in_order([jobs], self.workers)) as computed:
             rows = dict(chain.from_iterable(next(computed)))
+        if same is not None:
+            self._share(rows, same)
         return [rows[i] for i in range(len(encodings))]
+
+    def _share(self, rows: dict[int, Row], same: Sequence[int]) -> None:
+        """Give each row that repeats another what was kept of that one."""
+        shared = [(i, first) for i, first in enumerate(same) if first != i]
+        for i, first in shared:
+            kept = rows[first]
+            # Callers may be given an array as it is, and may then write to it.
+            rows[i] = kept.copy() if isinstance(kept, np.ndarray) else kept
+        with self._counting:
+            self.repeats += len(shared)
 
     def _jobs(
         self,
         encodings: Encodings,
         forward: Callable[[Batch], Sequence[Row]],
         batch_size: int | None,
+        same: Sequence[int] | None,
     ) -> list[Callable[[], list[tuple[int, Row]]]]:
         """One job per batch; each gives the numbers of its rows with what is kept of them."""
 
         def run(indices: Sequence[int]) -> list[tuple[int, Row]]:
             return list(zip(indices, forward(encodings.take(indices)), strict=True))
 
-        batches = cut_batches(encodings.lengths, self.max_tokens, batch_size)
+        if same is None:
+            batches = cut_batches(encodings.lengths, self.max_tokens, batch_size)
+        else:
+            rows = [i for i, first in enumerate(same) if first == i]
+            cut = cut_batches(encodings.lengths[rows], self.max_tokens, batch_size)
+            batches = [[rows[i] for i in batch] for batch in cut]
         return [partial(run, indices) for indices in batches]
 
 
@@ -184,21 +229,34 @@ def _groups(
     inputs: Iterable[object],
     preprocess: Callable[[Sequence[object], int], Prepared[T, E]],
     size: int,
+    max_wait_ms: float | None,
 ) -> Iterator[Prepared[T, E]]:
     """Up to ``size`` inputs, or as many as have ``GROUP_TOKENS`` tokens, prepared."""
     start = held = tokens = 0
     parts: list[Prepared[T, E]] = []
-    for chunk in chunks(inputs, min(_CHUNK, size)):
+    for chunk, complete in _drawn(inputs, size, max_wait_ms):
         part = preprocess(chunk, start)
         start += len(chunk)
         held += len(chunk)
         tokens += len(part.encodings.input_ids)
         parts.append(part)
-        if held >= size or tokens >= GROUP_TOKENS:
+        if complete or held >= size or tokens >= GROUP_TOKENS:
             yield _joined(parts)
             parts, held, tokens = [], 0, 0
     if parts:
         yield _joined(parts)
+
+
+def _drawn(
+    inputs: Iterable[object], size: int, max_wait_ms: float | None
+) -> Iterator[tuple[list[object], bool]]:
+    """Some inputs, and whether a live feed's group ends with them."""
+    if max_wait_ms is None:
+        yield from ((chunk, False) for chunk in chunks(inputs, min(_CHUNK, size)))
+        return
+    for group in live_groups(inputs, size, max_wait_ms / 1000):
+        for at in range(0, len(group), _CHUNK):
+            yield group[at : at + _CHUNK], at + _CHUNK >= len(group)
 
 
 def _joined(parts: Sequence[Prepared[T, E]]) -> Prepared[T, E]:

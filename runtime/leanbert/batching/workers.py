@@ -25,7 +25,9 @@ _AHEAD = 2  # groups held at once: one that is waited for, and the next
 
 
 def in_order(
-    groups: Iterable[Sequence[Callable[[], R]]], workers: int
+    groups: Iterable[Sequence[Callable[[], R]]],
+    workers: int,
+    keeps_up: Callable[[], bool] = lambda: True,
 ) -> Generator[list[R], None, None]:
     """Yield the results of each group's jobs, in the order of the jobs.
 
@@ -37,6 +39,7 @@ def in_order(
     Args:
         groups: drawn lazily on the caller's thread, at most one ahead of the results.
         workers: how many jobs run at once.
+        keeps_up: whether the next group may be drawn before the one just drawn is waited for.
 
     Raises:
         Exception: what a job or ``groups`` raised, after the results of the groups before it.
@@ -52,7 +55,7 @@ def in_order(
         for drawn in _or_error(groups):
             held.append(_Group(0, drawn) if isinstance(drawn, Exception) else crew.submit(drawn))
             del drawn  # the crew alone keeps the jobs alive, and drops each when it is done
-            if len(held) == _AHEAD:
+            while held and len(held) >= (_AHEAD if keeps_up() else 1):
                 yield crew.wait(held.popleft())
         while held:
             yield crew.wait(held.popleft())

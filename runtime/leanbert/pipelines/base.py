@@ -107,7 +107,10 @@ class Pipeline(ABC, Generic[OptionsT]):
 
         The arguments are those of a call; a list is streamed too.
         """
-        answers: Iterator[Any] = self(iter(several(inputs)), *args, **kwargs)
+        given = several(inputs)
+        if not isinstance(given, Iterator):  # it is all there: nothing is to be waited for
+            kwargs.setdefault("max_wait_ms", None)
+        answers: Iterator[Any] = self(iter(given), *args, **kwargs)
         return answers
 
     def predict(self, inputs: Any) -> Any:
@@ -205,7 +208,10 @@ class Pipeline(ABC, Generic[OptionsT]):
                 self.forward(encodings, options)
                 if len(encodings.lengths) == 1
                 else self.runner.compute(
-                    encodings, partial(self.forward, options=options), options.batch_size
+                    encodings,
+                    partial(self.forward, options=options),
+                    options.batch_size,
+                    deduplicate=options.deduplicate,
                 )
             )
             return self._answer(prepared.items[0], encodings, range(len(kept)), kept, options)
@@ -222,6 +228,8 @@ class Pipeline(ABC, Generic[OptionsT]):
             partial(self._answer, options=options),
             batch_size=options.batch_size,
             group=self._group(options),
+            max_wait_ms=options.max_wait_ms if isinstance(inputs, Iterator) else None,
+            deduplicate=options.deduplicate,
         )
 
     def _answer(

@@ -150,6 +150,8 @@ class SharedKeywords(TypedDict, total=False):
     truncation: bool | str | Enum | None
     max_length: int | None
     batch_size: int | None
+    max_wait_ms: float | None
+    deduplicate: bool
     padding: bool | str | Enum | None
     num_workers: int | None
 

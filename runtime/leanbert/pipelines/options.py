@@ -12,7 +12,8 @@ from enum import Enum
 from functools import cache
 from typing import Any, ClassVar, Final
 
-from leanbert.arguments import check_count
+from leanbert.arguments import check_count, check_flag, check_wait
+from leanbert.batching.live import MAX_WAIT_MS
 from leanbert.errors import InputError
 from leanbert.tokenization.cutting import truncation_flag
 
@@ -49,6 +50,11 @@ class CallOptions:
     """Cut shorter than the model's own limit, in tokens; ``None`` for that limit."""
     batch_size: int | None = None
     """Most rows of a batch; ``None`` leaves it to the budget of tokens."""
+    max_wait_ms: float | None = MAX_WAIT_MS
+    """Milliseconds that the inputs of a lazy feed are waited for before they are answered; ``None``
+    waits for whole groups, which is for a file that is there already."""
+    deduplicate: bool = True
+    """Whether a text that comes again within a group of inputs is computed once for all."""
     _strategy: str = "longest_first"
     """Which part of a pair is cut: the longer one, or as ``truncation`` says."""
 
@@ -56,7 +62,9 @@ class CallOptions:
     """Other names of arguments, with the name that each one means."""
     ignored: ClassVar[frozenset[str]] = frozenset({"padding", "num_workers"})
     """Arguments that transformers takes and that change nothing here."""
-    nullable: ClassVar[frozenset[str]] = frozenset({"truncation", "max_length", "batch_size"})
+    nullable: ClassVar[frozenset[str]] = frozenset(
+        {"truncation", "max_length", "batch_size", "max_wait_ms"}
+    )
     """Arguments whose ``None`` has a meaning; for all others ``None`` is the same as not given."""
 
     def __post_init__(self) -> None:
@@ -66,6 +74,8 @@ class CallOptions:
         object.__setattr__(self, "truncation", flag)
         check_count("max_length", self.max_length)
         check_count("batch_size", self.batch_size)
+        check_wait("max_wait_ms", self.max_wait_ms)
+        check_flag("deduplicate", self.deduplicate)
 
     @classmethod
     @cache

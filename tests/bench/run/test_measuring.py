@@ -81,7 +81,8 @@ def test_the_document_has_the_schema_s_keys(results: dict[str, Any]) -> None:
     assert results["model"]["labels"] == LABELS
     assert results["settings"]["reference"] == REFERENCE
     assert results["data"] == {
-        "name": "texts.csv", "sha256": "0" * 64, "rows": 6, "labels": True, "bundled": False,
+        "name": "texts.csv", "sha256": "0" * 64, "rows": 6, "repeated_rows": 0, "labels": True,
+        "bundled": False,
         "median_tokens": 4, "p95_tokens": 4,
     }  # fmt: skip
     assert set(results["operations"]) == {"1x8", "2x4"}

@@ -159,7 +159,7 @@ def endless(drawn: list[int]) -> Iterator[str]:
 
 def test_at_most_two_groups_are_held(fast: Any, wanted: list[Any]) -> None:
     drawn: list[int] = []
-    answers = fast(endless(drawn))
+    answers = fast(endless(drawn), max_wait_ms=None)
     assert drawn == []
     for group in range(1, 4):
         check(
@@ -174,7 +174,7 @@ def test_at_most_two_groups_are_held(fast: Any, wanted: list[Any]) -> None:
 
 @pytest.mark.parametrize("leave", ["drop", "close", "error", "interrupt"])
 def test_leaving_a_stream_half_way(fast: Any, leave: str) -> None:
-    answers = fast.stream(endless([]))
+    answers = fast.stream(endless([]), max_wait_ms=None)
     next(answers)
     assert crew()
     if leave == "drop":

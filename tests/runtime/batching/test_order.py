@@ -137,12 +137,12 @@ def test_batches_respect_the_limits(classify: Any, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(classify.runner.engine, "run", spy)
     texts = ["profit " * (i % 30) for i in range(200)]
-    classify(texts)
+    classify(texts, deduplicate=False)
     assert sum(rows for rows, _ in seen) == 200
     assert all(rows * length <= MAX_TOKENS["latency"] for rows, length in seen)
     assert len(seen) < 10
     seen.clear()
-    classify(texts, batch_size=16)
+    classify(texts, batch_size=16, deduplicate=False)
     assert max(rows for rows, _ in seen) == 16
 
 

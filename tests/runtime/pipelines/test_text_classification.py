@@ -90,9 +90,9 @@ def test_an_iterator_gives_a_lazy_iterator(classify: Any) -> None:
     assert isinstance(answers, Iterator)
     first = list(itertools.islice(answers, 3))
     assert first == [best(GOOD), best(BAD), best(GOOD)]
-    assert drawn == 2048
+    assert drawn <= 5  # the first by itself, then at most 4, 16 and so on
     list(itertools.islice(answers, 2046))
-    assert drawn == 4096
+    assert 2049 <= drawn <= 1 + 4 + 16 + 64 + 256 + 1024 + 2048
 
 
 def test_stream_is_lazy_for_a_list_too(classify: Any) -> None:

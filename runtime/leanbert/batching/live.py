@@ -1,0 +1,42 @@
+"""A live feed in groups: the first input is answered at once, a fast feed in large groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from time import monotonic
+from typing import TypeVar
+
+__all__ = ["MAX_WAIT_MS", "live_groups"]
+
+T = TypeVar("T")
+
+MAX_WAIT_MS = 50.0
+"""Milliseconds that a lazy input's group is waited for, by default."""
+
+_GROWTH = 4
+
+
+def live_groups(items: Iterable[T], size: int, seconds: float) -> Iterator[list[T]]:
+    """Groups of at most ``size`` items, drawn lazily.
+
+    The first group is one item. As long as every item comes within ``seconds``, groups grow
+    fourfold; an item that took longer ends its group, and the next one is of one item again. A
+    group also ends when its first item has waited for ``seconds``.
+    """
+    limit = 1
+    group: list[T] = []
+    asked = since = monotonic()
+    for item in items:
+        now = monotonic()
+        slow = now - asked >= seconds
+        if not group:
+            since = now
+        group.append(item)
+        if slow or now - since >= seconds or len(group) >= limit:
+            fast = not slow and len(group) >= limit
+            limit = min(size, limit * _GROWTH) if fast else 1 if slow else limit
+            yield group
+            group = []
+        asked = monotonic()
+    if group:
+        yield group
