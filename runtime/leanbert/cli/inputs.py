@@ -114,6 +114,11 @@ class FileInputs(AbstractContextManager["FileInputs"]):
         return "text" if all(table.lines for table in self._tables) else self._text_column
 
     @property
+    def live(self) -> bool:
+        """Whether some rows come as somebody writes them: from stdin, a pipe, a terminal."""
+        return bool(self._pipes)
+
+    @property
     def numbered(self) -> bool:
         """Whether there may be several documents, which a number tells apart."""
         return len(self._tables) > 1 or not self._tables[0].lines

@@ -60,13 +60,19 @@ class Run:
         pools = getattr(model, "modules", None) is not None
         return cls(args, model, call_options(args, model.task, pools=pools))
 
-    def stream(self, inputs: Iterable[Any]) -> Iterator[Any]:
-        """The answers to inputs, lazily and in order."""
+    def stream(self, inputs: Iterable[Any], *, live: bool = False) -> Iterator[Any]:
+        """The answers to inputs, lazily and in order.
+
+        Args:
+            inputs: as the pipeline takes them.
+            live: whether the first are answered before the last are drawn, as for a pipe.
+        """
         found: Iterator[Any]
+        options = dict(self.options) if live else {**self.options, "max_wait_ms": None}
         if self.args.split is None:
-            found = self.model.stream(inputs, **self.options)
+            found = self.model.stream(inputs, **options)
         else:
-            found = self.model.document(iter(inputs), split=self.args.split, **self.options)
+            found = self.model.document(iter(inputs), split=self.args.split, **options)
         return found
 
     def given(self) -> Callable[[Any], Any]:
@@ -134,6 +140,7 @@ def write_stream(
     Raises:
         InputError: an input cannot be used.
     """
+    live = inputs is not None and inputs.live
     with (
         open_output(output, form) as out,
         Progress(total, "texts", beside=out) as progress,
@@ -148,9 +155,11 @@ def write_stream(
         with make_writer(
             form, out, output, show, columns, chosen=run.args.columns, schema=schema
         ) as writer:
-            for found in answered(entries, run.stream):
+            for found in answered(entries, partial(run.stream, live=live)):
                 if isinstance(found, Failure):
                     raise InputError(f"{found.row.where}: {found.reason}")
                 entry, answer = found
                 writer.write(entry.record, answer)
+                if live:  # whoever reads these answers waits for them
+                    out.flush()
                 progress.advance()

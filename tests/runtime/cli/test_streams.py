@@ -7,6 +7,7 @@ import json
 import shlex
 import subprocess
 import sys
+import threading
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -230,3 +231,28 @@ sys.exit(main(sys.argv[1:]))
         assert done.returncode in {1, 2}
         assert done.stderr.count("\n") == 1
         assert "onnxruntime" in done.stderr
+
+
+def test_a_pipe_is_answered_line_by_line(tiny_bundle: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "leanbert", "predict", "-m", str(tiny_bundle)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        bufsize=1,
+        env=environment(),
+    )
+    late = threading.Timer(60, process.kill)
+    late.start()
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with process:
+        for text in ("profit", "a bad loss", "profit year"):
+            process.stdin.write(f"{text}\n")
+            process.stdin.flush()
+            # An answer that waited for the next line would never come.
+            assert process.stdout.readline().rstrip("\n").split("\t")[-1] == text
+        process.stdin.close()
+    late.cancel()
+    assert process.returncode == 0
