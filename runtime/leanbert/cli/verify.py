@@ -15,6 +15,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from importlib.util import find_spec
 
 from leanbert.cli.cells import json_line
 from leanbert.cli.flags import add_bundle_argument, add_engine_flags, located
@@ -34,6 +35,10 @@ def run(args: argparse.Namespace) -> int:
     path, choice = located(args)
     if choice.get("subfolder"):
         path /= str(choice["subfolder"])
+    if args.engine != "native" and find_spec("onnxruntime") is not None:
+        from leanbert.cli.trial import try_graph
+
+        try_graph(path)
     found = verify(path, threads=args.threads, engine=args.engine)
     if args.json:
         sys.stdout.write(json_line({**asdict(found), "path": str(found.path)}))
