@@ -74,10 +74,17 @@ def _collect(
 ) -> dict[str, Sample]:
     wanted = {node.name for node in session.get_inputs()}
     encodings = tokenizer.encode(list(texts), truncation=True)
-    rows: dict[str, list[npt.NDArray[np.float16]]] = {name: [] for name in names}
-    first: dict[str, list[npt.NDArray[np.bool_]]] = {name: [] for name in names}
-    tokens = 0
+    batches, tokens = [], 0
     for batch in _mixed(cut_batches(encodings.lengths, _BATCH)):
+        batches.append(batch)
+        tokens += int(encodings.lengths[batch].sum())
+        if tokens >= MAX_TOKENS:
+            break
+    # Made at their full size, since growing would hold everything twice for a while.
+    rows: dict[str, npt.NDArray[np.float16]] = {}
+    first: dict[str, npt.NDArray[np.bool_]] = {}
+    filled = dict.fromkeys(names, 0)
+    for batch in batches:
         inputs = pad(encodings.take(batch), 0)  # the mask hides whatever id fills the rows
         mask = inputs["attention_mask"].astype(bool)
         starts = np.zeros(mask.shape, bool)
@@ -86,12 +93,16 @@ def _collect(
         for name, found in zip(names, outputs, strict=True):
             every = found.ndim == 3 and found.shape[:2] == mask.shape
             kept = found[mask] if every else found.reshape(-1, found.shape[-1])
-            rows[name].append(kept.astype(np.float16))
-            first[name].append(starts[mask] if every else np.ones(len(kept), bool))
-        tokens += int(mask.sum())
-        if tokens >= MAX_TOKENS:
-            break
-    return {name: Sample(np.concatenate(rows[name]), np.concatenate(first[name])) for name in names}
+            if name not in rows:
+                number = tokens if every else sum(map(len, batches)) * (len(kept) // len(mask))
+                rows[name] = np.empty((number, found.shape[-1]), np.float16)
+                first[name] = np.empty(number, bool)
+            place = slice(filled[name], filled[name] + len(kept))
+            rows[name][place] = kept
+            first[name][place] = starts[mask] if every else True
+            filled[name] = place.stop
+        del outputs
+    return {name: Sample(rows[name][:end], first[name][:end]) for name, end in filled.items()}
 
 
 def _mixed(batches: list[list[int]]) -> list[list[int]]:

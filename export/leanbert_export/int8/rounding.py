@@ -59,6 +59,30 @@ def clipped_scales(weight: Floats, energy: Doubles, limit: int) -> Floats:
     return best
 
 
+def inverse_root(matrix: Doubles) -> Doubles:
+    """The upper triangular ``U`` with ``U.T @ U`` the inverse of a symmetric positive matrix.
+
+    Read backwards, the Cholesky factor of the matrix read backwards is an upper triangular root of
+    the matrix itself, and its inverse is ``U``: a third of the work of inverting first.
+    """
+    root = np.linalg.cholesky(matrix[::-1, ::-1])[::-1, ::-1]
+    return _inverse_upper(root.astype(np.float64, copy=False))
+
+
+def _inverse_upper(matrix: Doubles) -> Doubles:
+    """The inverse of an upper triangular matrix, block by block."""
+    size = len(matrix)
+    if size <= 2 * _BLOCK:
+        found: Doubles = np.triu(np.linalg.inv(matrix))
+        return found
+    half = size // 2
+    first, last = _inverse_upper(matrix[:half, :half]), _inverse_upper(matrix[half:, half:])
+    made = np.zeros_like(matrix)
+    made[:half, :half], made[half:, half:] = first, last
+    made[:half, half:] = -first @ (matrix[:half, half:] @ last)
+    return made
+
+
 def quantize_compensated(weight: Floats, gram: Doubles, limit: int) -> tuple[Int8, Floats]:
     """Round the weights input by input, and spread each error over the inputs still to come.
 
@@ -77,7 +101,7 @@ def quantize_compensated(weight: Floats, gram: Doubles, limit: int) -> tuple[Int
     order = np.argsort(-energy, kind="stable")
     hessian = gram[np.ix_(order, order)].copy()
     hessian[np.diag_indices_from(hessian)] += _DAMPING * mean
-    upper = np.linalg.cholesky(np.linalg.inv(hessian)).T
+    upper = inverse_root(hessian)
     left = weight[order].astype(np.float64)
     rounded = np.empty(left.shape, np.int8)
     for start in range(0, len(left), _BLOCK):

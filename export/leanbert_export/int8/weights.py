@@ -17,7 +17,13 @@ from leanbert_export.int8.ranges import (
     choose_range,
     choose_smoothing,
 )
-from leanbert_export.int8.rounding import Floats, Int8, quantize_columns, quantize_compensated
+from leanbert_export.int8.rounding import (
+    Doubles,
+    Floats,
+    Int8,
+    quantize_columns,
+    quantize_compensated,
+)
 from leanbert_export.recipe import Int8Settings
 
 _SMOOTHED = ("qkv", "query", "key_value", "ffn_up", "dense")
@@ -25,6 +31,8 @@ _SMOOTHED = ("qkv", "query", "key_value", "ffn_up", "dense")
 
 _WIDE = 8192
 """Columns that are rounded at once: a whole vocabulary at once would take gigabytes."""
+
+_CHUNK = 512  # calibration rows at once
 
 
 @dataclass(frozen=True)
@@ -115,15 +123,29 @@ def _quantize(
         few = few * smoothing[:, None]
         sample = Sample((sample.rows / smoothing).astype(np.float16), sample.first)
     chosen = choose_range(sample, few)
-    rows = sample.rows.astype(np.float32)
-    rounded = chosen.round_trip(rows)
-    gram = rounded.T.astype(np.float64) @ rounded
+    gram, means = _statistics(sample, chosen)
     parts = [
         quantize_compensated(weight[:, i : i + _WIDE], gram, limit)
         for i in range(0, weight.shape[1], _WIDE)
     ]
     levels, scale = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
     # The matmul is linear, so its mean error follows from the means of the rows.
-    lost = rows.mean(axis=0, dtype=np.float64) @ weight
-    kept = (rounded.mean(axis=0, dtype=np.float64) @ levels) * scale
+    lost, kept = means[0] @ weight, (means[1] @ levels) * scale
     return QuantizedMatmul(levels, scale, chosen, smoothing, (lost - kept).astype(np.float32))
+
+
+def _statistics(sample: Sample, chosen: ActivationRange) -> tuple[Doubles, Doubles]:
+    """What the rows say of a matmul, some rows at a time, so that they stay in the CPU's caches.
+
+    *Shape:* ``(inputs, inputs)``, the sum of ``x.T @ x`` over the rounded rows ``x``; and ``(2,
+    inputs)``, the means of the rows and of the rounded rows.
+    """
+    total, width = sample.rows.shape
+    gram, sums = np.zeros((width, width)), np.zeros((2, width))
+    for start in range(0, total, _CHUNK):
+        rows = sample.rows[start : start + _CHUNK].astype(np.float32)
+        rounded = chosen.round_trip(rows)
+        # In float32, which is twice as fast and errs by far less than the damping adds.
+        gram += rounded.T @ rounded
+        sums += rows.sum(axis=0, dtype=np.float64), rounded.sum(axis=0, dtype=np.float64)
+    return gram, sums / total

@@ -15,6 +15,8 @@ from leanbert.engines.padding import pad, strip
 from leanbert_export.checkpoint.heads import HEADS
 from leanbert_export.checkpoint.loading import LoadedCheckpoint
 
+_SMALL = 1 << 20  # bytes of an output that is remembered
+
 
 class _AllDouble(TorchFunctionMode):
     """Within, what asks for float32 gets float64: some models compute their softmax in float32."""
@@ -45,6 +47,7 @@ class TorchReference:
         self.task = loaded.checkpoint.task
         self._outputs = HEADS[self.task].outputs
         self.per_token = HEADS[self.task].per_token
+        self._known: dict[bytes, npt.NDArray[np.float32]] = {}
         self._inputs = {"input_ids", "attention_mask"}
         if loaded.reads_types and "token_type_ids" in loaded.tokenizer.model_input_names:
             self._inputs.add("token_type_ids")
@@ -74,8 +77,20 @@ class TorchReference:
     def run(self, batch: Batch) -> npt.NDArray[np.float32]:
         """The task's output for one batch, as :func:`leanbert.engines.outputs.task_output`.
 
+        What was small enough is remembered: the gate and the evidence ask for the same batches.
+
         *Shape:* ``(texts, labels)`` or ``(tokens, width)``.
         """
+        parts = (batch.lengths, batch.input_ids, batch.token_type_ids)
+        key = b"|".join(np.ascontiguousarray(part).tobytes() for part in parts)
+        if key not in self._known:
+            output = self._run(batch)
+            if output.nbytes > _SMALL:
+                return output
+            self._known[key] = output
+        return np.array(self._known[key])
+
+    def _run(self, batch: Batch) -> npt.NDArray[np.float32]:
         padded = pad(batch, self._pad_token_id)
         tensors = {n: torch.from_numpy(array) for n, array in padded.items() if n in self._inputs}
         with torch.inference_mode():

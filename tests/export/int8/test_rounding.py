@@ -27,6 +27,7 @@ from leanbert_export.int8.ranges import (
 from leanbert_export.int8.rounding import (
     clipped_scales,
     column_scales,
+    inverse_root,
     quantize_columns,
     quantize_compensated,
 )
@@ -356,3 +357,14 @@ def test_few_rows_weigh_first_tokens() -> None:
         assert len(rows) == len(weights) == 5
         assert np.ptp(weights) == 0
         assert weights.min() > 0
+
+
+@pytest.mark.parametrize("size", [1, 7, 256, 300, 700])
+def test_the_root_of_the_inverse(size: int) -> None:
+    rows = np.random.default_rng(size).standard_normal((2 * size, size))
+    gram = rows.T @ rows
+    found = inverse_root(gram)
+    assert np.array_equal(found, np.triu(found))
+    np.testing.assert_allclose(found.T @ found @ gram, np.eye(size), atol=1e-7)
+    wanted = np.linalg.cholesky(np.linalg.inv(gram)).T
+    np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-10)
