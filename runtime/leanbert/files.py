@@ -6,7 +6,6 @@ import errno
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -63,6 +62,7 @@ def whole_directory(path: Path, check: Callable[[], None]) -> Iterator[Path]:
         OSError: the directory cannot be made; it names ``path``.
     """
     import shutil  # late: the first answer needs no directory
+    import tempfile
 
     check()
     parent = path.absolute().parent
@@ -139,6 +139,8 @@ def _descriptor(path: Path) -> Iterator[int]:
         return
     target = path.resolve()
     mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
+    import tempfile  # late: most commands write no file
+
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     partial = Path(name)
     try:

@@ -104,6 +104,22 @@ def test_the_guard_guards(tmp_path: Path) -> None:
     assert "must not be imported" in done.stderr
 
 
+def test_texts_of_the_command_line_wait_for_no_reader_or_writer(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    script = """
+from leanbert.cli import main
+main(sys.argv[1:])
+late = ("bulk", "file_inputs", "jobs", "journal", "ledger", "partial", "resuming", "staging")
+late = {f"leanbert.cli.{name}" for name in late}
+late |= {f"leanbert.records.{name}" for name in ("finding", "lines", "reading", "sources")}
+print(late & set(sys.modules), {"csv", "gzip"} & set(sys.modules))
+"""
+    words = ["predict", "-m", tiny_bundle, "profit rose"]
+    out = run_forbidding([], script, *words, cwd=tmp_path)
+    assert out.splitlines()[-1] == "set() set()"
+
+
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["export", "--help"]])
 def test_help_waits_for_no_library(words: list[str], tmp_path: Path) -> None:
     names = [*HEAVY, "numpy", "onnxruntime", "tokenizers"]

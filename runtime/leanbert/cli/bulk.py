@@ -8,8 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from leanbert.cli.file_inputs import FileInputs
 from leanbert.cli.flags import read_options
-from leanbert.cli.inputs import Entry, Failure, FileInputs, Record
+from leanbert.cli.inputs import Entry, Failure, Record
 from leanbert.cli.jobs import plan
 from leanbert.cli.options import ranking_of
 from leanbert.cli.outputs import is_resumable, output_form

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -121,6 +119,9 @@ def open_output(path: Path | None, form: str | None) -> Iterator[TextIO | Binary
         with whole_binary_file(path) as file:
             yield file
     elif is_gzipped(path) and is_resumable(path):
+        import gzip  # late: few outputs are compressed
+        import io
+
         with (
             whole_binary_file(path) as file,
             gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed,

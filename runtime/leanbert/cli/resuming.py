@@ -10,7 +10,8 @@ from typing import Any
 from leanbert import __version__
 from leanbert.bundle import Bundle
 from leanbert.cli.answering import answered
-from leanbert.cli.inputs import Entry, Failure, FileInputs
+from leanbert.cli.file_inputs import FileInputs
+from leanbert.cli.inputs import Entry, Failure
 from leanbert.cli.ledger import Ledger
 from leanbert.cli.outputs import is_gzipped, make_writer
 from leanbert.cli.partial import Partial, errors_path

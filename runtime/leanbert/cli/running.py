@@ -8,17 +8,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from leanbert.cli.answering import answered
 from leanbert.cli.answers import Answers, answers_of
 from leanbert.cli.flags import bundle_of, choice_of
-from leanbert.cli.inputs import Entry, Failure, FileInputs
+from leanbert.cli.inputs import Entry, Failure
 from leanbert.cli.options import call_options, model_input
 from leanbert.cli.outputs import make_writer, open_output
 from leanbert.cli.progress import Progress
 from leanbert.cli.writing import Columns
 from leanbert.errors import InputError
+
+if TYPE_CHECKING:
+    from leanbert.cli.file_inputs import FileInputs  # texts of the command line do without
 
 __all__ = ["KEYED", "Run", "write_stream"]
 

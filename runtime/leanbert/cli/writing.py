@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Sequence
 from types import TracebackType
@@ -222,6 +221,8 @@ class CsvWriter(Writer):
         begun: bool = False,
     ) -> None:
         super().__init__(show)
+        import csv  # late: who writes no CSV does not wait for it
+
         self._columns = columns
         self._csv = csv.writer(out, delimiter=delimiter, lineterminator="\n")
         self._watched = out.isatty()

@@ -321,7 +321,7 @@ def test_an_error_of_the_system_is_one_line(
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device", str(tmp_path / "x"))
 
-    monkeypatch.setattr("leanbert.files.tempfile.mkstemp", full)
+    monkeypatch.setattr("tempfile.mkstemp", full)
     line = command.wrong(*predict, "-o", tmp_path / "x", "profit", code=1)
     assert line == f"leanbert: {tmp_path / 'x'}: No space left on device\n"
 
