@@ -31,12 +31,16 @@ class _Action(CommandParser):
 
     module_name = ""
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """See :class:`argparse.ArgumentParser`; called once, for the chosen action only."""
+    def load(self) -> None:
+        """Import the action's module, and declare its options."""
         module = import_module(self.module_name)
         self.description = module.__doc__ or ""
         module.add_arguments(self)
         self.set_defaults(run_action=module.run)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """See :class:`argparse.ArgumentParser`; called once, for the chosen action only."""
+        self.load()
         return super().parse_known_args(args, namespace)
 
 

@@ -15,7 +15,7 @@ from tests.docs.test_links import BLOCK, CODE, PAGES, text_of
 FLAG = re.compile(r"(?<![\w-])--[a-z][\w-]*")
 COMMAND = re.compile(r"(?<![\w./-])leanbert (bench [a-z]+|[a-z]+)([^|#`\n]*)")
 BENCH = ("run", "report", "compare", "table", "compact")
-ONE_WORD = ("predict", "info", "verify", "doctor", "pull", "export", "bench")
+ONE_WORD = ("predict", "info", "verify", "doctor", "pull", "export", "bench", "completion")
 COMMANDS = (*ONE_WORD, *(f"bench {name}" for name in BENCH))
 OWN_PAGES = [page for page in PAGES if page.parent.name not in {"fuzz", "leanbert_training"}]
 """The others describe commands of their own."""

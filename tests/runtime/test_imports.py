@@ -214,6 +214,7 @@ def test_the_runtime_imports_its_three_libraries_only() -> None:
     typed = outside.pop("typing_extensions")  # type checkers bring it; nothing else reads it
     assert {part(name) for name in typed} == {"leanbert.pipelines"}
     assert outside.pop("huggingface_hub") == {"leanbert.bundle.hub.fetching"}  # when it is asked
+    assert outside.pop("shtab") == {"leanbert.cli.completion"}  # as long as it writes a script
     assert set(outside) == {"numpy", "onnxruntime", "tokenizers"}
     assert outside["onnxruntime"] == {"leanbert.engines.ort"}
     homes = {"elision", "locality", "pieces", "settings", "shortening", "tokenizer", "word_cuts"}
@@ -312,7 +313,7 @@ def test_the_public_namespace_of_a_module(name: str) -> None:
 
 def test_everything_in_all_exists() -> None:
     for name in modules():
-        if name != "leanbert.__main__":
+        if name != "leanbert.__main__" and "-" not in name:  # PyInstaller's hooks are no modules
             module = import_module(name)
             exported = getattr(module, "__all__", [])
             assert len(set(exported)) == len(exported)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from signal import SIGINT
@@ -22,7 +22,7 @@ from leanbert.cli.wording import in_flags
 from leanbert.errors import InputError, LeanBertError, LeanBertWarning, MissingExtraError, TaskError
 from leanbert.files import name_full_disk
 
-__all__ = ["main"]
+__all__ = ["command_parser", "main"]
 
 _COMMANDS = {
     "predict": ("leanbert.cli.predict", "classify or embed texts"),
@@ -32,6 +32,7 @@ _COMMANDS = {
     "pull": ("leanbert.cli.pull", "fetch a bundle or an ONNX export from the hub"),
     "export": ("leanbert_export.cli", "turn a Hugging Face checkpoint into a bundle"),
     "bench": ("leanbert_bench.cli", "compare speed, memory and fidelity with PyTorch"),
+    "completion": ("leanbert.cli.completion", "write a script that completes words in a shell"),
 }
 
 _DESCRIPTION = """BERT encoders on ordinary CPUs, without torch.
@@ -73,19 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    parser = CommandParser(prog="leanbert", description=_DESCRIPTION)
-    parser.add_argument("--version", action="version", version=f"leanbert {__version__}")
-    commands = parser.add_subparsers(
-        title="commands", dest="command", metavar="COMMAND", prog="leanbert"
-    )
     chosen = next((word for word in arguments if not word.startswith("-")), None)
-    for name, (module_name, summary) in _COMMANDS.items():
-        command = commands.add_parser(name, help=summary)
-        if name == chosen:
-            module = import_module(module_name)
-            command.description = module.__doc__ or summary
-            module.add_arguments(command)
-            command.set_defaults(run=module.run)
+    parser = command_parser({chosen})
     args = parser.parse_args(arguments)
     if args.command is None:
         parser.print_help(sys.stderr)
@@ -94,6 +84,28 @@ def _run(arguments: list[str]) -> int:
     with name_full_disk("stdout"):
         sys.stdout.flush()  # so that a closed pipe is noticed here and not at exit
     return code
+
+
+def command_parser(chosen: Container[str | None] | None = None) -> CommandParser:
+    """The parser of the command.
+
+    Args:
+        chosen: the subcommands whose modules are loaded, so that their flags are known; ``None``
+            for all.
+    """
+    parser = CommandParser(prog="leanbert", description=_DESCRIPTION)
+    parser.add_argument("--version", action="version", version=f"leanbert {__version__}")
+    commands = parser.add_subparsers(
+        title="commands", dest="command", metavar="COMMAND", prog="leanbert"
+    )
+    for name, (module_name, summary) in _COMMANDS.items():
+        command = commands.add_parser(name, help=summary)
+        if chosen is None or name in chosen:
+            module = import_module(module_name)
+            command.description = module.__doc__ or summary
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    return parser
 
 
 def _fail(error: object, code: int) -> int:

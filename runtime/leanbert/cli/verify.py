@@ -19,6 +19,7 @@ from importlib.util import find_spec
 
 from leanbert.cli.cells import json_line
 from leanbert.cli.flags import add_bundle_argument, add_engine_flags, located
+from leanbert.errors import InputError
 from leanbert.shown import shown
 from leanbert.verification import Verification, verify
 
@@ -32,6 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Verify, and say what was proved."""
+    if args.file_name not in (None, "model.onnx"):
+        raise InputError(
+            f"--file-name is {args.file_name!r}; the graph of a bundle is model.onnx: leave it out"
+        )
     path, choice = located(args)
     if choice.get("subfolder"):
         path /= str(choice["subfolder"])

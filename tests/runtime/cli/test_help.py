@@ -19,7 +19,7 @@ from leanbert.cli.parser import WIDTH, CommandParser
 from leanbert.errors import InputError
 from tests.helpers.command import Command
 
-COMMANDS = ["predict", "info", "verify", "doctor", "pull", "export", "bench"]
+COMMANDS = ["predict", "info", "verify", "doctor", "pull", "export", "bench", "completion"]
 ACTIONS = ["run", "compare", "report", "compact", "table"]
 MODELS: dict[str, dict[str, Any]] = {
     "ner": {"task": "token-classification", "labels": ("O", "B-ORG", "I-ORG")},
@@ -70,7 +70,7 @@ def test_help_fits_a_screen_whatever_the_terminal(
     assert shown_help(capsys, *words).splitlines() == lines
 
 
-@pytest.mark.parametrize("words", HELPS[:13], ids=" ".join)
+@pytest.mark.parametrize("words", HELPS[:14], ids=" ".join)
 def test_help_ends_with_examples_of_the_command(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -82,7 +82,7 @@ def test_help_ends_with_examples_of_the_command(
 
 
 @pytest.mark.parametrize(
-    "words", ["predict", "info", "verify", "doctor", "pull", "export", "bench run"]
+    "words", ["predict", "info", "verify", "doctor", "pull", "export", "bench run", "completion"]
 )
 def test_help_names_every_flag_and_no_alias(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     parser = parser_of(words)

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from leanbert import Bundle, pipeline
+from tests.helpers.command import Command
 from tests.helpers.hub_server import COMMIT, Hub, Repository, ask_it, serving
 from tests.helpers.processes import begin, environment, leanbert
 from tests.helpers.tiny_bundles import MAX_LENGTH
@@ -146,6 +147,21 @@ def test_predict_with_a_repository(hub: Hub, tmp_path: Path) -> None:
         done = leanbert(command, "owner/tiny", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert f"snapshots/{COMMIT}" in done.stdout
+
+
+def test_flags_that_make_no_sense_are_refused(
+    command: Command, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    for name in ("info", "verify"):
+        said = command.wrong(name, tiny_bundle, "--revision", "v1")
+        assert "--revision is of a repository on the hub; name it as owner/name" in said
+        said = command.wrong(name, tiny_bundle, "--file-name", "a.onnx")
+        assert "--file-name is 'a.onnx'; the graph of a bundle is model.onnx" in said
+    said = command.wrong("predict", "-m", tiny_bundle, "--revision", "v1", "a")
+    assert "--revision is 'v1'; a bundle is of one revision" in said
+    (tmp_path / "int8").symlink_to(tiny_bundle)
+    for name in ("info", "verify"):
+        assert command(name, tmp_path, "--subfolder", "int8")[0] == 0
 
 
 def test_ctrl_c_leaves_nothing_half(hub: Hub, tmp_path: Path) -> None:
