@@ -131,6 +131,7 @@ DISTANT: dict[str, dict[str, Any]] = {  # attention knows distances
     "short texts, modernbert": {**MODERN, "layers": 2},
     "short texts, deberta": {**DEBERTA, "layers": 1},
     "nomic, hidden states": {"extend": nomic, "activation": "silu", "smoothing": True},
+    "modernbert, classes by the mean": {**FIRST, **MODERN, **GELU_NORM, "head": "mean"},
 }
 SHORT: dict[str, dict[str, Any]] = {  # for what computes a thousand times slower
     "short texts, labels of tokens": {**EVERY, "labels": 9, "layers": 1, "smoothing": True},

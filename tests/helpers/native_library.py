@@ -488,7 +488,7 @@ class Encoder:
         if status:
             raise NativeError(status, message.value.decode())
         head = self.description.record.head
-        if head == HEADS["first_token"]:
+        if head in (HEADS["first_token"], HEADS["mean"]):
             return list(out.reshape(len(texts), -1))
         return np.split(out.reshape(len(ids), -1), np.cumsum(lengths)[:-1]) if len(texts) else []
 

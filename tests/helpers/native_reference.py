@@ -94,15 +94,15 @@ def reference(model: Model, ids: I32, types: I32 | None = None, *, quantized: bo
         x = layer_norm(x, model.final_norm, model.eps)
     if model.head == "none":
         return x
-    if model.head == "first_token":
-        x = x[:1]
+    if model.head in ("first_token", "mean"):
+        x = x[:1] if model.head == "first_token" else x.mean(0, keepdims=True)
     if model.head_dense is not None:
         x = activate(matmul(x, model.head_dense), model.head_activation)
     if model.head_norm is not None:
         x = layer_norm(x, model.head_norm, model.eps)
     assert model.classifier is not None
     x = matmul(x, model.classifier)
-    return x[0] if model.head == "first_token" else x
+    return x[0] if model.head in ("first_token", "mean") else x
 
 
 def _layer(model: Model, layer: Layer, x: F64, quantized: bool) -> F64:

@@ -89,6 +89,14 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
         "labels": 3,
     },
     "one layer": {"layers": 1, "head": "first_token"},
+    "mean alone": {"head": "mean", "labels": 5},
+    "mean, dense and norm": {
+        "head": "mean",
+        "head_dense": True,
+        "head_activation": "gelu",
+        "head_norm": True,
+        "smoothing": True,
+    },
     "smoothing": {"smoothing": True, "embedding": 32, "head": "every_token", "head_dense": True},
     "query apart": {"query": True},
     "smoothing, query apart, its bias alone": {
@@ -253,13 +261,15 @@ HEAD: dict[str, Any] = {"head": "first_token", "head_dense": True, "head_activat
         *({}, HEAD, {"head": "every_token"}, {**HEAD, "smoothing": True, "query": True}),
         {**HEAD, "extend": mpnet},
         {"head": "every_token", "extend": modernbert},
+        {**HEAD, "head": "mean", "extend": modernbert, "head_norm": True},
         {**HEAD, "extend": modernbert, "query": True, "head_norm": True},
         {"head": "every_token", "extend": deberta},
         {**HEAD, "extend": deberta, "query": True},
     ],
     ids=[
         *("hidden", "first", "every", "query apart"),
-        *("mpnet", "modernbert", "modernbert, first", "deberta", "deberta, first"),
+        *("mpnet", "modernbert", "modernbert, mean", "modernbert, first"),
+        *("deberta", "deberta, first"),
     ],
 )
 @settings(max_examples=12)

@@ -11,7 +11,7 @@ from leanbert_export.layout.errors import NoLayoutError
 
 __all__ = ["NoLayoutError", "architecture_of"]
 
-_HEADS = {"first_token": "first_token", "none": "every_token"}
+_HEADS = {"first_token": "first_token", "mean": "mean", "none": "every_token"}
 
 
 def architecture_of(encoder: Encoder) -> dict[str, Any]:
@@ -62,7 +62,6 @@ def _check(encoder: Encoder) -> None:
             not encoder.pre_norm and any(layer.attention_norm is None for layer in layers),
             "a residual sum is not normalized",
         ),
-        (head.pooling == "mean", "the head reads the mean of the tokens"),
         (head.norm is not None and head.dense is None, "the head normalizes what is not dense"),
     ):
         if wrong:

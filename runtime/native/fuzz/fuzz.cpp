@@ -92,7 +92,7 @@ class Model {
       layers.push_back(options >> 14 & 1 && i && !apart ? layers[0] : layer);
     }
     desc.num_layers = count;
-    desc.head = (options >> 15) % 3;
+    desc.head = (options >> 15) % 4;
     desc.head_activation = (options >> 17) % 6;
     if (desc.head != LB_HEAD_NONE) {
       // a vocabulary's classifier is int8, of the embeddings' width where the dense matmul returns to it

@@ -124,10 +124,12 @@ enum {
 enum {
   /* out [tokens, H]: last_hidden_state, tokens packed in the order of the call */
   LB_HEAD_NONE = 0,
-  /* out [sequences, labels]: dense (optional) + activation + classifier on each first token */
+  /* out [sequences, labels]: dense (optional) + activation + norm (optional) + classifier on each first token */
   LB_HEAD_FIRST_TOKEN = 1,
   /* out [tokens, labels]: dense (optional) + activation + norm (optional) + classifier on each token */
-  LB_HEAD_EVERY_TOKEN = 2
+  LB_HEAD_EVERY_TOKEN = 2,
+  /* out [sequences, labels]: the same as for a first token, of the mean of each text's tokens */
+  LB_HEAD_MEAN = 3
 };
 
 typedef struct lb_model_desc {

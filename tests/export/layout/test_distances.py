@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,27 @@ def test_both_engines_answer_as_pytorch(
     assert distances[0] < 1.3 * distances[1]
     lengths = Tokenizer.of(opened).encode(texts, truncation=True).lengths
     assert max(lengths) > 100  # windows end, and distances share rows
+
+
+def test_the_mean_of_the_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ModernBERT's published configs ask of a classifier."""
+    native_or_skip()
+    known: Any = families.FAMILIES
+    modern = known["modernbert"]
+    config = {**modern.config, "classifier_pooling": "mean"}
+    monkeypatch.setitem(known, "modernbert", replace(modern, config=config))
+    task = "text-classification"
+    checkpoint = families.Workshop(tmp_path).checkpoint("modernbert", task)
+    texts = list(CALIBRATION)
+    report = export(str(checkpoint), tmp_path / "out", texts=texts, calibration=CALIBRATION)
+    assert report.native.startswith("yes; ")
+    layout = manifest_of(report.path)["native"]
+    assert (layout["format"], layout["architecture"]["head"]) == (2, "mean")
+    wanted = read(Bundle.open(report.path), texts, TorchReference(load(checkpoint)).run)
+    native, other = (answers(report.path, name, texts) for name in ("native", "onnxruntime"))
+    distances = [float(np.abs(found - wanted).mean()) for found in (native, other)]
+    assert max(distances) < 0.05
+    assert distances[0] < 1.3 * distances[1]
 
 
 def test_what_the_layouts_say(exports: Callable[[str], Report]) -> None:

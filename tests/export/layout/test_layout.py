@@ -236,10 +236,6 @@ def _other_eps(encoder: Encoder) -> Encoder:
     return replace(encoder, embeddings=replace(encoder.embeddings, norm=norm))
 
 
-def _mean(encoder: Encoder) -> Encoder:
-    return replace(encoder, head=replace(encoder.head, pooling="mean"))
-
-
 def _window(encoder: Encoder) -> Encoder:
     *others, last = encoder.layers
     changed = replace(last, attention=replace(last.attention, window=0))
@@ -267,7 +263,6 @@ def _no_positions(encoder: Encoder) -> Encoder:
     ("change", "reason"),
     [
         (_other_eps, "the norms differ in their eps"),
-        (_mean, "the head reads the mean of the tokens"),
         (_window, "a token attends to itself alone"),
         (_no_positions, "neither embeddings nor attention know positions"),
         (_rotary, "its positions are both learned and rotary"),

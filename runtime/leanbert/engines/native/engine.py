@@ -31,6 +31,7 @@ __all__ = ["NativeEngine"]
 
 _MOST_THREADS = 64  # of one call, leanbert_native.h
 _MESSAGE = 256  # bytes
+_PER_TEXT = ("first_token", "mean")  # heads with one row per text
 _SPAN = ("start_logits", "end_logits")
 _Bytes = ctypes.c_char * 0  # an address, whatever the array's size
 
@@ -52,11 +53,11 @@ class NativeEngine:
 
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
         layout = _layout_of(bundle)
-        if layout.head == "first_token":
+        if layout.head in _PER_TEXT:
             bundle.check_num_labels(layout.num_labels)
         self._path = bundle.path
         self._width = layout.num_labels if layout.head != "none" else layout.hidden_size
-        self._per_text = layout.head == "first_token"
+        self._per_text = layout.head in _PER_TEXT
         self._typed = layout.token_type_ids
         self.output_names = _output_names(bundle, layout)
         rank = 2 if self._per_text or len(self.output_names) > 1 else 3

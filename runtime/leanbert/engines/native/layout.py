@@ -24,7 +24,7 @@ __all__ = ["ACTIVATIONS", "HEADS", "LAYOUT_FORMATS", "Layout", "format_of"]
 LAYOUT_FORMATS = (1, 2)
 """The first is that of an encoder like BERT's, which every LeanBERT reads. The second has keys for
 other encoders, each of which may be absent: ``pre_norm``, ``gated``, ``windows``, ``rotary`` and
-``relative_buckets``."""
+``relative_buckets``; and the head ``mean``."""
 ACTIVATIONS: Mapping[str, int] = {
     "identity": 0,
     "gelu": 1,
@@ -33,7 +33,7 @@ ACTIVATIONS: Mapping[str, int] = {
     "tanh": 4,
     "silu": 5,
 }
-HEADS: Mapping[str, int] = {"none": 0, "first_token": 1, "every_token": 2}
+HEADS: Mapping[str, int] = {"none": 0, "first_token": 1, "every_token": 2, "mean": 3}
 
 _DTYPES: Mapping[str, int] = {"int8": 1, "float32": 2}
 _U32, _U64 = (1 << 32) - 1, (1 << 64) - 1
@@ -54,7 +54,8 @@ _TABLES = 2
 
 def format_of(architecture: Mapping[str, object]) -> int:
     """The format of a layout with this value of ``architecture``: the oldest that has its keys."""
-    return LAYOUT_FORMATS[-1] if _NEW & set(architecture) else LAYOUT_FORMATS[0]
+    new = architecture["head"] == "mean" or _NEW & set(architecture)
+    return LAYOUT_FORMATS[-1] if new else LAYOUT_FORMATS[0]
 
 
 class Layout:
@@ -88,7 +89,7 @@ class Layout:
         sizes = {name: _whole(architecture, name, _U32) for name in _SIZES}
         self.hidden_size = sizes["hidden_size"]
         self.head = _one_of(architecture, "head", HEADS)
-        """``"none"``, ``"first_token"`` or ``"every_token"``: which tokens have logits."""
+        """``"none"``, ``"first_token"``, ``"every_token"`` or ``"mean"``: what has logits."""
         self.token_type_ids = architecture["token_type_ids"]
         """Whether the graph takes them as an input."""
         if not isinstance(self.token_type_ids, bool):

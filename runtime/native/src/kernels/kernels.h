@@ -131,6 +131,8 @@ struct Kernels {
   void (*layer_norm)(float* x, size_t n, const float* gamma, const float* beta, float eps);
   void (*layer_norm_quantize)(float* x, size_t n, const float* gamma, const float* beta, float eps,
                               const float* smoothing, const QuantizedRows& out, size_t row);
+  // out = the mean of `count` rows, added in their order
+  void (*mean)(float* out, const float* rows, size_t stride, size_t count, size_t n);
   void (*activate)(float* x, size_t n, Activation activation);
   // out = word (+ position) (+ token type), null where there is none; int8 rows have a scale, f32 rows ignore it
   void (*embed)(float* out, size_t n, const void* word, bool word_int8, float word_scale, const void* position,

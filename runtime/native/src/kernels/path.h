@@ -27,6 +27,7 @@ constexpr Kernels kernels_of(const char* name, bool (*runs_here)()) {
           quantize_ranged<V>,
           layer_norm<V>,
           layer_norm_quantize<V>,
+          mean<V>,
           activate<V>,
           embed<V>,
           rotate<V>,

@@ -122,6 +122,17 @@ void layer_norm_quantize(float* x, size_t n, const float* gamma, const float* be
     normalize_quantize<V, false>(x, n, gamma, beta, eps, nullptr, out, row);
 }
 
+template <class V>
+void mean(float* out, const float* rows, size_t stride, size_t count, size_t n) {
+  using F = typename V::F;
+  const F number = V::all(static_cast<float>(count));
+  for (size_t c = 0; c < n; c += 16) {
+    F sum = V::load(rows + c);
+    for (size_t r = 1; r < count; r++) sum = V::add(sum, V::load(rows + r * stride + c));
+    V::store(out + c, V::div(sum, number));
+  }
+}
+
 template <class V, Activation A>
 LB_INLINE void activate_row(float* x, size_t n) {
   for (size_t c = 0; c < n; c += 16) V::store(x + c, activated<V, A>(V::load(x + c)));

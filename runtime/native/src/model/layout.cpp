@@ -66,7 +66,7 @@ int Layout::check_numbers() {
     return error_.fail(LB_INVALID_MODEL, "layer_norm_eps must be 0 to 1");
   if (d.num_layers < 1 || d.num_layers > max_layers) return bad("num_layers", d.num_layers, "must be 1 to 256");
   if (!d.layers) return error_.fail(LB_INVALID_MODEL, "layers is NULL");
-  if (d.head > LB_HEAD_EVERY_TOKEN) return outside("head", d.head, "none, first token, every token");
+  if (d.head > LB_HEAD_MEAN) return outside("head", d.head, "none, first token, every token, mean");
   if (d.head_activation > LB_SILU)
     return outside("head_activation", d.head_activation, "identity, gelu, gelu_tanh, relu, tanh, silu");
   if (d.pre_norm > 1) return outside("pre_norm", d.pre_norm, "0 and 1");

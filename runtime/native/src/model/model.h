@@ -84,7 +84,8 @@ class Model {
   size_t layer_count = 0;
 
   size_t output_width() const { return head == LB_HEAD_NONE ? hidden : labels; }
-  size_t output_rows(size_t sequences, size_t tokens) const { return head == LB_HEAD_FIRST_TOKEN ? sequences : tokens; }
+  bool one_per_text() const { return head == LB_HEAD_FIRST_TOKEN || head == LB_HEAD_MEAN; }
+  size_t output_rows(size_t sequences, size_t tokens) const { return one_per_text() ? sequences : tokens; }
 
  private:
   friend class ModelBuilder;

@@ -300,18 +300,34 @@ class Forward {
     for (size_t r = from; r < to; r++) settle(r, last_norm(y, after), after_smoothing(after), stays && after);
   }
 
+  // The mean of each text in the place of its first rows. Means wait in `context` until no one reads x any more.
+  void pool() {
+    me_.wait();
+    size_t from, to, start = 0;
+    me_.share(group_.count, &from, &to);
+    for (size_t i = 0; i < to; start += sequences_[i++].length)
+      if (i >= from) k_.mean(context(i), x(start), hidden_stride(), sequences_[i].length, m_.hidden);
+    me_.wait();
+    for (size_t i = from; i < to; i++) {
+      std::memcpy(x(i), context(i), m_.hidden * sizeof(float));
+      k_.quantize(x(i), m_.hidden, m_.head_dense.smoothing, s_.a, i);
+    }
+    rows_ = group_.count;
+  }
+
   // The head, for this thread's rows.
   void output() {
     size_t from, to;
     float* out = call_.out;
     const size_t width = m_.output_width();
-    if (m_.head == LB_HEAD_FIRST_TOKEN && m_.head_dense.present() && me_.count > 1) me_.wait();  // by columns below
+    if (m_.head == LB_HEAD_MEAN) pool();
+    if (m_.one_per_text() && m_.head_dense.present() && me_.count > 1) me_.wait();  // by columns below
     me_.share(rows_, &from, &to);
     const float* features = s_.x;
     size_t stride = hidden_stride();
     if (m_.head != LB_HEAD_NONE && m_.head_dense.present()) {
-      // A first-token head has few rows: its dense matmul is shared by columns, as in finish_by_columns.
-      const bool by_columns = m_.head == LB_HEAD_FIRST_TOKEN && me_.count > 1;
+      // A head with a row per text has few rows: its dense matmul is shared by columns, as in finish_by_columns.
+      const bool by_columns = m_.one_per_text() && me_.count > 1;
       size_t first = 0, last = panels(m_.head_dense), row = from, rows = to - from;
       if (by_columns) {
         me_.share(panels(m_.head_dense), &first, &last);
@@ -344,7 +360,7 @@ class Forward {
         result = own_.logits + (row - from) % head_rows * logits_stride;
       }
       uint64_t place = 0;
-      if (m_.head == LB_HEAD_FIRST_TOKEN) {
+      if (m_.one_per_text()) {
         place = sequences_[row].index;
       } else {
         while (start + sequences_[sequence].length <= row) start += sequences_[sequence++].length;
