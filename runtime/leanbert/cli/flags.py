@@ -39,7 +39,9 @@ def add_bundle_flag(group: argparse._ArgumentGroup) -> None:
     add_alias(group, "--model", dest="bundle")
     for name in _CHOICE:
         group.add_argument(_flag(name), metavar="NAME", help=argparse.SUPPRESS)
-    group.description = f"{', '.join(map(_flag, _CHOICE))} NAME: of a repository on the hub"
+    group.add_argument("--output-name", metavar="NAME", help=argparse.SUPPRESS)
+    flags = ", ".join(map(_flag, _CHOICE))
+    group.description = f"{flags} (of a repository), --output-name NAME"
 
 
 def add_bundle_argument(parser: argparse.ArgumentParser) -> None:

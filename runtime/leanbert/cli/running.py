@@ -59,6 +59,7 @@ class Run:
             threads=args.threads,
             engine=args.engine,
             **choice_of(args),
+            **({} if args.output_name is None else {"output_name": args.output_name}),
         )
         pools = getattr(model, "modules", None) is not None
         return cls(args, model, call_options(args, model.task, pools=pools))

@@ -226,10 +226,11 @@ def pipeline(
         defaults: defaults for the arguments of a call, for example ``top_k=None``. And arguments
             of the opening: ``revision`` (branch, tag or commit) and ``token`` for a repository on
             the hub; ``file_name`` and ``subfolder``, which choose one of several ONNX files, as
-            Optimum names them. And those of ``transformers.pipeline`` that choose a device, a
-            number format or files: accepted where they ask for what is done anyway
-            (``device="cpu"``, ``framework="pt"``), refused in one line where they cannot be obeyed
-            (see :mod:`leanbert.pipelines.drop_in`).
+            Optimum names them; ``output_name``, the name or number of the output to decode, for a
+            plain export whose graph calls it otherwise. And those of ``transformers.pipeline`` that
+            choose a device, a number format or files: accepted where they ask for what is done
+            anyway (``device="cpu"``, ``framework="pt"``), refused in one line where they cannot be
+            obeyed (see :mod:`leanbert.pipelines.drop_in`).
 
     Returns:
         A callable :class:`~leanbert.pipelines.base.Pipeline`, safe to share between threads.

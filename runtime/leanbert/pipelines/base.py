@@ -35,6 +35,7 @@ else:
 
 __all__ = ["Pipeline"]
 
+_CHOOSE = ", or name the graph's own output with output_name=NAME"
 _HEADS = frozenset({"text-classification", "token-classification", "fill-mask"})
 
 
@@ -49,6 +50,7 @@ class Pipeline(ABC, Generic[OptionsT]):
         mode: ``"latency"`` or ``"throughput"``: see :func:`leanbert.pipelines.pipeline`.
         threads: cores that one call computes on; ``None`` for all that this process may use.
         engine: who computes: see :func:`leanbert.pipelines.pipeline`.
+        output_name: which output of a plain export's graph is decoded: likewise.
         defaults: defaults for the arguments of a call.
 
     Raises:
@@ -73,12 +75,14 @@ class Pipeline(ABC, Generic[OptionsT]):
         mode: str = "latency",
         threads: int | None = None,
         engine: str = "auto",
+        output_name: str | int | None = None,
         **defaults: Any,
     ) -> None:
         self.bundle = bundle
         self.mode = mode
         self.threads = threads
         self.engine = engine
+        self.output_name = output_name
         self.defaults = defaults
         labels = bundle.config.id2label
         self.labels = [labels[i] for i in range(len(labels))]
@@ -86,6 +90,12 @@ class Pipeline(ABC, Generic[OptionsT]):
         self._defaults = self.options_type.canonical(defaults, self.task)
         options = self.options_type(**self._defaults)  # reports a wrong default now
         self.runner = Runner(bundle, threads, mode, engine)
+        if output_name is not None:
+            from leanbert.engines.chosen import ChosenOutput  # late: a bundle has no use for it
+
+            self.runner.engine = ChosenOutput(
+                self.runner.engine, output_name, self.required_outputs, bundle
+            )
         self._check_head()
         self._prepare()
         self._default_options = self._completed(options)
@@ -282,6 +292,7 @@ class Pipeline(ABC, Generic[OptionsT]):
             f"{each}, the model gives {', '.join(map(_describe, engine.output_ranks.items()))}"
             f"{' (' + '; '.join(said) + ')' if said else ''}; "
             f"export a checkpoint with a head for {wanted}"
+            f"{_CHOOSE if bundle.manifest is None and not fits else ''}"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -289,10 +300,10 @@ class Pipeline(ABC, Generic[OptionsT]):
         bundle = self.bundle
         path = bundle.path.absolute()
         graph = None if bundle.manifest else bundle.model_path.relative_to(bundle.path).as_posix()
-        return (
-            _reopen,
-            (type(self), path, graph, self.mode, self.threads, self.engine, self.defaults),
-        )
+        given = self.defaults
+        if self.output_name is not None:
+            given = {**given, "output_name": self.output_name}
+        return _reopen, (type(self), path, graph, self.mode, self.threads, self.engine, given)
 
 
 def _describe(output: tuple[str, int | None]) -> str:

@@ -122,6 +122,8 @@ class OpeningKeywords(TypedDict, total=False):
     # Which of several ONNX files, as Optimum names it.
     file_name: str | None
     subfolder: str | None
+    # Which output of a plain export's graph is decoded.
+    output_name: str | int | None
     # From here on transformers' own: see leanbert.pipelines.drop_in.
     binary_output: bool
     code_revision: str | None

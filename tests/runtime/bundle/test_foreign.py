@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,14 @@ import pytest
 from onnx import TensorProto, external_data_helper, helper
 
 from leanbert import Bundle, pipeline
-from leanbert.errors import BundleNotFoundError, EngineError, InputError
+from leanbert.cli import main
+from leanbert.errors import (
+    BundleCorruptError,
+    BundleNotFoundError,
+    EngineError,
+    InputError,
+    TaskError,
+)
 from tests.helpers.tiny_bundles import Tiny, reference
 
 TEXT = "profit rose in the quarter"
@@ -166,6 +174,70 @@ def test_outputs_of_sentence_transformers(make_bundle: Callable[..., Path]) -> N
         "sentence_embedding": hidden.max(axis=0),
     }.items():
         np.testing.assert_allclose(embed(TEXT, pooling=pooling), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("chosen", ["output_0", 0, "0"])
+def test_an_output_of_another_name(make_bundle: Callable[..., Path], chosen: str | int) -> None:
+    plain = make_bundle(manifest=False)
+    wanted = pipeline("text-classification", plain)(TEXT, top_k=None)
+    model = model_of(plain)
+    rename(model, "logits", "output_0")
+    onnx.save(model, str(plain / "model.onnx"))
+    with pytest.raises(TaskError, match=r"gives output_0 .*output with output_name=NAME$"):
+        pipeline("text-classification", plain)
+    classify = pipeline("text-classification", plain, output_name=chosen)
+    assert classify(TEXT, top_k=None) == wanted
+    assert pickle.loads(pickle.dumps(classify))(TEXT, top_k=None) == wanted  # noqa: S301
+
+
+@pytest.mark.parametrize(
+    ("task", "chosen", "message"),
+    [
+        ("text-classification", "x", "output_name is 'x'; the graph's outputs are 0 logits"),
+        ("text-classification", 1, "output_name is 1; the graph's outputs are 0 logits"),
+        ("text-classification", -1, "output_name is -1; the graph's outputs are 0 logits"),
+        ("feature-extraction", 0, "output_name is 0; the task needs an output of 3 axes, logits"),
+        ("question-answering", 0, "the task needs the outputs start_logits and end_logits"),
+    ],
+)
+def test_an_output_that_cannot_be_chosen(
+    make_bundle: Callable[..., Path], task: str, chosen: str | int, message: str
+) -> None:
+    plain = make_bundle(manifest=False)
+    with pytest.raises(InputError, match=message):
+        pipeline(task, plain, output_name=chosen)
+
+
+def test_the_output_of_a_bundle_is_not_chosen(tiny_bundle: Path) -> None:
+    with pytest.raises(InputError, match="the outputs of a bundle are those of its task"):
+        pipeline("text-classification", tiny_bundle, output_name="logits")
+
+
+def test_a_chosen_output_has_as_many_logits_as_labels(make_bundle: Callable[..., Path]) -> None:
+    plain = make_bundle(manifest=False)
+    model = model_of(plain)
+    model.graph.node.append(helper.make_node("Concat", ["logits", "logits"], ["both"], axis=1))
+    model.graph.output.append(
+        helper.make_tensor_value_info("both", TensorProto.FLOAT, ["batch", 6])
+    )
+    onnx.save(model, str(plain / "model.onnx"))
+    classify = pipeline("text-classification", plain, output_name="both")
+    with pytest.raises(BundleCorruptError, match="6"):
+        classify(TEXT)
+
+
+def test_the_command_names_the_output(
+    make_bundle: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = make_bundle(manifest=False)
+    model = model_of(plain)
+    rename(model, "logits", "output_0")
+    onnx.save(model, str(plain / "model.onnx"))
+    words = ["predict", "-m", str(plain), "--task", "text-classification", TEXT]
+    assert main([*words, "--output-name", "output_0"]) == 0
+    assert capsys.readouterr().out.endswith(TEXT + "\n")
+    assert main(words) == 2
+    assert capsys.readouterr().err.endswith("with --output-name NAME\n")
 
 
 def test_max_pooling_sees_no_padding(embed: Any) -> None:

@@ -108,7 +108,7 @@ class TestOpening:
             pipeline("text-classification", bundle_copy, dtype="float32", threads=1)
 
     def test_the_types_name_the_same_arguments(self) -> None:
-        own = {"mode", "threads", "engine"}
+        own = {"mode", "threads", "engine", "output_name"}
         assert set(keywords.OpeningKeywords.__annotations__) == set(OPENING) | own
 
 
