@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from time import monotonic
 from typing import TypeVar
 
+from leanbert.batching.drawing import DrawnAhead
+
 __all__ = ["MAX_WAIT_MS", "live_groups"]
 
 T = TypeVar("T")
@@ -17,16 +19,29 @@ _GROWTH = 4
 
 
 def live_groups(items: Iterable[T], size: int, seconds: float) -> Iterator[list[T]]:
-    """Groups of at most ``size`` items, drawn lazily.
+    """Groups of at most ``size`` items, drawn lazily on the caller's thread.
 
     The first group is one item. As long as every item comes within ``seconds``, groups grow
     fourfold; an item that took longer ends its group, and the next one is of one item again. A
-    group also ends when its first item has waited for ``seconds``.
+    group also ends when its first item has waited for ``seconds``: while the next item is being
+    drawn that is noticed of a :class:`~leanbert.batching.drawing.DrawnAhead` alone.
     """
+    drawn = items if isinstance(items, DrawnAhead) else None
+    iterator = iter(items)
     limit = 1
     group: list[T] = []
     asked = since = monotonic()
-    for item in items:
+    while True:
+        if group and drawn is not None and not drawn.comes_within(max(0, since + seconds - asked)):
+            limit = 1
+            yield group
+            group = []
+            asked = monotonic()
+            continue
+        try:
+            item = next(iterator)
+        except StopIteration:
+            break
         now = monotonic()
         slow = now - asked >= seconds
         if not group:

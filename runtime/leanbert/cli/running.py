@@ -71,8 +71,20 @@ class Run:
             inputs: as the pipeline takes them.
             live: whether the first are answered before the last are drawn, as for a pipe.
         """
+        options = dict(self.options)
+        if not live:
+            yield from self._answers(inputs, {**options, "max_wait_ms": None})
+            return
+        from leanbert.batching.drawing import DrawnAhead
+
+        drawn = DrawnAhead(inputs)
+        try:
+            yield from self._answers(drawn, options)
+        finally:
+            drawn.close()
+
+    def _answers(self, inputs: Iterable[Any], options: Mapping[str, Any]) -> Iterator[Any]:
         found: Iterator[Any]
-        options = dict(self.options) if live else {**self.options, "max_wait_ms": None}
         if self.args.split is None:
             found = self.model.stream(inputs, **options)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import queue
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from leanbert import pipeline
 from leanbert.batching import live
+from leanbert.batching.drawing import DrawnAhead
 from leanbert.batching.live import live_groups
 from leanbert.errors import InputError
 
@@ -67,6 +69,46 @@ def test_the_time_that_the_caller_takes_is_not_the_feed_s(clock: Clock) -> None:
         groups.append(len(group))
         clock.now += 10
     assert groups == [1, 4, 16]
+
+
+def test_a_feed_drawn_ahead_is_not_waited_for() -> None:
+    told: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+    groups = live_groups(DrawnAhead(iter(told.get, None)), 2048, 0.01)
+    for i in range(5):  # each is sent when the one before was answered, as a program does
+        told.put(i)
+        assert next(groups) == [i]
+    told.put(None)
+    assert list(groups) == []
+
+
+def test_what_a_feed_raises_comes_after_its_items() -> None:
+    def broken() -> Iterator[int]:
+        yield from range(3)
+        raise ValueError("broken")
+
+    drawn = DrawnAhead(broken())
+    assert [next(drawn), next(drawn), next(drawn)] == [0, 1, 2]
+    with pytest.raises(ValueError, match="broken"):
+        next(drawn)
+    with pytest.raises(StopIteration):
+        next(drawn)
+
+
+def test_a_feed_is_drawn_so_far_ahead_and_no_farther() -> None:
+    numbers: list[int] = []
+
+    def endless() -> Iterator[int]:
+        for i in itertools.count():
+            numbers.append(i)
+            yield i
+
+    drawn = DrawnAhead(endless(), most=10)
+    assert next(drawn) == 0
+    drawn.close()
+    assert drawn._thread is not None
+    drawn._thread.join(60)
+    assert not drawn._thread.is_alive()
+    assert len(numbers) <= 12
 
 
 @pytest.mark.parametrize("mode", ["latency", "throughput"])
