@@ -80,6 +80,6 @@ def _stdin(options: ReadOptions) -> Source:
         text = sys.stdin.read().encode("utf-8", "surrogatepass")
         return Source(io.BytesIO(text), "stdin", kind, "utf-8")
     with suppress(OSError, ValueError):  # it is no stream of the system's
-        # Not sys.stdin itself, which the interpreter closes at its end: it aborts if a thread reads.
+        # Not sys.stdin, which the interpreter closes at its end: it aborts if a thread reads it.
         file = open(sys.stdin.fileno(), "rb", closefd=False)  # noqa: SIM115 - it stays open
     return Source(file, "stdin", kind, options.encoding)
