@@ -122,7 +122,8 @@ class JsonWriter(Writer):
         chosen: Sequence[str] | None = None,
     ) -> None:
         super().__init__(show)
-        self._out, self._known, self._chosen = out, set(known), chosen
+        self._out, self._chosen = out, chosen
+        self._known = set(known if chosen is None else chosen)
 
     def write(self, record: Record, answer: Any) -> None:
         """See :class:`Writer`."""
