@@ -61,6 +61,36 @@ T* aligned(size_t n) {
 
 std::mt19937 generator(1);
 
+// What attention reads of distances: biases, and tables of DeBERTa-v3's size (rows of their own up to a distance of 128).
+struct Distances {
+  static constexpr size_t rows = 512, reach = 544, middle = reach;
+
+  Distances(const Kernels& kernels, size_t width)
+      : bias(2 * reach), after(2 * reach), straight(2 * reach), packed(2 * rows * width) {
+    std::vector<float> table(rows * width);
+    std::normal_distribution<float> normal;
+    for (float& x : table) x = normal(generator);
+    for (size_t i = 0; i < 2 * reach; i++) {
+      const int distance = static_cast<int>(i) - static_cast<int>(middle), far = std::abs(distance);
+      const int place = far > 128 ? 128 + (far - 128) / 4 : far;
+      after[i] = std::min(std::max(256 + (distance < 0 ? -place : place), 0), 511);
+      straight[i] = far < 112;
+      bias[i] = normal(generator);
+    }
+    const RowOfDistance of{after.data() + middle, straight.data() + middle};
+    int16_t* queries = packed.data() + rows * width;
+    const float scale = kernels.pack_relative(table.data(), rows, width, packed.data());
+    kernels.pack_relative(table.data(), rows, width, queries);
+    head = {packed.data(), queries, scale, scale, rows, of, of};
+  }
+
+  std::vector<float> bias;
+  std::vector<int32_t> after;
+  std::vector<uint8_t> straight;
+  std::vector<int16_t> packed;
+  RelativeHead head;
+};
+
 void bench_kernels(const Kernels& kernels, double seconds) {
   const double roof = kernels.roof(0.3);
   std::printf("\n%s: roof of one thread %.0f GOP/s\n", kernels.name, roof * 1e-9);
@@ -113,12 +143,25 @@ void bench_kernels(const Kernels& kernels, double seconds) {
       std::normal_distribution<float> normal;
       for (size_t i = 0; i < length * stride; i++) qkv[i] = normal(generator);
       float* out = aligned<float>(length * 784);
-      float* scratch = aligned<float>(kernels.attention_scratch(length, width));
-      const AttentionCall call{qkv, qkv + 768, qkv + 1536, stride, length, length, width, out, 784, 0.18f, scratch};
-      for (const auto attention : {kernels.attention, kernels.attention_int16}) {
-        const double t = median_seconds(seconds, [&] { attention(call); });
-        std::printf("| width %zu | %s | %zu | %.2f | %.0f |\n", width, attention == kernels.attention ? "f32" : "int16",
-                    length, t * 1e6, 4e-9 * static_cast<double>(length * length * width) / t);
+      const Distances distances(kernels, width);
+      float* scratch =
+          aligned<float>(kernels.attention_scratch(length, width) + kernels.relative_scratch(length, Distances::rows));
+      AttentionCall call{qkv, qkv + 768, qkv + 1536, stride, length, length, width, out, 784, 0.18f, scratch};
+      call.window = 64;
+      call.bias = distances.bias.data() + Distances::middle;
+      call.relative = &distances.head;
+      const struct {
+        const char* name;
+        Attention attention;
+      } kinds[] = {{"f32", kernels.attention},
+                   {"int16", kernels.attention_int16},
+                   {"int16, window of 64", kernels.attention_window},
+                   {"int16, biases", kernels.attention_biased},
+                   {"int16, disentangled", kernels.attention_disentangled}};
+      for (const auto& kind : kinds) {
+        const double t = median_seconds(seconds, [&] { kind.attention(call); });
+        std::printf("| width %zu | %s | %zu | %.2f | %.0f |\n", width, kind.name, length, t * 1e6,
+                    4e-9 * static_cast<double>(length * length * width) / t);
       }
       std::free(qkv);
       std::free(out);
