@@ -165,7 +165,7 @@ def tokenizer(family: str, data: Path | None = None) -> Any:
     """
     this = FAMILIES[family]
     names = _NAMES.get(family, _BERT_NAMES)
-    made = _trained(this.kind, names) if data is None else _real(family, data / "tokenizers")
+    made = _trained(family, names) if data is None else _real(family, data / "tokenizers")
     options: dict[str, Any] = {"model_max_length": MAX_LENGTH}
     if family == "modernbert" or data is None:
         options |= dict(zip(_KINDS, names, strict=True))
@@ -175,6 +175,8 @@ def tokenizer(family: str, data: Path | None = None) -> Any:
         options |= {"do_lower_case": False}
     if family == "deberta-v2":
         options |= {"vocab_type": "spm"}
+    if family == "albert":  # transformers 5 leaves the types of pairs away unless they are named
+        options |= {"model_input_names": ["input_ids", "token_type_ids", "attention_mask"]}
     if family == "modernbert":
         options |= {"model_input_names": ["input_ids", "attention_mask"]}
     return getattr(transformers, this.tokenizer_class)(tokenizer_object=made, **options)
@@ -214,9 +216,9 @@ def _real(family: str, folder: Path) -> tokenizers.Tokenizer:
         return converter.converted()
 
 
-def _trained(kind: str, names: tuple[str, ...]) -> tokenizers.Tokenizer:
-    """A small tokenizer of one kind, from our sample texts."""
-    texts = [*sample_texts()]
+def _trained(family: str, names: tuple[str, ...]) -> tokenizers.Tokenizer:
+    """A small tokenizer of the family's kind, from our sample texts."""
+    kind, texts = FAMILIES[family].kind, [*sample_texts()]
     pad, unknown, cls, sep, mask = names
     special: list[Any] = [*names[:4], tokenizers.AddedToken(mask, lstrip="<s>" in names)]
     if kind == "wordpiece" and pad == "<pad>":  # MPNet takes token 1 for padding, whatever it is
@@ -240,9 +242,9 @@ def _trained(kind: str, names: tuple[str, ...]) -> tokenizers.Tokenizer:
         )
     else:
         made = tokenizers.Tokenizer(models.Unigram())
-        made.normalizer = normalizers.NFKC()
-        made.pre_tokenizer = pre_tokenizers.Metaspace()
-        made.decoder = decoders.Metaspace()
+        _add_steps(made, family)
+        if "<s>" in names:  # transformers 5 takes the fourth piece of XLM-RoBERTa for the unknown
+            special = [cls, pad, sep, unknown, special[-1]]
         trainer = trainers.UnigramTrainer(
             vocab_size=600, special_tokens=special, unk_token=unknown, show_progress=False
         )
@@ -255,6 +257,26 @@ def _trained(kind: str, names: tuple[str, ...]) -> tokenizers.Tokenizer:
     else:
         made.post_processor = _template(names, ends, pair="<s>" in names)
     return made
+
+
+def _add_steps(made: tokenizers.Tokenizer, family: str) -> None:
+    """What stands around the pieces, in the form that transformers 5 gives to the family's class.
+
+    That version does not take these steps from ``tokenizer.json``.
+    """
+    spaces = pre_tokenizers.Metaspace(prepend_scheme="always")
+    words = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), spaces])
+    made.decoder = decoders.Metaspace(prepend_scheme="always")
+    made.pre_tokenizer = words
+    if family == "albert":
+        steps = [normalizers.Replace("``", '"'), normalizers.Replace("''", '"')]
+        steps += [normalizers.NFKD(), normalizers.StripAccents(), normalizers.Lowercase()]
+        made.normalizer = normalizers.Sequence(steps)
+    elif family == "deberta-v2":
+        blanks = normalizers.Replace(tokenizers.Regex(r"\s{2,}|[\n\r\t]"), " ")
+        ends = normalizers.Strip(left=False, right=True)
+        made.normalizer = normalizers.Sequence([blanks, normalizers.NFC(), ends])
+        made.pre_tokenizer = pre_tokenizers.Sequence([spaces])
 
 
 def _wordpiece(
