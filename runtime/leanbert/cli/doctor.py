@@ -39,7 +39,9 @@ def run(args: argparse.Namespace) -> int:
         "native engine": _native(),
         "embedded model": _embedded(),
         "products": _products(),
-        **{name: _version(name) for name in ("numpy", "onnxruntime", "tokenizers")},
+        "numpy": _version("numpy"),
+        "onnxruntime": _onnxruntime(),
+        "tokenizers": _version("tokenizers"),
         "export": _extra("export", ("torch", "transformers", "optimum", "onnx", "onnx_ir")),
     }
     if args.json:
@@ -100,11 +102,17 @@ def _embedded() -> str:
         return f"cannot run ({error})"
 
 
-def _version(name: str) -> str:
+def _onnxruntime() -> str:
+    from leanbert.engines.advice import onnxruntime_advice
+
+    return _version("onnxruntime", onnxruntime_advice())
+
+
+def _version(name: str, advice: str = "") -> str:
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
-        return f"missing; pip install {name}"
+        return f"missing; {advice or f'pip install {name}'}"
 
 
 def _extra(extra: str, modules: tuple[str, ...]) -> str:

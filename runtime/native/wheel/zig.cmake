@@ -18,7 +18,7 @@ string(REPLACE macos Darwin CMAKE_SYSTEM_NAME ${CMAKE_SYSTEM_NAME})
 string(REPLACE windows Windows CMAKE_SYSTEM_NAME ${CMAKE_SYSTEM_NAME})
 set(CMAKE_CXX_COMPILER ${LEANBERT_ZIG} c++)
 set(CMAKE_CXX_COMPILER_TARGET ${LEANBERT_NATIVE_TARGET})
-if(NOT LEANBERT_NATIVE_TESTS)
+if(DEFINED LEANBERT_NATIVE_TESTS AND NOT LEANBERT_NATIVE_TESTS)
   # CMake's trial programs need no C++ library, which zig would compile for each target.
   set(CMAKE_EXE_LINKER_FLAGS_INIT -nostdlib++)
 endif()

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import platform
 import signal
-import sys
 from pathlib import Path
 
 import pytest
 
-from leanbert.engines import ort
 from tests.helpers.processes import python
 
 # A fresh home; whatever writes to it, or below it, is found.
@@ -107,7 +104,6 @@ def test_what_the_user_says_of_telemetry_stays(tmp_path: Path) -> None:
     script = """
 import os
 os.environ["ORT_DISABLE_TELEMETRY"] = "0"
-from leanbert.engines import ort
 print(os.environ["ORT_DISABLE_TELEMETRY"])
 """
     done = python(["-c", script], tmp_path)
@@ -157,22 +153,3 @@ def test_without_onnxruntime_info_and_doctor_still_answer(
         script = f"from leanbert.cli import main; sys.exit(main({words!r}))"
         done = python(["-c", MISSING + script], tmp_path)
         assert (done.returncode, done.stderr) == (0, "")
-
-
-@pytest.mark.parametrize(
-    ("system", "machine", "libc", "wanted"),
-    [
-        ("linux", "x86_64", "glibc", "pip install onnxruntime"),
-        ("linux", "aarch64", "", "PyPI has none for musl"),
-        ("darwin", "arm64", "", "pip install onnxruntime"),
-        ("darwin", "x86_64", "", "pip install 'onnxruntime<1.24'"),
-        ("win32", "ARM64", "", "pip install onnxruntime"),
-    ],
-)
-def test_the_advice_fits_the_platform(
-    monkeypatch: pytest.MonkeyPatch, system: str, machine: str, libc: str, wanted: str
-) -> None:
-    monkeypatch.setattr(sys, "platform", system)
-    monkeypatch.setattr(platform, "machine", lambda: machine)
-    monkeypatch.setattr(platform, "libc_ver", lambda: (libc, ""))
-    assert ort._advice().split(",")[0].split(":")[0] == wanted
