@@ -15,7 +15,8 @@ import pytest
 from leanbert.cli.signals import Stopped, stopping_on_signals
 from tests.helpers.processes import begin
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="has no such signals")
+if sys.platform == "win32":
+    pytest.skip("Windows has no such signals, and no names for them", allow_module_level=True)
 
 
 @pytest.mark.parametrize("into_file", [False, True])
