@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 import signal
+import sys
 from pathlib import Path
 
 import pytest
