@@ -17,6 +17,7 @@ from leanbert import pipeline
 from leanbert.errors import BundleCorruptError, InputError, LeanBertWarning
 from leanbert.pipelines import keywords
 from leanbert.pipelines.drop_in import OPENING
+from tests.helpers.parity import is_newer
 from tests.helpers.tiny_bundles import LABELS, MAX_LENGTH, read_content, reseal
 
 TEXTS = ["profit rose", "a bad loss"]
@@ -273,15 +274,13 @@ class TestAsTransformers:
 
     @pytest.mark.filterwarnings("ignore:.*return_all_scores")
     def test_all_scores(self, families: Any, tmp_path: Path) -> None:
-        import transformers
-
         ours, theirs = self.both(families, tmp_path)
         older: list[dict[str, Any]] = [
             {"return_all_scores": True},
             {"return_all_scores": False},
             {"return_all_scores": True, "top_k": 2},
         ]
-        if transformers.__version__ >= "5":  # which gives return_all_scores to its tokenizer
+        if is_newer():  # which gives return_all_scores to its tokenizer
             older = []
         for options in ({}, {"top_k": 1}, *older):
             for inputs in ("profit rose", ["profit rose", "sales fell"], {"text": "profit"}):

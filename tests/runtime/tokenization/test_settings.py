@@ -14,6 +14,7 @@ from leanbert import pipeline
 from leanbert.errors import BundleCorruptError, InputError
 from leanbert.tokenization import Tokenizer, segment
 from tests.helpers import tiny_bundles
+from tests.helpers.parity import AS_BEFORE
 
 LONGEST = 24
 TEXTS = [
@@ -65,6 +66,7 @@ def without_specials(text: str) -> str:
     return text if "[" in text else f"{text} [MASK] [SEP]"
 
 
+@AS_BEFORE
 @pytest.mark.parametrize(("family", "changes"), CASES, ids=lambda value: str(value))
 def test_ids_are_those_of_transformers(
     families: Any, tmp_path: Path, family: str, changes: dict[str, Any]
@@ -214,6 +216,7 @@ TASKS: list[tuple[str, str, Any, dict[str, Any], dict[str, Any]]] = [
 ]
 
 
+@AS_BEFORE
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*nothing of it is verified")
 @pytest.mark.parametrize("changes", [LEFT, UNTYPED, {"do_lower_case": False}], ids=str)
