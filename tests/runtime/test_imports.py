@@ -33,7 +33,7 @@ sys.meta_path.insert(0, Forbid())
 """
 
 LAYERS = [
-    {"leanbert.cli", "leanbert._pyinstaller"},
+    {"leanbert.cli", "leanbert._pyinstaller", "leanbert.integrations"},
     {"leanbert.pipelines", "leanbert.verification"},
     {"leanbert.batching"},
     {"leanbert.tokenization"},
@@ -210,6 +210,7 @@ def test_the_runtime_imports_its_three_libraries_only() -> None:
     # Where it is installed:
     arrow = {f"leanbert.records.{name}" for name in ("batches", "compressed", "parquet")}
     arrow |= {"leanbert.cli.parquet_writing", "leanbert.cli.staging"}
+    arrow |= {"leanbert.pipelines.frames", "leanbert.integrations.duckdb"}
     assert outside.pop("pyarrow") == arrow
     typed = outside.pop("typing_extensions")  # type checkers bring it; nothing else reads it
     assert {part(name) for name in typed} == {"leanbert.pipelines"}

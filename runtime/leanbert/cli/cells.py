@@ -1,40 +1,17 @@
-"""Values of any type as cells of text and as JSON, and column names that never collide."""
+"""Values of any type as cells of text and as JSON."""
 
 from __future__ import annotations
 
 import base64
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import count
+from collections.abc import Mapping
 from typing import Any
 
 from leanbert.errors import LeanBertError
 from leanbert.shown import OBEYED, one_line
 
-__all__ = ["check_finite", "distinct_names", "exact_cell", "json_line", "plain_cell"]
-
-
-def distinct_names(
-    wanted: Iterable[str], taken: Iterable[str], prefix: str = "predicted_"
-) -> list[str]:
-    """Names for new columns: those that are wanted, with ``prefix`` where they are taken.
-
-    If that is taken, too, a number follows: ``predicted_label.2``.
-    """
-    used = set(taken)
-    names = []
-    for name in wanted:
-        chosen = next(option for option in _options(name, prefix) if option not in used)
-        used.add(chosen)
-        names.append(chosen)
-    return names
-
-
-def _options(name: str, prefix: str) -> Iterator[str]:
-    yield name
-    yield f"{prefix}{name}"
-    yield from (f"{prefix}{name}.{number}" for number in count(2))
+__all__ = ["check_finite", "exact_cell", "json_line", "plain_cell"]
 
 
 def plain_cell(value: object) -> str:

@@ -8,9 +8,10 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from leanbert.cli.answers import Answers
-from leanbert.cli.cells import check_finite, distinct_names, exact_cell, json_line
+from leanbert.cli.cells import check_finite, exact_cell, json_line
 from leanbert.cli.inputs import Record
 from leanbert.errors import InputError
+from leanbert.records.repeats import distinct_names
 from leanbert.shown import shown
 
 __all__ = [

@@ -123,6 +123,34 @@ class Pipeline(ABC, Generic[OptionsT]):
         answers: Iterator[Any] = self(iter(given), *args, **kwargs)
         return answers
 
+    def table(
+        self, data: Any, column: str | None = None, *, pair_column: str | None = None, **kwargs: Any
+    ) -> Any:
+        """A frame with the answers to a column of its texts as further columns.
+
+        Args:
+            data: of pandas, polars, pyarrow, numpy, ``datasets``, or what speaks Arrow's C
+                interface: see :mod:`leanbert.pipelines.frames`. It stays as it is.
+            column: of the texts; ``"text"`` by default. A series or an array needs none.
+            pair_column: of the second texts, if any.
+            kwargs: as in a call.
+
+        Returns:
+            A frame of the same kind, with the same rows and, for pandas, the same index. The
+            answers' columns have the names of the answers' keys, ``label`` and ``score`` for
+            example; where the frame has such a column, ``predicted_label``. Where a text is
+            missing, its answers are, too, and a warning says how many.
+
+        Raises:
+            InputError: it is no frame, or has no such column, or a value is not a text.
+            MissingExtraError: pyarrow is needed and not installed.
+        """
+        from leanbert.pipelines.frames import answered_frame  # late: few have frames
+
+        return answered_frame(
+            data, column, pair_column, lambda texts: self(texts, **kwargs), self.labels
+        )
+
     def predict(self, inputs: Any) -> Any:
         """The same as a call, under the name that scikit-learn gives it."""
         return self(inputs)

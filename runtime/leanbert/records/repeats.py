@@ -1,12 +1,13 @@
-"""Columns that share a name, told apart."""
+"""Column names that never collide: those that a file repeats, and those of new columns."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
 
 from leanbert.errors import warn
 
-__all__ = ["distinct_columns"]
+__all__ = ["distinct_columns", "distinct_names"]
 
 
 def distinct_columns(header: Sequence[str], name: str) -> tuple[str, ...]:
@@ -31,3 +32,25 @@ def distinct_columns(header: Sequence[str], name: str) -> tuple[str, ...]:
         columns.append(distinct)
         taken.add(distinct)
     return tuple(columns)
+
+
+def distinct_names(
+    wanted: Iterable[str], taken: Iterable[str], prefix: str = "predicted_"
+) -> list[str]:
+    """Names for new columns: those that are wanted, with ``prefix`` where they are taken.
+
+    If that is taken, too, a number follows: ``predicted_label.2``.
+    """
+    used = set(taken)
+    names = []
+    for name in wanted:
+        chosen = next(option for option in _options(name, prefix) if option not in used)
+        used.add(chosen)
+        names.append(chosen)
+    return names
+
+
+def _options(name: str, prefix: str) -> Iterator[str]:
+    yield name
+    yield f"{prefix}{name}"
+    yield from (f"{prefix}{name}.{number}" for number in count(2))

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanbert.cli.cells import check_finite, distinct_names, exact_cell, json_line, plain_cell
+from leanbert.cli.cells import check_finite, exact_cell, json_line, plain_cell
 from leanbert.cli.wording import in_flags
 from leanbert.errors import LeanBertError
+from leanbert.records.repeats import distinct_names
 from leanbert.shown import OBEYED, one_line, shown
 
 
