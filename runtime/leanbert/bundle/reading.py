@@ -126,7 +126,8 @@ def read_into(file: FileIO, offset: int, array: Any) -> None:
     Raises:
         BundleCorruptError: the file ends before, since it was cut short meanwhile.
     """
-    view, at = memoryview(array), 0
+    at = 0
+    view = memoryview(array)  # alone: Nuitka 4.3 cannot compile it in an unpacking
     if view.nbytes == 0:
         return
     view = view.cast("B")

@@ -77,11 +77,12 @@ def located(args: argparse.Namespace) -> tuple[Path, dict[str, str | None]]:
         BundleError: it cannot be fetched.
         InputError: it is named twice, or a flag makes no sense.
     """
+    from leanbert.bundle.reading import status
     from leanbert.pipelines import embedded_bundle
 
     named, choice = bundle_of(args), dict[str, str | None](choice_of(args))
-    if named is not None and "/" in named:
-        from leanbert.bundle import hub  # late: who opens the embedded model waits for no module
+    if named is not None and "/" in named and status(Path(named)) is None:
+        from leanbert.bundle import hub  # late: who opens a local model waits for no module
 
         if hub.is_repository(named):
             found = hub.fetch(named, **choice)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from leanbert.bundle import Bundle
+from leanbert.bundle.reading import status
 from leanbert.errors import InputError, TaskError
 from leanbert.pipelines.base import Pipeline
 
@@ -268,8 +269,8 @@ def _opening(
     if isinstance(model, Bundle):
         return nullcontext(model)
     chosen = {name: defaults.pop(name, None) for name in ("file_name", "subfolder")}
-    if isinstance(model, str) and "/" in model:
-        from leanbert.bundle import hub  # late: who opens the embedded model waits for no module
+    if isinstance(model, str) and "/" in model and status(Path(model)) is None:
+        from leanbert.bundle import hub  # late: who opens a local model waits for no module
 
         if hub.is_repository(model):
             asked = {name: defaults.pop(name, None) for name in ("revision", "token")}

@@ -142,6 +142,12 @@ def _own_graph(value: object, bundle: Bundle) -> str | None:
     return None if own else f"the bundle was opened with {bundle.model_path.name}: leave it out"
 
 
+def _own_folder(value: object, bundle: Bundle) -> str | None:
+    folder = bundle.model_path.parent.as_posix()
+    own = f"{folder}/".endswith(f"/{str(value).strip('/')}/") or value == ""
+    return None if own else f"the bundle was opened with a graph in {folder}: leave it out"
+
+
 def _anything(_: object, __: Bundle) -> str | None:
     return None
 
@@ -165,7 +171,7 @@ OPENING: Mapping[str, Callable[[Any, Bundle], str | None]] = {
     "pipeline_class": _nothing,
     "processor": _nothing,
     "revision": _revision,
-    "subfolder": _anything,  # of file_name
+    "subfolder": _own_folder,
     "token": _anything,  # nothing is downloaded from here on
     "tokenizer": _own_files,
     "torch_dtype": _dtype,

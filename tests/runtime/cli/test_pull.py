@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from leanbert import Bundle, pipeline
+from leanbert.errors import InputError
 from tests.helpers.command import Command
 from tests.helpers.hub_server import COMMIT, Hub, Repository, ask_it, serving
 from tests.helpers.processes import begin, environment, leanbert
@@ -133,6 +134,11 @@ def test_the_choice_of_a_local_graph_travels(make_bundle: Callable[..., Path]) -
         assert opened.bundle.model_path == plain / "onnx" / "model_q4.onnx"
         copied = pickle.loads(pickle.dumps(opened))  # noqa: S301 - our own
         assert copied.bundle.model_path == opened.bundle.model_path
+        assert pipeline("text-classification", opened.bundle, **choice).bundle == opened.bundle
+    wrong: tuple[dict[str, Any], ...] = ({"file_name": "x"}, {"subfolder": "x"})
+    for choice in wrong:
+        with pytest.raises(InputError, match=r"is 'x'; the bundle was opened with"):
+            pipeline("text-classification", opened.bundle, **choice)
     assert pipeline("text-classification", plain).bundle.model_path == plain / "model.onnx"
 
 

@@ -276,6 +276,8 @@ leanbert.pipeline("text-classification", sys.argv[1])("profit rose")
 leanbert.pipeline("text-classification")("profit rose")
 from leanbert.cli import main
 main(["predict", "-m", sys.argv[1], "profit rose"])
+main(["info", sys.argv[1]])
+assert not any(name.startswith("leanbert.bundle.hub") for name in sys.modules)
 import leanbert.bundle.hub
 libraries = ("huggingface_hub", "requests", "httpx", "httpx2", "urllib3", "http", "ssl", "tqdm")
 print([name for name in libraries if name in sys.modules])
