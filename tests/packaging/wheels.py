@@ -66,15 +66,17 @@ def checkout(folder: Path) -> None:
             shutil.copyfile(ROOT / name, target)
 
 
-def build_all(out: Path, zig: Path, targets: Sequence[Target] = TARGETS) -> None:
+def build_all(sources: Path, out: Path, zig: Path, targets: Sequence[Target] = TARGETS) -> None:
     """Build the source distribution into the folder ``out``, and from it the wheels.
+
+    The builds see a copy of ``sources`` in a folder of their own, whose name must not matter.
 
     Raises:
         SystemExit: a build failed; its output was shown.
     """
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "source"
-        checkout(source)
+        shutil.copytree(sources, source)
         environment = {
             **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
             "SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH") or _last_commit(),
@@ -137,11 +139,13 @@ def main(words: Sequence[str] | None = None) -> int:
         parser.error(f"--only: expected one of {', '.join(target.tag for target in TARGETS)}")
     if arguments.out.is_dir() and any(arguments.out.iterdir()):
         parser.error(f"{arguments.out}: is not empty")
-    build_all(arguments.out, zig, targets)
-    if not arguments.twice:
-        return 0
-    with tempfile.TemporaryDirectory() as again:
-        build_all(Path(again), zig, targets)
+    with tempfile.TemporaryDirectory() as folder:
+        sources, again = Path(folder) / "sources", Path(folder) / "again"
+        checkout(sources)  # once: who edits a file meanwhile changes neither build
+        build_all(sources, arguments.out, zig, targets)
+        if not arguments.twice:
+            return 0
+        build_all(sources, again, zig, targets)
         names = sorted(path.name for path in arguments.out.iterdir())
         same, _, _ = filecmp.cmpfiles(arguments.out, again, names, shallow=False)
     for name in sorted(set(names) - set(same)):
