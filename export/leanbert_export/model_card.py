@@ -119,7 +119,7 @@ It runs on CPUs, without PyTorch and transformers.
 ```python
 from leanbert import pipeline  # pip install leanbert
 
-model = pipeline("{task}", "the directory of these files")
+model = pipeline("{task}", "DIRECTORY")  # of these files, or OWNER/NAME of their repository
 ```
 
 `leanbert verify DIRECTORY` compares every file with its sha256 and recomputes

@@ -105,5 +105,6 @@ def _inputs(texts: Sequence[TextInput], longest: int) -> list[TextInput]:
     words = joined.split() or ["x"]
     # Two words more than there are tokens make a text too long; a vocabulary has no longer tokens.
     long = " ".join(words[i % len(words)] for i in range(min(longest, 1024) + 2))
-    pairs = [(plain[i], plain[-1 - i]) for i in range(0, len(plain), 3)]
-    return [*texts, *_ODD, long, *pairs, (long, plain[0]), (plain[0], long), (long, long)]
+    filled = [text for text in plain if text]  # an empty second text is none for transformers
+    pairs = [(filled[i], filled[-1 - i]) for i in range(0, len(filled), 3)]
+    return [*texts, *_ODD, long, *pairs, (long, filled[0]), (filled[0], long), (long, long)]

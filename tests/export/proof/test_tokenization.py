@@ -51,6 +51,13 @@ def test_every_kind_of_tokenizer(
     assert check_tokenization(bundle, loaded, TEXTS) > 2 * len(TEXTS)
 
 
+def test_an_empty_text_is_no_pair(workshop: Workshop, tmp_path: Path) -> None:
+    loaded = load(workshop.tiny())
+    bundle = parts(loaded, workshop, tmp_path / "bundle")
+    assert check_tokenization(bundle, loaded, [*TEXTS, "", " "])
+    assert check_tokenization(bundle, loaded, [""])
+
+
 SETTINGS: list[dict[str, Any]] = [
     {"truncation_side": "left"},
     {"do_lower_case": False},
