@@ -154,9 +154,9 @@ class _Writing:
 def _report(output: Path, partial: Partial) -> None:
     state = partial.state
     if state.failed:
+        path = errors_path(output.resolve() if output.is_symlink() else output)
         complain(
-            f"{state.failed:,} of {state.rows:,} rows failed; {errors_path(output)} has them with "
-            "the reasons"
+            f"{state.failed:,} of {state.rows:,} rows failed; {path} has them with the reasons"
         )
 
 

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from leanbert.bundle import Bundle
+from leanbert.engines import load_engine
+from tests.helpers import native_bundles
 from tests.helpers.command import Command
 
 
@@ -20,6 +23,20 @@ def command(capsys: pytest.CaptureFixture[str]) -> Command:
 @pytest.fixture
 def predict(tiny_bundle: Path) -> list[object]:
     return ["predict", "-m", tiny_bundle, "--threads", 1]
+
+
+@pytest.fixture(scope="session")
+def native_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return native_bundles.build(tmp_path_factory.mktemp("native") / "classifier")
+
+
+@pytest.fixture
+def natively(native_bundle: Path) -> list[object]:
+    """As ``predict``, where an answer depends on no other text of its batch, to the last bit."""
+    engine = load_engine(Bundle.open(native_bundle), 1)
+    if engine.name != "native":
+        pytest.skip(f"no native engine here: {engine.report.why_not_native}")
+    return ["predict", "-m", native_bundle, "--threads", 1]
 
 
 @pytest.fixture

