@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dis
 import re
 import runpy
-from collections.abc import Iterator
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
-from types import CodeType
 from typing import Any
 
 import pytest
@@ -16,8 +14,9 @@ import pytest
 from leanbert import _pyinstaller as hooks
 from leanbert.bundle import Bundle
 from leanbert.cli import _COMMANDS
-from leanbert.pipelines import TASKS, embedded_bundle
+from leanbert.pipelines import embedded_bundle
 from tests.helpers.processes import ROOT
+from tests.runtime.test_imports import imports, modules
 
 FOLDER = Path(*hooks.hook_dirs())
 HOOKS = sorted(FOLDER.glob("hook-*.py"))
@@ -64,22 +63,28 @@ def test_the_commands_are_found_without_the_exporter() -> None:
     assert not any(name.startswith(("leanbert_export", "leanbert_bench")) for name in hidden)
 
 
-def imports(code: CodeType) -> Iterator[str]:
-    """What PyInstaller's scan sees: every import in the bytecode, wherever it stands."""
-    for step in dis.get_instructions(code):
-        if step.opname == "IMPORT_NAME":
-            yield str(step.argval)
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from imports(constant)
+def reached(first: Iterable[str]) -> set[str]:
+    """The modules that PyInstaller's scan finds: every import, wherever it stands."""
+    sources = modules()
+    found: set[str] = set()
+    waiting = list(first)
+    while waiting:
+        name = waiting.pop()
+        if name in found or name not in sources:
+            continue
+        found.add(name)
+        waiting.append(name.rpartition(".")[0])  # a package is imported before its modules
+        for imported, names in imports(sources[name]):
+            waiting += [imported, *(f"{imported}.{each}" for each in names)]
+    return found
 
 
-def test_modules_that_are_imported_by_name_are_seen() -> None:
-    seen = set()
-    for path in (ROOT / "runtime" / "leanbert").rglob("*.py"):
-        seen |= set(imports(compile(path.read_text(encoding="utf-8"), str(path), "exec")))
-    assert {f"leanbert.pipelines.{task.replace('-', '_')}" for task in TASKS} <= seen
-    assert {"leanbert.bundle", "leanbert.pipelines", "leanbert.verification"} <= seen
+def test_an_app_has_every_module_that_it_may_need() -> None:
+    apart = ("leanbert.cli", "leanbert.__main__", "leanbert._pyinstaller", "leanbert.integrations")
+    needed = {name for name in modules() if not name.startswith(apart)}
+    assert needed - reached(["leanbert"]) == set()
+    command = reached(["leanbert.__main__", *run("leanbert.cli")["hiddenimports"]])
+    assert {name for name in modules() if name.startswith("leanbert.cli")} - command == set()
 
 
 def test_what_is_left_out_is_imported_late_only() -> None:
