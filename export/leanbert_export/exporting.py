@@ -23,6 +23,7 @@ from leanbert_export.graph.operators import FINAL_OPSET, count_operators
 from leanbert_export.graph.saving import replace_graph
 from leanbert_export.layout.sealing import seal_with_layout
 from leanbert_export.proof.comparison import Agreement, check_values, compare
+from leanbert_export.proof.embeddings import check_embeddings
 from leanbert_export.proof.examples import Examples, read_examples
 from leanbert_export.proof.gate import GateReport
 from leanbert_export.proof.golden import make_golden
@@ -149,6 +150,7 @@ def export(
             check_values(fp32, quantized=False)
             check_tokenization(bundle, loaded, texts)
             check_independence(bundle, reference, texts)
+            check_embeddings(bundle, loaded, texts)
             settings: dict[str, Any] = {"name": recipe, "opset": FINAL_OPSET}
             evidence = [{"dataset": "sample texts of the export", **asdict(fp32)}]
             card: dict[str, Any] = labels_in_order(checkpoint)

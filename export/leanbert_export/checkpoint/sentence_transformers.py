@@ -28,7 +28,7 @@ from leanbert.errors import BundleError
 from leanbert_export.checkpoint.weights import find_weights
 from leanbert_export.errors import CheckpointError, first_line
 
-__all__ = ["find_layers", "lower_case", "read_modules", "write_modules"]
+__all__ = ["find_layers", "lower_case", "read_layer", "read_modules", "write_modules"]
 
 _POOLING = "1_Pooling"
 _CLASSES = "sentence_transformers.models"  # the name that every version understands
@@ -126,20 +126,30 @@ def _settings(step: Step) -> dict[str, Any]:
     return {"activation_function": f"torch.nn.{name}", "use_residual": step.residual}
 
 
-def _write_layer(source: Path, target: Path) -> None:
+def read_layer(source: Path) -> dict[str, Any]:
+    """The tensors of a layer's weights by their names, in float32.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+    """
     import torch
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_file
 
     try:
         if source.suffix == ".safetensors":
             tensors = load_file(source)
         else:
             tensors = torch.load(source, map_location="cpu", weights_only=True)
-        plain = {name: value.to(torch.float32).contiguous() for name, value in tensors.items()}
+        return {name: value.to(torch.float32).contiguous() for name, value in tensors.items()}
     except Exception as error:  # what torch and safetensors raise has no common base
         raise CheckpointError(f"{source}: cannot be read ({first_line(error)})") from error
+
+
+def _write_layer(source: Path, target: Path) -> None:
+    from safetensors.torch import save_file
+
     target.parent.mkdir(parents=True, exist_ok=True)
-    save_file(plain, target)
+    save_file(read_layer(source), target)
 
 
 def _write(path: Path, content: object) -> None:
