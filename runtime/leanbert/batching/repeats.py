@@ -6,27 +6,104 @@ agencies, and a document's windows or a question's candidates repeat within one 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
+
+import numpy as np
 
 from leanbert.engines.batch import Batch
 
-__all__ = ["first_rows"]
+__all__ = ["Recent", "Shared"]
+
+Row = TypeVar("Row")
+
+_BYTES = 16 << 20  # of the ids and the results that are remembered
+_OBJECT = 100  # bytes that a small result and its place take, about
 
 
-def first_rows(batch: Batch) -> Sequence[int] | None:
-    """For each row the number of the first row with the same ids and token types.
+class _Cell(Generic[Row]):
+    """What is kept of one row, once it is computed."""
 
-    Returns:
-        ``None`` if no row repeats another.
+    def __init__(self, key: tuple[bytes, ...]) -> None:
+        self.key = key
+        self.value: Row
+        self.given = False
+
+
+class Shared(Generic[Row]):
+    """The rows of one group, and which of them are to be computed."""
+
+    def __init__(self, cells: Sequence[_Cell[Row]], new: Sequence[int]) -> None:
+        self._cells = cells
+        self.new = new
+        """The numbers of the rows that repeat no other."""
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    def fill(self, rows: dict[int, Row]) -> list[_Cell[Row]]:
+        """Take the results of the new rows out of ``rows``; returns their cells."""
+        cells = [self._cells[i] for i in self.new]
+        for i, cell in zip(self.new, cells, strict=True):
+            cell.value = rows.pop(i)
+        return cells
+
+    def row(self, i: int) -> Row:
+        """What is kept of row ``i``."""
+        cell = self._cells[i]
+        value: Any = cell.value
+        if cell.given and isinstance(value, np.ndarray):
+            value = value.copy()  # callers may be given an array as it is, and may write to it
+        cell.given = True
+        kept: Row = value
+        return kept
+
+
+class Recent(Generic[Row]):
+    """The latest different rows of one call, by their token ids and types.
+
+    What is remembered takes at most about 16 MB; the row that was seen longest ago is forgotten
+    first. Groups are planned and filled in the same order, by one thread.
     """
-    size = batch.input_ids.itemsize
-    parts = [batch.input_ids.tobytes()]
-    if batch.token_type_ids.any():
-        parts.append(batch.token_type_ids.tobytes())
-    ends = [size * start for start in batch.starts]
-    first: dict[tuple[bytes, ...], int] = {}
-    found = [
-        first.setdefault(tuple(part[ends[i] : ends[i + 1]] for part in parts), i)
-        for i in range(len(batch))
-    ]
-    return found if len(first) < len(found) else None
+
+    def __init__(self) -> None:
+        self._cells: OrderedDict[tuple[bytes, ...], _Cell[Row]] = OrderedDict()
+        self._bytes = 0
+
+    def plan(self, batch: Batch) -> Shared[Row]:
+        """Find the rows of a group that repeat an earlier one of the call."""
+        size = batch.input_ids.itemsize
+        parts = [batch.input_ids.tobytes()]
+        if batch.token_type_ids.any():
+            parts.append(batch.token_type_ids.tobytes())
+        ends = [size * start for start in batch.starts]
+        cells: list[_Cell[Row]] = []
+        new: list[int] = []
+        for i in range(len(batch)):
+            key = tuple(part[ends[i] : ends[i + 1]] for part in parts)
+            cell = self._cells.get(key)
+            if cell is None:
+                cell = self._cells[key] = _Cell(key)
+                new.append(i)
+            else:
+                self._cells.move_to_end(key)
+            cells.append(cell)
+        return Shared(cells, new)
+
+    def fill(self, shared: Shared[Row], rows: dict[int, Row]) -> None:
+        """Take the results of a group's new rows, and forget what there is no room for."""
+        for cell in shared.fill(rows):
+            self._bytes += _weight(cell)
+        while self._bytes > _BYTES:
+            key, cell = next(iter(self._cells.items()))
+            if not hasattr(cell, "value"):  # a later group's, which is still computed
+                break
+            del self._cells[key]
+            self._bytes -= _weight(cell)
+
+
+def _weight(cell: _Cell[Row]) -> int:
+    value = cell.value
+    size = value.nbytes if isinstance(value, np.ndarray) else 0
+    return sum(map(len, cell.key)) + _OBJECT + size

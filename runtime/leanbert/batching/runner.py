@@ -14,12 +14,10 @@ from functools import partial
 from itertools import chain
 from typing import Generic, TypeVar
 
-import numpy as np
-
 from leanbert.arguments import check_count
 from leanbert.batching.live import live_groups
 from leanbert.batching.order import chunks, cut_batches
-from leanbert.batching.repeats import first_rows
+from leanbert.batching.repeats import Recent, Shared
 from leanbert.batching.workers import in_order
 from leanbert.bundle import Bundle
 from leanbert.cpu import allowed_cores
@@ -129,7 +127,7 @@ class Runner:
         longer is answered with what it has, before anything else is drawn. An input that the feed
         itself holds back keeps those waiting that were drawn in the same group before it.
 
-        Rows of a group with the same token ids are computed once: see :mod:`.repeats`.
+        Rows with the same token ids are computed once: see :mod:`leanbert.batching.repeats`.
 
         Args:
             inputs: what ``preprocess`` takes, drawn on the caller's thread.
@@ -149,28 +147,30 @@ class Runner:
                 it are yielded first.
             EngineError: the engine failed; likewise.
         """
-        waiting: deque[tuple[Prepared[T, E], Sequence[int] | None]] = deque()
+        waiting: deque[tuple[Prepared[T, E], Shared[Row] | None]] = deque()
+        recent: Recent[Row] | None = Recent() if deduplicate else None
 
         def jobs() -> Iterator[list[Callable[[], list[tuple[int, Row]]]]]:
             for prepared in _groups(inputs, preprocess, group, max_wait_ms):
                 report_cut(prepared.encodings)
-                same = first_rows(prepared.encodings) if deduplicate else None
-                waiting.append((prepared, same))
-                yield self._jobs(prepared.encodings, forward, batch_size, same)
+                shared = None if recent is None else recent.plan(prepared.encodings)
+                waiting.append((prepared, shared))
+                yield self._jobs(prepared.encodings, forward, batch_size, shared)
 
         def keeps_up() -> bool:  # or else what is computed would wait for a slow feed
             return max_wait_ms is None or len(waiting[-1][0].items) >= _CHUNK
 
         with closing(in_order(jobs(), self.workers, keeps_up)) as computed:
             for found in computed:
-                done, same = waiting.popleft()
+                done, shared = waiting.popleft()
                 rows = dict(chain.from_iterable(found))
-                if same is not None:
-                    self._share(rows, same)
+                take: Callable[[int], Row] = rows.pop
+                if recent is not None and shared is not None:
+                    take = self._shared(recent, shared, rows)
                 start = 0
                 for i, item in enumerate(done.items):
                     own = range(start, start + (done.counts[i] if done.counts else 1))
-                    yield postprocess(item, done.encodings, own, [rows.pop(i) for i in own])
+                    yield postprocess(item, done.encodings, own, [take(i) for i in own])
                     start = own.stop
 
     def compute(
@@ -186,40 +186,41 @@ class Runner:
         Raises:
             EngineError: the engine failed.
         """
-        same = first_rows(encodings) if deduplicate else None
-        jobs = self._jobs(encodings, forward, batch_size, same)
+        recent: Recent[Row] | None = Recent() if deduplicate else None
+        shared = None if recent is None else recent.plan(encodings)
+        jobs = self._jobs(encodings, forward, batch_size, shared)
         with closing(in_order([jobs], self.workers)) as computed:
             rows = dict(chain.from_iterable(next(computed)))
-        if same is not None:
-            self._share(rows, same)
-        return [rows[i] for i in range(len(encodings))]
+        take: Callable[[int], Row] = rows.pop
+        if recent is not None and shared is not None:
+            take = self._shared(recent, shared, rows)
+        return [take(i) for i in range(len(encodings))]
 
-    def _share(self, rows: dict[int, Row], same: Sequence[int]) -> None:
-        """Give each row that repeats another what was kept of that one."""
-        shared = [(i, first) for i, first in enumerate(same) if first != i]
-        for i, first in shared:
-            kept = rows[first]
-            # Callers may be given an array as it is, and may then write to it.
-            rows[i] = kept.copy() if isinstance(kept, np.ndarray) else kept
+    def _shared(
+        self, recent: Recent[Row], shared: Shared[Row], rows: dict[int, Row]
+    ) -> Callable[[int], Row]:
+        """Gives what is kept of each row of a group, when its new rows are computed."""
+        recent.fill(shared, rows)
         with self._counting:
-            self.repeats += len(shared)
+            self.repeats += len(shared) - len(shared.new)
+        return shared.row
 
     def _jobs(
         self,
         encodings: Encodings,
         forward: Callable[[Batch], Sequence[Row]],
         batch_size: int | None,
-        same: Sequence[int] | None,
+        shared: Shared[Row] | None,
     ) -> list[Callable[[], list[tuple[int, Row]]]]:
         """One job per batch; each gives the numbers of its rows with what is kept of them."""
 
         def run(indices: Sequence[int]) -> list[tuple[int, Row]]:
             return list(zip(indices, forward(encodings.take(indices)), strict=True))
 
-        if same is None:
+        if shared is None or len(shared.new) == len(shared):
             batches = cut_batches(encodings.lengths, self.max_tokens, batch_size)
         else:
-            rows = [i for i, first in enumerate(same) if first == i]
+            rows = shared.new
             cut = cut_batches(encodings.lengths[rows], self.max_tokens, batch_size)
             batches = [[rows[i] for i in batch] for batch in cut]
         return [partial(run, indices) for indices in batches]

@@ -54,7 +54,7 @@ class CallOptions:
     """Milliseconds that the inputs of a lazy feed are waited for before they are answered; ``None``
     waits for whole groups, which is for a file that is there already."""
     deduplicate: bool = True
-    """Whether a text that comes again within a group of inputs is computed once for all."""
+    """Whether a text that comes again in one call is computed once for all."""
     _strategy: str = "longest_first"
     """Which part of a pair is cut: the longer one, or as ``truncation`` says."""
 

