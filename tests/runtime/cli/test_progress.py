@@ -73,6 +73,19 @@ def test_the_first_burst_says_nothing_of_the_time_left(
     assert "░" not in terminal.getvalue().split("\r\x1b[K")[-1]
 
 
+def test_rows_that_failed_and_those_of_an_earlier_run_are_shown(
+    monkeypatch: pytest.MonkeyPatch, clock: list[float]
+) -> None:
+    terminal = watch(monkeypatch)
+    with Progress(10_000, "texts") as progress:
+        progress.skip(4000)
+        progress.advance()
+        clock[0] += 4
+        progress.failed = 7
+        progress.advance(2000)
+    assert terminal.lines()[-1].startswith(" 6,001/10,000 texts  500/s  8 s left  7 failed")
+
+
 def test_the_bar_goes_after_an_error_and_after_named_steps(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -26,7 +26,7 @@ if sys.platform == "win32":
 def test_a_signal_between_texts(
     predict: list[object], tmp_path: Path, number: int, code: int, into_file: bool
 ) -> None:
-    """No traceback, no half-written file."""
+    """No traceback, and no half-written file under the name of the output."""
     extra: list[object] = ["-o", tmp_path / "answers.tsv"] if into_file else []
     process = begin("-m", "leanbert", *predict, *extra, cwd=tmp_path)
     try:
@@ -42,8 +42,14 @@ def test_a_signal_between_texts(
         _, err = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert (process.returncode, err) == (code, b"")
-    assert list(tmp_path.iterdir()) == []
+    assert process.returncode == code
+    left = sorted(path.name for path in tmp_path.iterdir())
+    if left:  # a slow machine had answers to save: see test_resuming.py
+        assert into_file
+        assert left == ["answers.tsv.partial", "answers.tsv.partial.journal"]
+        assert b"answers.tsv.partial keeps the answers to " in err
+    else:
+        assert err == b""
 
 
 @pytest.fixture
