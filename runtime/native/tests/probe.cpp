@@ -165,3 +165,39 @@ LB_PROBE probe_attention(const char* isa, size_t length, size_t queries, size_t 
   (int16 ? kernels->attention_int16 : kernels->attention)(call);
   return 0;
 }
+
+// The same with distances: `kind` 0 window, 1 biases, 2 disentangled. `bias` [2 reach + 1] by key - query; `keys` and
+// `queries` [rows, width], or null, with rows that rise with key - query and with query - key; both lists
+// [2 reach + 1], too, with the distance 0 in the middle.
+LB_PROBE probe_attention_relative(const char* isa, size_t length, size_t queries, size_t width, size_t stride,
+                                  const float* q, const float* k, const float* v, float* out, size_t kind,
+                                  size_t window, size_t reach, const float* bias, size_t rows, const float* keys,
+                                  const float* of_queries, const int32_t* after, const int32_t* before,
+                                  const uint8_t* after_straight, const uint8_t* before_straight) {
+  const Kernels* kernels = path(isa);
+  if (!kernels) return 1;
+  const size_t padded = (rows + 31) / 32 * 32;
+  Buffer<int16_t> packed(2 * padded * width);
+  RelativeHead head;
+  if (kind == 2) {
+    head.keys = packed.data;
+    head.key_scale = kernels->pack_relative(keys, rows, width, head.keys) * 1.4426950408889634f;
+    if (of_queries) {
+      head.queries = packed.data + padded * width;
+      head.query_scale = kernels->pack_relative(of_queries, rows, width, head.queries) * 1.4426950408889634f;
+    }
+    head.rows = padded;
+    head.after = {after + reach, after_straight + reach};
+    head.before = {before + reach, before_straight + reach};
+  }
+  Buffer<float> scratch(kernels->attention_scratch(length, width) + kernels->relative_scratch(length, rows));
+  AttentionCall call{q,           k,     v,   stride, length,
+                     queries,     width, out, width,  1.4426950408889634f / __builtin_sqrtf(static_cast<float>(width)),
+                     scratch.data};
+  call.window = window;
+  call.bias = bias ? bias + reach : nullptr;
+  call.relative = &head;
+  const Attention kinds[] = {kernels->attention_window, kernels->attention_biased, kernels->attention_disentangled};
+  kinds[kind](call);
+  return 0;
+}
