@@ -79,7 +79,7 @@ def _stdin(options: ReadOptions) -> Source:
     if file is None:  # the caller put a stream of text in its place
         text = sys.stdin.read().encode("utf-8", "surrogatepass")
         return Source(io.BytesIO(text), "stdin", kind, "utf-8")
-    with suppress(OSError, ValueError):  # it is no stream of the system's
+    with suppress(OSError, ValueError, AttributeError):  # it is no stream of the system's
         # Not sys.stdin, which the interpreter closes at its end: it aborts if a thread reads it.
         file = open(sys.stdin.fileno(), "rb", closefd=False)  # noqa: SIM115 - it stays open
     return Source(file, "stdin", kind, options.encoding)
