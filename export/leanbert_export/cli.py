@@ -76,16 +76,22 @@ def run(args: argparse.Namespace) -> int:
             f"leanbert export needs {', '.join(missing)}; install with: "
             "pip install 'leanbert[export]'"
         )
-    with Progress(None, "steps") as progress:
+    with Progress(None, "%") as progress:
         progress.step("loading PyTorch")
-        from leanbert_export.exporting import STEPS, export
+        from leanbert_export.exporting import SHARES, export
 
-        progress.total = len(STEPS)
+        progress.total = sum(SHARES.values())
+        begun = ""
 
         def on_step(name: str) -> None:
-            if name in STEPS[1:]:
-                progress.advance()
-            progress.step(name)
+            nonlocal begun
+            share = SHARES.get(name)
+            if share is None:  # a detail of the step that is running
+                progress.step(name)
+                return
+            progress.advance(SHARES.get(begun, 0))
+            begun = name
+            progress.step(f"{name} (about {share}% of the time)")
 
         max_drop = args.max_drop
         if max_drop is None and args.calibration is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pytest
 from leanbert.cli import main
 from leanbert_export import cli as export_cli
 from leanbert_export import exporting
+from leanbert_export.errors import ExportError
 
 if TYPE_CHECKING:
     from tests.export.conftest import Workshop
@@ -156,3 +158,19 @@ def test_ctrl_c(
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "")
     assert not list(tmp_path.iterdir())
+
+
+def test_progress_names_each_step_and_its_share(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def steps(*_: object, on_step: Callable[[str], None], **__: object) -> None:
+        for name in exporting.STEPS:
+            on_step(name)
+        raise ExportError("enough")
+
+    monkeypatch.setattr(exporting, "export", steps)
+    monkeypatch.setattr("leanbert.cli.progress._watched", lambda stream: stream is not None)
+    assert main(["export", "model", "-o", str(tmp_path / "out")]) == 1
+    told = capsys.readouterr().err
+    assert "quantizing (about 60% of the time)" in told
+    assert "87/100 %  writing the bundle (about 13% of the time)" in told

@@ -20,7 +20,7 @@ from leanbert import pipeline, verify
 from leanbert.bundle import MANIFEST, Bundle
 from leanbert.errors import BundleCorruptError, BundleError
 from leanbert_export.checkpoint.finding import find_checkpoint
-from leanbert_export.exporting import STEPS, export
+from leanbert_export.exporting import SHARES, STEPS, export
 from leanbert_export.recipe import Int8Settings
 from leanbert_export.tracing.tracers import optimum_version
 from leanbert_export.writing import amend_manifest
@@ -300,3 +300,8 @@ def test_a_changed_bundle_is_not_resealed(sealed_copy: Path, name: str) -> None:
 def test_a_bundle_may_move(workshop: Workshop, tmp_path: Path) -> None:
     moved = Path(shutil.copytree(workshop.bundle("classifier", "int8"), tmp_path / "elsewhere"))
     assert verify(moved).path == moved
+
+
+def test_the_shares_of_the_steps() -> None:
+    assert tuple(SHARES) == STEPS
+    assert sum(SHARES.values()) == 100
