@@ -139,6 +139,21 @@ def test_without_the_library(
         load_engine(bundle, 1, "native")
 
 
+def test_a_library_that_lacks_a_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(_: object) -> None:
+        raise AttributeError("undefined symbol: lb_roof")
+
+    binding._load.cache_clear()
+    monkeypatch.setattr(binding, "declare", lacking)
+    try:
+        assert binding.why_no_library() == (
+            "the native library lacks a function (undefined symbol: lb_roof); "
+            "install leanbert again"
+        )
+    finally:
+        binding._load.cache_clear()
+
+
 def test_another_interface(classifier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     binding._load.cache_clear()
     monkeypatch.setattr(binding, "ABI_VERSION", binding.ABI_VERSION + 1)

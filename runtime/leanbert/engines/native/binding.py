@@ -194,7 +194,12 @@ def _load(path: Path) -> ctypes.CDLL:
             f"the native library has interface {version}, this LeanBERT needs {ABI_VERSION}; "
             "install leanbert again"
         )
-    declare(library)
+    try:
+        declare(library)
+    except AttributeError as error:
+        raise EngineError(
+            f"the native library lacks a function ({error}); install leanbert again"
+        ) from error
     return library
 
 
