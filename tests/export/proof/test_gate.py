@@ -324,7 +324,7 @@ def unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
     def trace(*_: Any) -> Any:
         raise AssertionError("the export began")
 
-    monkeypatch.setattr(exporting, "export_fp32", trace)
+    monkeypatch.setattr(exporting, "find_source", trace)
 
 
 @pytest.mark.slow
