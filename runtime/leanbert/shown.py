@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-__all__ = ["OBEYED", "listed", "one_line", "shown"]
+__all__ = ["OBEYED", "counted", "listed", "one_line", "shown"]
 
 OBEYED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """Control characters, line separators, and what turns the direction of the text that follows."""
@@ -28,6 +28,11 @@ def listed(names: Sequence[str], word: str = "or") -> str:
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} {word} {names[-1]}"
+
+
+def counted(number: int, word: str) -> str:
+    """``"1 row"``, ``"2,000 rows"``: how many there are of what ``word`` names."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def _escaped(found: re.Match[str]) -> str:

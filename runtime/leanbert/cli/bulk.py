@@ -13,7 +13,7 @@ from leanbert.cli.flags import read_options
 from leanbert.cli.inputs import Entry, Failure, Record
 from leanbert.cli.jobs import plan
 from leanbert.cli.options import ranking_of
-from leanbert.cli.outputs import is_resumable, output_form
+from leanbert.cli.outputs import check_columns, is_resumable, output_form
 from leanbert.cli.resuming import write_resumable
 from leanbert.cli.running import Run, write_stream
 from leanbert.errors import InputError
@@ -37,6 +37,9 @@ def run_files(args: argparse.Namespace) -> int:
         raise InputError(
             "--max-errors writes the rows that fail beside the output: name it with -o"
         )
+    if not any(resumable) and args.query is None and (args.force or not args.resume):
+        flag = "--force" if args.force else "--no-resume"
+        raise InputError(f"{flag} is for files that are written in parts: name one with -o")
     with ExitStack() as opened:
         inputs = [
             opened.enter_context(
@@ -51,6 +54,8 @@ def run_files(args: argparse.Namespace) -> int:
         ]
         run = Run.of(args, "throughput")
         forms = [output_form(job.output, args.form, run.model.task) for job in jobs]
+        for form in forms:
+            check_columns(form, args.columns)
         written = []
         for job, form, source, goes_on in zip(jobs, forms, inputs, resumable, strict=True):
             if goes_on and job.output is not None:

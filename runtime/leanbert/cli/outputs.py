@@ -25,6 +25,8 @@ from leanbert.records.names import endings_of
 from leanbert.shown import listed
 
 __all__ = [
+    "KEYED",
+    "check_columns",
     "check_output",
     "is_gzipped",
     "is_resumable",
@@ -42,6 +44,27 @@ _FORMS = {
     ".parquet": "parquet",
 }
 """What a file's name asks for; a name without an ending asks for nothing."""
+
+
+KEYED = frozenset({"csv", "tsv", "json", "parquet"})
+"""Forms that have the input's columns."""
+
+
+def check_columns(form: str | None, chosen: Sequence[str] | None) -> None:
+    """Refuse ``--columns`` of a form that has none of the input's columns.
+
+    Args:
+        form: as :func:`output_form` gives it.
+        chosen: the columns that the command line names; ``None`` if it names none.
+
+    Raises:
+        InputError: the form is lines or a table.
+    """
+    if chosen is not None and form not in KEYED:
+        raise InputError(
+            "--columns is for CSV, JSON lines and Parquet; add --csv or --json, or name such a "
+            "file with -o"
+        )
 
 
 def check_output(path: Path | None) -> None:

@@ -18,6 +18,11 @@ from leanbert.cli.options import add_task_flags, model_input, ranking_of
 from leanbert.errors import InputError
 
 _FORMS = ("json", "csv", "table")
+_OF_FILES = {
+    "text_column": "text", "text_pair_column": None, "input_format": None, "encoding": "utf-8",
+    "delimiter": None, "no_quotes": False, "max_errors": None, "resume": True, "force": False,
+}  # fmt: skip
+"""What means nothing where texts are arguments, with the value that it has if nobody gives it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,8 +60,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--columns", type=_columns, metavar="A,B", help="of the input, to write (default: all)"
     )
     group.add_argument("--max-errors", type=_most, metavar="N", help=argparse.SUPPRESS)
-    group.add_argument("--resume", action="store_true", default=True, help=argparse.SUPPRESS)
-    group.add_argument("--no-resume", action="store_false", dest="resume", help=argparse.SUPPRESS)
+    resuming = group.add_mutually_exclusive_group()
+    resuming.add_argument("--resume", action="store_true", default=True, help=argparse.SUPPRESS)
+    resuming.add_argument(
+        "--no-resume", action="store_false", dest="resume", help=argparse.SUPPRESS
+    )
     group.add_argument("--force", action="store_true", help=argparse.SUPPRESS)
     forms = group.add_mutually_exclusive_group()
     for form in _FORMS:
@@ -74,6 +82,8 @@ def run(args: argparse.Namespace) -> int:
     """Answer every text; 0, or 3 where rows of files failed."""
     context = [] if args.context is None else [args.context]
     args.texts = [*args.texts, *context, *(args.document or [])]
+    if args.output == "-":
+        args.output = None
     if args.texts and args.input:
         raise InputError("give texts or --input, not both")
     if args.texts:
@@ -88,12 +98,14 @@ def run(args: argparse.Namespace) -> int:
 def _run_texts(args: argparse.Namespace) -> int:
     """Answer the arguments."""
     from leanbert.cli.inputs import Entry
-    from leanbert.cli.outputs import check_output, output_form
+    from leanbert.cli.outputs import check_columns, check_output, output_form
     from leanbert.cli.running import Run, write_stream
 
     output = None if args.output is None else Path(args.output)
-    if args.max_errors is not None:
-        raise InputError("--max-errors is for the rows of files (--input)")
+    for name, default in _OF_FILES.items():
+        if getattr(args, name) != default:
+            flag = "no-resume" if name == "resume" else name.replace("_", "-")
+            raise InputError(f"--{flag} is for the rows of files (--input)")
     check_output(output)
     run = Run.of(args, "latency")
     model = run.model
@@ -104,6 +116,7 @@ def _run_texts(args: argparse.Namespace) -> int:
         entries = [Entry(record, model_input(args, model.task, record)) for record in records]
         known = ("text",)
     form = output_form(output, args.form, model.task)
+    check_columns(form, args.columns)
     write_stream(run, output, form, entries, None, known, len(entries))
     return 0
 
@@ -114,5 +127,5 @@ def _columns(given: str) -> list[str]:
 
 def _most(given: str) -> int:
     if not given.isdecimal():
-        raise InputError(f"--max-errors is {given!r}; give a number from 0")
+        raise argparse.ArgumentTypeError(f"{given!r} is no number of rows; give one from 0 on")
     return int(given)

@@ -13,15 +13,16 @@ from leanbert.cli.answering import answered
 from leanbert.cli.file_inputs import FileInputs
 from leanbert.cli.inputs import Entry, Failure
 from leanbert.cli.ledger import Ledger
-from leanbert.cli.outputs import is_gzipped, make_writer
+from leanbert.cli.outputs import KEYED, is_gzipped, make_writer
 from leanbert.cli.partial import Partial, errors_path
 from leanbert.cli.progress import Progress
-from leanbert.cli.running import KEYED, Run
+from leanbert.cli.running import Run
 from leanbert.cli.staging import StagedParquet, StagedText
 from leanbert.cli.streams import complain
 from leanbert.cli.writing import Columns, Writer
 from leanbert.errors import LeanBertError
 from leanbert.files import name_full_disk
+from leanbert.shown import counted
 
 __all__ = ["write_resumable"]
 
@@ -74,7 +75,8 @@ def write_resumable(run: Run, output: Path, form: str | None, inputs: FileInputs
         except BaseException:
             partial.close()
             if partial.kept:
-                rows = f"{partial.state.rows:,} rows" if partial.state.rows else "the first rows"
+                answered_rows = partial.state.rows
+                rows = counted(answered_rows, "row") if answered_rows else "the first rows"
                 complain(
                     f"{partial.path} keeps the answers to {rows}; the same command goes on from "
                     "there"
@@ -103,7 +105,7 @@ class _Writing:
         if self._partial.finished:
             complain(f"{self._output}: was finished before the command was interrupted")
         elif state.rows:
-            complain(f"{self._partial.path}: goes on after {state.rows:,} rows")
+            complain(f"{self._partial.path}: goes on after {counted(state.rows, 'row')}")
 
     def write(
         self, entries: Iterator[Entry | Failure], form: str | None, show: Any, schema: Any
@@ -156,7 +158,8 @@ def _report(output: Path, partial: Partial) -> None:
     if state.failed:
         path = errors_path(output.resolve() if output.is_symlink() else output)
         complain(
-            f"{state.failed:,} of {state.rows:,} rows failed; {path} has them with the reasons"
+            f"{state.failed:,} of {counted(state.rows, 'row')} failed; {path} has them with the "
+            "reasons"
         )
 
 

@@ -15,7 +15,7 @@ from leanbert.cli.answers import Answers, answers_of
 from leanbert.cli.flags import bundle_of, choice_of
 from leanbert.cli.inputs import Entry, Failure
 from leanbert.cli.options import call_options, model_input
-from leanbert.cli.outputs import make_writer, open_output
+from leanbert.cli.outputs import KEYED, make_writer, open_output
 from leanbert.cli.progress import Progress
 from leanbert.cli.writing import Columns
 from leanbert.errors import InputError
@@ -23,10 +23,7 @@ from leanbert.errors import InputError
 if TYPE_CHECKING:
     from leanbert.cli.file_inputs import FileInputs  # texts of the command line do without
 
-__all__ = ["KEYED", "Run", "write_stream"]
-
-KEYED = frozenset({"csv", "tsv", "json", "parquet"})
-"""Forms that have the input's columns."""
+__all__ = ["Run", "write_stream"]
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ _ARGUMENTS = (
     "aggregation_strategy", "batch_size", "candidate_labels", "combine", "doc_stride", "engine",
     "file_name", "force", "function_to_apply", "handle_impossible_answer", "hypothesis_template",
     "ignore_labels", "max_answer_len", "max_drop", "max_length", "mode", "model", "multi_label",
-    "output_name", "pooling", "revision", "split", "stride", "subfolder", "targets", "threads",
-    "tie_margin", "top_k", "truncation", "window",
+    "normalize", "output_name", "pooling", "precision", "prompt_name", "revision", "split",
+    "stride", "subfolder", "targets", "threads", "tie_margin", "top_k", "truncate_dim",
+    "truncation", "window",
 )  # fmt: skip
 _GIVEN = re.compile(rf"\b({'|'.join(_ARGUMENTS)})=(\"([^\"]*)\"|'([^']*)'|[\w.]+)")
 _FOUND = re.compile(rf"^({'|'.join(_ARGUMENTS)}) is ")

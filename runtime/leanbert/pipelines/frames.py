@@ -25,6 +25,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from leanbert.errors import InputError, MissingExtraError, warn
+from leanbert.records.model import described
 from leanbert.records.repeats import distinct_names
 from leanbert.shown import listed
 
@@ -158,6 +159,10 @@ def answered_frame(
         i for i, text in enumerate(texts)
         if not _missing(text) and (pairs is None or not _missing(pairs[i]))
     ]  # fmt: skip
+    for name, column_values in ((chosen, texts), (pair_column, pairs or ())):
+        for i, value in enumerate(column_values):
+            if not isinstance(value, str) and not _missing(value):
+                raise InputError(f"row {i}: {name!r} holds {described(value)}, not a text")
     if len(there) < len(texts):
         warn(
             f"{len(texts) - len(there):,} of {len(texts):,} values of {chosen!r} are missing; "

@@ -11,6 +11,7 @@ from pathlib import Path
 from leanbert.errors import InputError, warn
 from leanbert.files import own_descriptor
 from leanbert.records.names import format_of, known_endings
+from leanbert.shown import counted
 
 __all__ = ["Found", "find_files"]
 
@@ -95,6 +96,6 @@ def _folder(folder: Path, *, any_ending: bool) -> Iterator[Found]:
     if left_out:
         more = ", …" if len(left_out) > _NAMED else ""
         warn(
-            f"{folder}: {len(left_out)} files are left out, whose ending says no format: "
-            f"{', '.join(left_out[:_NAMED])}{more}"
+            f"{folder}: left out {counted(len(left_out), 'file')}, since the ending says no "
+            f"format: {', '.join(left_out[:_NAMED])}{more}"
         )

@@ -11,7 +11,7 @@ from leanbert.errors import InputError
 from leanbert.records.names import FORMATS
 from leanbert.shown import listed
 
-__all__ = ["ReadOptions", "Row", "Table"]
+__all__ = ["ReadOptions", "Row", "Table", "described"]
 
 _DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "space": " "}
 
@@ -91,7 +91,7 @@ class Row:
         if isinstance(value, str):
             return value
         if column in self.values:
-            raise InputError(f"{self.where}: {column!r} holds {_described(value)}, not a text")
+            raise InputError(f"{self.where}: {column!r} holds {described(value)}, not a text")
         raise InputError(
             f"{self.where}: no column {column!r}; it has "
             f"{listed(list(map(repr, self.values)), 'and') or 'no columns'} (pass {flag})"
@@ -137,7 +137,8 @@ class Table:
         raise InputError(f"{self.name}: no column {column!r}; it has {has} (pass {flag})")
 
 
-def _described(value: object) -> str:
+def described(value: object) -> str:
+    """A value that is no text, in the words of messages: ``"the number 5"``, ``"a list"``."""
     if value is None:
         return "nothing (null)"
     if isinstance(value, bool):

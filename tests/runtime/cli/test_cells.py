@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leanbert.cli.cells import check_finite, exact_cell, json_line, plain_cell
+from leanbert.cli.options import _FLAGS, _Flag
 from leanbert.cli.wording import in_flags
 from leanbert.errors import LeanBertError
 from leanbert.records.repeats import distinct_names
@@ -127,3 +128,8 @@ def test_a_score_that_is_no_number_is_an_error(answer: Any) -> None:
 )  # fmt: skip
 def test_messages_name_flags(message: str, wanted: str) -> None:
     assert in_flags(message) == wanted
+
+
+@pytest.mark.parametrize("flag", [flag for flag in _FLAGS if flag.argument], ids=lambda f: f.name)
+def test_messages_name_each_flag_of_a_task(flag: _Flag) -> None:
+    assert in_flags(f"{flag.dest} is 0; expected more") == f"{flag.name} is 0; expected more"

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from leanbert.cli import main
 from leanbert.cli.jobs import plan
 from leanbert.errors import InputError
 from leanbert.records import Found, find_files
@@ -113,6 +114,67 @@ def test_columns_are_chosen(
     assert list(read(tmp_path / out)[0]) == ["label", "score"]
     line = command.wrong(*words, "--columns", "id,title")
     assert "--columns names 'title', which the input lacks; it has 'id', 'text', 'label'" in line
+
+
+@pytest.mark.parametrize("out", [["-o", "o.txt"], ["--table"], []], ids=str)
+def test_columns_are_refused_where_none_are_written(
+    command: Command, predict: list[object], tmp_path: Path, out: list[str]
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("id,text\n1,profit\n")
+    words = [tmp_path / word if word == "o.txt" else word for word in out]
+    line = command.wrong(*predict, "-i", path, *words, "--columns", "id")
+    assert "--columns is for CSV, JSON lines and Parquet; add --csv or --json" in line
+    assert not (tmp_path / "o.txt").exists()
+    assert "--columns is for CSV" in command.wrong(*predict, "profit", "--columns", "text")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [["--text-column", "t"], ["--text-pair-column", "t"], ["--input-format", "csv"],
+     ["--encoding", "latin-1"], ["--delimiter", ";"], ["--no-quotes"], ["--max-errors", "0"],
+     ["--no-resume"], ["--force"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_flags_of_files_are_refused_beside_texts(
+    command: Command, predict: list[object], flags: list[str]
+) -> None:
+    line = command.wrong(*predict, "profit rose", *flags)
+    assert line == f"leanbert: {flags[0]} is for the rows of files (--input)\n"
+
+
+@pytest.mark.parametrize("flag", ["--force", "--no-resume"])
+def test_what_is_never_written_in_parts_is_not_begun_anew(
+    command: Command, predict: list[object], tmp_path: Path, flag: str
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("profit\n")
+    line = command.wrong(*predict, "-i", path, flag)
+    assert line == (f"leanbert: {flag} is for files that are written in parts: name one with -o\n")
+
+
+def test_a_dash_is_stdout(
+    command: Command, predict: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").write_text("text\nprofit\n")
+    assert command(*predict, "-i", "a.csv", "-o", "-") == command(*predict, "-i", "a.csv")
+    assert command(*predict, "profit", "-o", "-") == command(*predict, "profit")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "wanted"),
+    [(["--max-errors", "-1"], "argument --max-errors: '-1' is no number of rows; give one from 0"),
+     (["--resume", "--no-resume"], "--no-resume: not allowed with argument --resume")],
+)  # fmt: skip
+def test_flags_that_argparse_refuses(
+    capsys: pytest.CaptureFixture[str], flags: list[str], wanted: str
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["predict", "-i", "a.csv", *flags])
+    assert stopped.value.code == 2
+    assert wanted in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("ending", [".parquet", ".arrow"])

@@ -54,6 +54,15 @@ def test_pandas(classify: Any, wanted: dict[str, list[Any]]) -> None:
     assert list(ranked.columns) == ["h", "label", "score", "positive", "negative", "neutral"]
 
 
+def test_values_that_are_no_texts(classify: Any) -> None:
+    pandas = pytest.importorskip("pandas")
+    data = pandas.DataFrame({"h": ["profit", "loss"], "n": [1, 2], "o": ["a", ["b"]]})
+    with pytest.raises(InputError, match=r"^row 0: 'n' holds the number 1, not a text$"):
+        classify.table(data, "n")
+    with pytest.raises(InputError, match=r"^row 1: 'o' holds a list, not a text$"):
+        classify.table(data, "h", pair_column="o")
+
+
 def test_polars(classify: Any, wanted: dict[str, list[Any]]) -> None:
     polars = pytest.importorskip("polars")
     found = answered(classify, polars.DataFrame({"text": TEXTS, "id": [1, 2, 3]}))
