@@ -7,7 +7,7 @@ from typing import Any
 from leanbert_training.challenge import SURE
 from leanbert_training.distilling import LESSONS, STUDENT
 from leanbert_training.evaluate import PYTORCH
-from leanbert_training.refining import MIX, REFINING
+from leanbert_training.refining import MIX
 from leanbert_training.stages import HELD_SHARE, OWN_SENTENCES, TEACHERS, Shape
 
 NAMES = {
@@ -81,15 +81,25 @@ def _challenge(own: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _refined(calibration: dict[str, Any]) -> str:
-    """What the weights began as, and how they were refined."""
-    seal = calibration["source"].get("bundle")
-    begun = f"the bundle with the seal {seal[:12]}" if seal else "the mean of the students"
-    return (
-        f"from {begun}: {REFINING.epochs} epoch on the open wordings of the challenge set, "
-        f"sentences from patterns of our own, and the rows before with {begun}'s answers; "
-        f"{calibration['share']:.0%} of the way to the refined weights, chosen on rows held back"
-    )
+def _refined(calibration: dict[str, Any]) -> dict[str, str]:
+    """How the weights were refined, and what the temperature was fitted on."""
+    rows = calibration["rows"]
+    fitted = f"{calibration['temperature']:.2f}, fitted on "
+    if "source" not in calibration:
+        return {
+            "temperature": f"{fitted}{rows} training tweets held back ({HELD_SHARE:.0%}), folded "
+            "into the weights",
+        }
+    return {
+        "refined": f"from the bundle with the seal {calibration['source']['bundle'][:12]}: on two "
+        f"of three wordings of the challenge set and on patterns of its phenomena, filled "
+        f"{MIX.rounds} times (Apache-2.0), beside the rows before with that bundle's answers; "
+        f"{calibration['share']:.0%} of the way, chosen on rows held back",
+        "temperature": fitted
+        + ", ".join(f"{rows[kind]} {name}" for kind, name in HELD.items())
+        + f" held back ({HELD_SHARE:.0%} of the public rows), each source with the same weight; "
+        "folded into the weights",
+    }
 
 
 def make_card(
@@ -106,7 +116,8 @@ def make_card(
         rows: the result of :func:`leanbert_training.evaluate.evaluate`.
         robust: the result of :func:`leanbert_training.robustness.measure`.
         own: the result of :func:`leanbert_training.challenge.measure`.
-        calibration: the result of :func:`leanbert_training.refining.calibrate`.
+        calibration: the result of ``calibrate`` in :mod:`leanbert_training.distilling` or, for a
+            refined bundle, in :mod:`leanbert_training.refining`.
         sizes: the bytes of the bundle's parts by name.
         calibration_texts: how many training texts the export took for ranges and gate.
     """
@@ -122,17 +133,13 @@ def make_card(
         f"1536 cut to {shape.width}, vocabulary 30522 cut to {shape.pieces} pieces",
         "data": "zeroshot/twitter-financial-news-sentiment, train (MIT); recorded answers of "
         "ProsusAI/finbert to news, calls and the same tweets (outputs public, texts by their "
-        f"publishers); of our own (Apache-2.0): {OWN_SENTENCES} sentences from patterns, patterns "
-        f"of the phenomena filled {MIX.rounds} times, and two of three wordings of the challenge "
-        "set's cases",
+        f"publishers); {OWN_SENTENCES} sentences from patterns of our own (Apache-2.0)",
         "teachers": f"{TEACHERS} fine-tunings of all-MiniLM-L6-v2 with its whole vocabulary, and "
         "one with ours, in full width; their mean answers to the same rows and to "
         f"{max(lesson.transfer for lesson in LESSONS)} unlabelled tweets and sentences taught "
         f"{len(LESSONS)} students, whose weights were averaged",
-        "refined": _refined(calibration),
         "vocabulary": "counted in the training texts, Fed speeches and FOMC minutes (public "
-        "domain), earnings21/22 (CC BY-SA 4.0), stocknet tweets (MIT); then words of our own list "
-        "took the place of pieces that were hardly used",
+        "domain), earnings21/22 (CC BY-SA 4.0), stocknet tweets (MIT)",
         "not trained on": "Twitter validation set, Financial PhraseBank (CC BY-NC-SA 3.0), 500 "
         "held-out answers of FinBERT, the third wordings of the challenge set; but FinBERT, whose "
         "answers were learnt from, was trained on PhraseBank",
@@ -140,10 +147,7 @@ def make_card(
         "quality": _quality(rows),
         "int8 - fp32": _int8(rows),
         **_challenge(own),
-        "temperature": f"{calibration['temperature']:.2f}, fitted on "
-        + ", ".join(f"{calibration['rows'][kind]} {name}" for kind, name in HELD.items())
-        + f" held back ({HELD_SHARE:.0%} of the public rows), each source with the same weight; "
-        "folded into the weights",
+        **_refined(calibration),
         "robustness": "; ".join(
             f"{r['kind']} {r['share']:.1%}"
             + (" same label" if r["measure"] == "same label" else "")
@@ -153,8 +157,7 @@ def make_card(
         "bad at": f"its weakest kinds of text above ({weak}); irony, two opinions in one text, "
         "whole documents, numbers that must be compared, languages other than English (scripts "
         "other than Latin become unknown words); a text that is not about finance gets a label too",
-        "seed": f"0; the students' {STUDENT.epochs} epochs and one of refining "
-        "(models/leanbert_training/README.md)",
+        "seed": f"0; the students' {STUDENT.epochs} epochs (models/leanbert_training/README.md)",
         "calibration": f"{calibration_texts} of the training texts; a third of them held back for "
         "the gate",
         "larger": LARGER,

@@ -17,15 +17,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from leanbert_bench.metrics import accuracy
-from leanbert_training.calibrating import divergence, softmax
+from leanbert_bench.metrics import accuracy, calibration_error
+from leanbert_training.calibrating import divergence, fit_temperature, fold_temperature, softmax
 from leanbert_training.data import Target
 from leanbert_training.narrowing import importance, narrow
 from leanbert_training.rows import UNLABELLED, Row, held_back, split_rows, transfer_rows
 from leanbert_training.stages import (
     HELD_SHARE,
     SEED,
-    SOURCE,
     Shape,
     load_network,
     new_stage,
@@ -61,7 +60,7 @@ class Lesson:
 
 
 LESSONS = (Lesson(15000, both_heads=False), Lesson(25000, both_heads=True))
-"""The lesson of each student. The refining starts from the mean of their weights."""
+"""The lesson of each student. The mean of their weights is what ships."""
 IMPORTANCE_ROWS = 800
 """How many rows the importance of neurons is measured on."""
 SOFTENING = 1.5
@@ -216,16 +215,16 @@ def mean_of_weights(networks: Sequence[TwoHeads]) -> TwoHeads:
     return networks[0]
 
 
-def average(answers_folder: Path, students: Sequence[Path], folder: Path) -> dict[str, Any]:
-    """Write the mean of the students' weights, for the refining to start from.
+def calibrate(answers_folder: Path, students: Sequence[Path], folder: Path) -> dict[str, Any]:
+    """Write the mean of the students, with its temperature folded into the weights.
 
     Args:
         answers_folder: the folder of :func:`make_answers`.
         students: the folder of each student.
-        folder: the folder to write, a Hugging Face checkpoint with ``source.json``.
+        folder: the folder to write, a Hugging Face checkpoint with ``calibration.json``.
 
     Returns:
-        What was measured on the rows held back: the content of ``source.json``.
+        What was measured on the rows held back: the content of ``calibration.json``.
     """
     rows, answers = _read_answers(answers_folder)
     is_held = held_back(rows, HELD_SHARE)
@@ -247,9 +246,19 @@ def average(answers_folder: Path, students: Sequence[Path], folder: Path) -> dic
     for student, (network, _) in zip(students, loaded, strict=True):
         measured[student.name] = found(predict_logits(network, tokenizer, texts)[:, 0])
     network = mean_of_weights([network for network, _ in loaded])
-    measured["mean of the weights"] = found(predict_logits(network, tokenizer, texts)[:, 0])
+    logits = predict_logits(network, tokenizer, texts)[:, 0].astype(np.float64)
+    temperature = fit_temperature(logits[tweets], labels[tweets])
+    before, after = (softmax(logits[tweets] / t) for t in (1.0, temperature))
+    measured |= {
+        "mean of the weights": found(logits),
+        "temperature": temperature,
+        "rows": int(tweets.sum()),
+        "ece_before": calibration_error(before, labels[tweets]),
+        "ece_after": calibration_error(after, labels[tweets]),
+    }
+    fold_temperature(network.model, temperature)
     with new_stage(folder) as partial:
         save_network(network, students[0], partial, both_heads=False)
-        with (partial / SOURCE).open("w", encoding="utf-8") as file:
+        with (partial / "calibration.json").open("w", encoding="utf-8") as file:
             json.dump(measured, file, indent=1)
     return measured

@@ -2,8 +2,7 @@
 
     python -m leanbert_training.make --data DATA
 
-With ``--start BUNDLE --sha256 SEAL`` the refining starts from the weights of a bundle, and the
-stages before it do not run.
+With ``--refine BUNDLE --sha256 SEAL`` it makes a refined bundle from the weights of that bundle.
 
 Each stage writes one folder in ``--work``, and does not run again while that folder exists. After
 an interruption, run the same command again: training continues after the last complete epoch. To
@@ -30,18 +29,17 @@ from leanbert_training.build import build
 
 @dataclass(frozen=True)
 class Start:
-    """The bundle that the refining starts from, with the seal that it must have."""
+    """A bundle to refine, with the seal that it must have."""
 
     bundle: Path
     sha256: str
 
 
 Steps = dict[str, Callable[[], object]]
-_START = "start"
 
 
-def _students(data: Path, work: Path) -> Steps:
-    """The stages up to the mean of the students, by their names, in their order."""
+def _steps(data: Path, work: Path, *, place: bool) -> Steps:
+    """The function of each stage by its name, in the order of the stages."""
     shape = stages.Shape()
     base, wide, answers, narrow = (work / name for name in ("base", "wide", "answers", "narrow"))
     steps: Steps = {
@@ -58,29 +56,29 @@ def _students(data: Path, work: Path) -> Steps:
         steps[student.name] = partial(
             distilling.make_student, data, narrow, answers, student, lesson
         )
-    steps[_START] = partial(distilling.average, answers, students, work / _START)
-    return steps
-
-
-def _steps(data: Path, work: Path, start: Start | None, *, place: bool) -> Steps:
-    """The function of each stage by its name, in the order of the stages."""
-    begin, anchors, lexicon, refined, final = (
-        work / name for name in (_START, "anchors", "lexicon", "refined", "sentiment-fp32")
-    )
-    steps: Steps = {}
-    if start is None:
-        steps |= _students(data, work)
-    else:
-        steps[_START] = partial(refining.make_restored, start.bundle, start.sha256, begin)
-    steps[anchors.name] = partial(refining.make_anchors, data, begin, anchors)
-    steps[lexicon.name] = partial(refining.make_lexicon, data, begin, lexicon)
-    steps[refined.name] = partial(refining.make_refined, data, lexicon, anchors, refined)
-    steps[final.name] = partial(refining.calibrate, data, begin, lexicon, refined, final)
+    final = work / "sentiment-fp32"
+    steps[final.name] = partial(distilling.calibrate, answers, students, final)
     steps["bundle"] = partial(build, data, final, work / "bundle", place=place)
     return steps
 
 
-STAGES = tuple(_steps(Path(), Path(), None, place=False))
+def _refining_steps(data: Path, work: Path, start: Start, *, place: bool) -> Steps:
+    """The function of each stage that refines a bundle, by its name, in the order of the stages."""
+    names = ("start", "anchors", "lexicon", "refined", "settled", "refined-fp32")
+    begin, anchors, lexicon, refined, settled, final = (work / name for name in names)
+    return {
+        begin.name: partial(refining.make_restored, start.bundle, start.sha256, begin),
+        anchors.name: partial(refining.make_anchors, data, begin, anchors),
+        lexicon.name: partial(refining.make_lexicon, data, begin, lexicon),
+        refined.name: partial(refining.make_refined, data, lexicon, anchors, refined),
+        settled.name: partial(refining.make_settled, data, lexicon, refined, anchors, settled),
+        final.name: partial(refining.calibrate, data, begin, lexicon, settled, final),
+        "refined-bundle": partial(build, data, final, work / "refined-bundle", place=place),
+    }
+
+
+STAGES = tuple(_steps(Path(), Path(), place=False))
+REFINING = tuple(_refining_steps(Path(), Path(), Start(Path(), ""), place=False))
 
 
 def make(
@@ -88,7 +86,7 @@ def make(
     work: Path,
     *,
     start: Start | None = None,
-    until: str = STAGES[-1],
+    until: str | None = None,
     place: bool = True,
 ) -> None:
     """Run every stage up to ``until`` whose folder does not exist.
@@ -96,18 +94,21 @@ def make(
     Args:
         data: the folder of the public sets.
         work: the folder that holds one folder per stage.
-        start: the bundle that the refining starts from; ``None`` runs the stages before it.
-        until: the name of the last stage to run.
+        start: the bundle to refine; ``None`` makes a bundle from the public sets alone.
+        until: the name of the last stage to run; ``None`` runs them all.
         place: whether the last stage replaces the bundle that ships.
 
     Raises:
         ValueError: the folder of a stage exists, but not that of the stage before it, or ``until``
-            is not a stage after ``start``.
+            is no stage of this recipe.
     """
     work.mkdir(parents=True, exist_ok=True)
-    steps = _steps(data, work, start, place=place)
-    if until not in steps:
-        raise ValueError(f"--until {until} comes before the stages that start from a bundle")
+    if start is None:
+        steps = _steps(data, work, place=place)
+    else:
+        steps = _refining_steps(data, work, start, place=place)
+    if until is not None and until not in steps:
+        raise ValueError(f"no stage {until} here; expected one of {', '.join(steps)}")
     for earlier, name in pairwise(steps):
         if (work / name).exists() and not (work / earlier).exists():
             raise ValueError(
@@ -136,9 +137,9 @@ def main() -> int:
         default=Path("build/sentiment"),
         help="folder that holds the stages",
     )
-    add("--until", choices=STAGES, default=STAGES[-1], help="stop after this stage")
-    add("--start", type=Path, metavar="BUNDLE", help="refine the weights of this bundle")
-    add("--sha256", metavar="SEAL", help="the sha256 in the manifest of the bundle of --start")
+    add("--until", choices=(*STAGES, *REFINING), help="stop after this stage")
+    add("--refine", type=Path, metavar="BUNDLE", help="refine the weights of this bundle")
+    add("--sha256", metavar="SEAL", help="the sha256 in the manifest of the bundle to refine")
     add("--threads", type=int, help="threads of torch (default: its own choice)")
     add(
         "--keep",
@@ -146,9 +147,9 @@ def main() -> int:
         help="replace neither the bundle that ships nor README.md",
     )
     args = parser.parse_args()
-    if (args.start is None) != (args.sha256 is None):
-        parser.error("--start and --sha256 belong together")
-    start = None if args.start is None else Start(args.start, args.sha256)
+    if (args.refine is None) != (args.sha256 is None):
+        parser.error("--refine and --sha256 belong together")
+    start = None if args.refine is None else Start(args.refine, args.sha256)
     if args.threads:
         torch.set_num_threads(args.threads)
     try:

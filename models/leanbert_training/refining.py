@@ -1,12 +1,13 @@
 """Refine a classifier of tweets and reports on sentences of our own, and calibrate it.
 
-The stages start from the weights in the folder ``start``: the mean of the students, or the weights
-of a bundle that was placed before. Each writes one folder, as in :mod:`leanbert_training.stages`.
+The stages start from the weights of a bundle, such as the one that ships. Each writes one folder,
+as in :mod:`leanbert_training.stages`.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,6 @@ from leanbert_training.restoring import restore
 from leanbert_training.rows import Row, transfer_rows
 from leanbert_training.stages import (
     SEED,
-    SOURCE,
     load_network,
     new_stage,
     published,
@@ -43,12 +43,21 @@ REFINING = Settings(
     epochs=1, learning_rate=1.2e-4, layer_decay=0.95, batch_size=48, finbert_weight=0.0, swaps=0.5
 )
 MIX = Mix()
+SETTLING = replace(REFINING, learning_rate=5e-5)
+SETTLING_MIX = Mix(tweets=1500, own=200, unlabelled=500, rounds=1, copies=2)
+"""Mostly FinBERT's rows, which the refining costs most."""
+SETTLING_SHARE = 0.8
+"""The share of the refined weights that the settling begins with."""
+SOURCE = "source.json"
+"""The file in the folder ``start`` that holds the seal of the bundle."""
 UNLABELLED_TEXTS = 5000
 """How many unlabelled texts the starting model answers; :class:`Mix` says how many are learnt."""
-SHARES = (0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-"""The shares of the refined weights among which the rows held back choose."""
+SHARES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""The shares of the settled weights among which the rows held back choose."""
 SOURCES = ("tweet", "finbert", "case")
-"""The kinds of the rows held back, each of which counts the same."""
+"""The kinds of the rows held back. For the temperature each counts the same."""
+WEIGHTS = {"tweet": 2, "finbert": 2, "case": 1}
+"""How much each source counts in the choice of the share: what was learnt before must stay."""
 
 
 def make_restored(bundle: Path, sha256: str, folder: Path) -> None:
@@ -95,11 +104,11 @@ def make_lexicon(data: Path, start: Path, folder: Path) -> None:
         save_network(network, partial, partial, both_heads=False)
 
 
-def make_refined(data: Path, start: Path, anchors: Path, folder: Path, seed: int = SEED) -> None:
+def make_refined(data: Path, start: Path, anchors: Path, folder: Path) -> None:
     """Train the network in ``start`` on :func:`refining_rows`."""
     network, tokenizer = load_network(start)
     answers = np.load(anchors / "answers.npy")
-    rows = refining_rows(data, _anchors(data), answers, MIX, seed)
+    rows = refining_rows(data, _anchors(data), answers, MIX, SEED)
     state = folder.with_suffix(".resume.pt")
     train(network, tokenizer, rows, REFINING, state)
     with new_stage(folder) as partial:
@@ -107,26 +116,50 @@ def make_refined(data: Path, start: Path, anchors: Path, folder: Path, seed: int
     state.unlink(missing_ok=True)
 
 
-def mixed(start: TwoHeads, refined: TwoHeads, share: float) -> dict[str, torch.Tensor]:
-    """The weights between two networks (arXiv 2109.01903): ``share`` of them is ``refined``'s."""
-    one, other = start.state_dict(), refined.state_dict()
+def make_settled(data: Path, start: Path, refined: Path, anchors: Path, folder: Path) -> None:
+    """Train a mean of the starting and the refined weights once more, more slowly.
+
+    Args:
+        data: the folder of the public sets.
+        start: the folder of :func:`make_lexicon`.
+        refined: the folder of :func:`make_refined`.
+        anchors: the folder of :func:`make_anchors`.
+        folder: the folder to write.
+    """
+    (network, tokenizer), (other, _) = load_network(start), load_network(refined)
+    network.load_state_dict(mixed(network, other, SETTLING_SHARE))
+    answers = np.load(anchors / "answers.npy")
+    rows = refining_rows(data, _anchors(data), answers, SETTLING_MIX, SEED + 1)
+    state = folder.with_suffix(".resume.pt")
+    train(network, tokenizer, rows, replace(SETTLING, seed=SEED + 1), state)
+    with new_stage(folder) as partial:
+        save_network(network, start, partial, both_heads=False)
+    state.unlink(missing_ok=True)
+
+
+def mixed(one: TwoHeads, other: TwoHeads, share: float) -> dict[str, torch.Tensor]:
+    """The weights between two networks (arXiv 2109.01903): ``share`` of them is ``other``'s."""
+    others = other.state_dict()
     return {
-        name: torch.lerp(value, other[name], share) if value.is_floating_point() else value
-        for name, value in one.items()
+        name: torch.lerp(value, others[name], share) if value.is_floating_point() else value
+        for name, value in one.state_dict().items()
     }
 
 
 def measured(logits: npt.NDArray[Any], rows: list[Row]) -> dict[str, float]:
-    """The accuracy on each source, and the mean of the sources' negative log-likelihoods."""
+    """Accuracy, calibration error and loss on each source, and the weighted mean of the losses.
+
+    A loss is the mean negative log-likelihood of the rows' labels, in nats.
+    """
     found: dict[str, float] = {}
-    losses = []
     for kind in SOURCES:
         chosen = np.array([row.kind == kind for row in rows])
         labels = np.array([row.label for row in rows if row.kind == kind], dtype=np.int64)
         found[f"accuracy_{kind}"] = accuracy(logits[chosen], labels)
-        losses.append(negative_log_likelihood(logits[chosen], labels))
         found[f"ece_{kind}"] = calibration_error(softmax(logits[chosen]), labels)
-    return {**found, "loss": float(np.mean(losses))}
+        found[f"loss_{kind}"] = negative_log_likelihood(logits[chosen], labels)
+    mean = sum(WEIGHTS[kind] * found[f"loss_{kind}"] for kind in SOURCES) / sum(WEIGHTS.values())
+    return {**found, "loss": mean}
 
 
 def _balanced(rows: list[Row]) -> npt.NDArray[np.int64]:
@@ -136,8 +169,8 @@ def _balanced(rows: list[Row]) -> npt.NDArray[np.int64]:
     return np.array([i for group in groups for i in np.resize(group, most)], dtype=np.int64)
 
 
-def calibrate(data: Path, source: Path, start: Path, refined: Path, folder: Path) -> dict[str, Any]:
-    """Choose the share of the refined weights, fit the temperature, and write both folded in.
+def calibrate(data: Path, source: Path, start: Path, settled: Path, folder: Path) -> dict[str, Any]:
+    """Choose the share of the settled weights, fit the temperature, and write both folded in.
 
     Both are chosen on the rows held back: tweets, answers of FinBERT, and open wordings of the
     cases held back.
@@ -146,7 +179,7 @@ def calibrate(data: Path, source: Path, start: Path, refined: Path, folder: Path
         data: the folder of the public sets.
         source: the folder of the weights that the refining began with.
         start: the folder of :func:`make_lexicon`.
-        refined: the folder of :func:`make_refined`.
+        settled: the folder of :func:`make_settled`.
         folder: the folder to write, a Hugging Face checkpoint with ``calibration.json``.
 
     Returns:
@@ -156,7 +189,7 @@ def calibrate(data: Path, source: Path, start: Path, refined: Path, folder: Path
     texts = [row.text for row in rows]
     labels = np.array([row.label for row in rows], dtype=np.int64)
     (one, tokenizer), (other, _), (between, _) = (
-        load_network(path) for path in (start, refined, start)
+        load_network(path) for path in (start, settled, start)
     )
     found: dict[str, Any] = {}
     answers = {}

@@ -36,8 +36,6 @@ OWN_SENTENCES = 1500
 TEACHERS = 2
 """How many teachers have the whole vocabulary. The stage ``wide`` is one more teacher."""
 SEED = 0
-SOURCE = "source.json"
-"""The file in the folder that the refining starts from: where its weights come from."""
 _SECOND = "second_head.pt"
 
 

@@ -140,13 +140,14 @@ def test_the_mean_of_weights_lies_between_the_students(
     monkeypatch.setattr(distilling, "save_network", save)
     names = [tmp_path / "one", tmp_path / "two"]
     second = students["one"].second.bias + 0.5
-    found = distilling.average(answered, names, tmp_path / "final")
+    found = distilling.calibrate(answered, names, tmp_path / "final")
 
-    assert saved[0].model.classifier.bias.tolist() == pytest.approx([1.0, 2.0, 0.0])
+    bias = saved[0].model.classifier.bias * found["temperature"]
+    assert bias.tolist() == pytest.approx([1.0, 2.0, 0.0])
     assert saved[0].second.bias.tolist() == pytest.approx(second.tolist(), abs=1e-6)
     difference = (
         saved[0].model.bert.pooler.dense.bias - students["two"].model.bert.pooler.dense.bias
     )
     assert difference.tolist() == pytest.approx([-0.5] * len(difference))
     assert {"teachers", "one", "two", "mean of the weights"} <= set(found)
-    assert json.loads((tmp_path / "final" / "source.json").read_text()) == found
+    assert json.loads((tmp_path / "final" / "calibration.json").read_text()) == found

@@ -34,17 +34,15 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
         stage(1)(start, folder)
 
     monkeypatch.setattr(distilling, "make_student", student)
-    monkeypatch.setattr(distilling, "average", stage(2))
+    monkeypatch.setattr(distilling, "calibrate", stage(2))
     monkeypatch.setattr(refining, "make_restored", stage(2))
     monkeypatch.setattr(refining, "make_anchors", stage(2))
     monkeypatch.setattr(refining, "make_lexicon", stage(2))
     monkeypatch.setattr(refining, "make_refined", stage(3))
+    monkeypatch.setattr(refining, "make_settled", stage(4))
     monkeypatch.setattr(refining, "calibrate", stage(4))
     monkeypatch.setattr(make, "build", stage(2))
     return found
-
-
-REFINING = ["anchors", "lexicon", "refined", "sentiment-fp32", "bundle"]
 
 
 def test_stages_run_once_and_in_order(
@@ -56,30 +54,29 @@ def test_stages_run_once_and_in_order(
     assert [name for name, _ in ran] == list(make.STAGES)
     began = dict(ran)
     assert (began["student-1"], began["student-2"]) == ("narrow", "narrow")
-    assert began["start"] == "student-1"
-    assert (began["anchors"], began["lexicon"]) == ("start", "start")
-    assert (began["refined"], began["sentiment-fp32"]) == ("anchors", "refined")
-    assert list(make.STAGES[5:]) == ["narrow", "student-1", "student-2", "start", *REFINING]
+    assert (began["sentiment-fp32"], began["bundle"]) == ("student-1", "sentiment-fp32")
     assert f"[3/{len(ran)}] teacher-1: there already" in capsys.readouterr().out
     (tmp_path / "work" / "wide").rmdir()
     with pytest.raises(ValueError, match="teacher-1 was made after wide"):
         make.make(tmp_path, tmp_path / "work")
 
 
-def test_the_refining_can_start_from_a_bundle(
-    ran: list[tuple[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_bundle_is_refined_by_stages_of_its_own(
+    ran: list[tuple[str, str]], tmp_path: Path
 ) -> None:
     start = make.Start(tmp_path / "placed", "ab" * 32)
-    with pytest.raises(ValueError, match="--until wide comes before"):
+    with pytest.raises(ValueError, match="no stage wide here; expected one of start"):
         make.make(tmp_path, tmp_path / "work", start=start, until="wide")
     make.make(tmp_path, tmp_path / "work", start=start)
-    assert [name for name, _ in ran] == ["start", *REFINING]
-    assert ran[0] == ("start", start.sha256)
-    with pytest.raises(ValueError, match="start was made after student-2"):  # not a full run
-        make.make(tmp_path, tmp_path / "work")
+    assert [name for name, _ in ran] == list(make.REFINING)
+    began = dict(ran)
+    assert (began["start"], began["anchors"], began["lexicon"]) == (start.sha256, "start", "start")
+    assert (began["refined"], began["settled"]) == ("anchors", "anchors")
+    assert (began["refined-fp32"], began["refined-bundle"]) == ("settled", "refined-fp32")
+    assert not set(make.REFINING) & set(make.STAGES)
 
 
-@pytest.mark.parametrize("words", [["--start", "placed"], ["--sha256", "ab"]])
+@pytest.mark.parametrize("words", [["--refine", "placed"], ["--sha256", "ab"]])
 def test_a_bundle_to_start_from_is_named_with_its_seal(
     words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -87,4 +84,4 @@ def test_a_bundle_to_start_from_is_named_with_its_seal(
     with pytest.raises(SystemExit) as failed:
         make.main()
     assert failed.value.code == 2
-    assert "--start and --sha256 belong together" in capsys.readouterr().err
+    assert "--refine and --sha256 belong together" in capsys.readouterr().err

@@ -12,7 +12,7 @@ import torch
 
 from leanbert_training import refining, training
 from leanbert_training.rows import Row
-from leanbert_training.stages import SOURCE
+
 from tests.helpers.training_models import network
 
 
@@ -44,11 +44,11 @@ def test_every_source_counts_the_same() -> None:
 
 @pytest.fixture
 def calibrated(tmp_path: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """A start that knows tweets, a refined network that knows cases, and half of both is best."""
-    networks = {"lexicon": network(), "refined": network()}
+    """Two networks, of which the weights half-way are surest of the right labels."""
+    networks = {"lexicon": network(), "settled": network()}
     with torch.no_grad():
         networks["lexicon"].model.classifier.bias.zero_()
-        networks["refined"].model.classifier.bias.fill_(2.0)
+        networks["settled"].model.classifier.bias.fill_(2.0)
     saved: list[training.TwoHeads] = []
 
     def answers(made: training.TwoHeads, _: Any, texts: list[str]) -> np.ndarray:
@@ -70,9 +70,9 @@ def calibrated(tmp_path: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(refining, "save_network", lambda made, *_, **__: saved.append(made))
     start = tmp_path / "start"
     start.mkdir()
-    (start / SOURCE).write_text('{"bundle": "ab"}', encoding="utf-8")
+    (start / refining.SOURCE).write_text('{"bundle": "ab"}', encoding="utf-8")
     found = refining.calibrate(
-        tmp_path, start, tmp_path / "lexicon", tmp_path / "refined", tmp_path / "final"
+        tmp_path, start, tmp_path / "lexicon", tmp_path / "settled", tmp_path / "final"
     )
     written = json.loads((tmp_path / "final" / "calibration.json").read_text(encoding="utf-8"))
     assert written == found
