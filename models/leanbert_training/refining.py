@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import load_file
 
 from leanbert_bench.metrics import accuracy, calibration_error
 from leanbert_training.calibrating import (
@@ -96,9 +95,8 @@ def make_lexicon(data: Path, start: Path, folder: Path) -> None:
     kinds += [(0.08, texts) for texts in unlabelled_texts(data / "unlabelled").values()]
     new = choose(content, pieces, kinds)
     network, _ = load_network(start)
-    weights = load_file(source / "model.safetensors")
-    (name,) = (name for name in weights if name.endswith("word_embeddings.weight"))
-    tokenizer = exchange(network.model, weights[name], content, pieces, new)
+    embeddings = load_network(source)[0].model.get_input_embeddings().weight.data
+    tokenizer = exchange(network.model, embeddings, content, pieces, new)
     with new_stage(folder) as partial:
         write_tokenizer(partial, tokenizer)
         save_network(network, partial, partial, both_heads=False)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from leanbert.bundle import Bundle
+from leanbert_bench.sections import split_section
 from leanbert_models import default_model
-from leanbert_training import card, distilling
+from leanbert_training import card, challenge, distilling
 
 ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "models" / "leanbert_training" / "README.md"
 
 
 def test_the_placed_card_is_complete() -> None:
@@ -28,6 +30,21 @@ def test_the_placed_card_is_complete() -> None:
         assert row["agreement"] >= 0.99
         worse = row["pytorch"]["accuracy"] - row["int8"]["accuracy"]
         assert abs(worse) <= 0.003
+
+
+def test_the_placed_card_says_what_the_model_does_with_sentences_of_our_own() -> None:
+    manifest = Bundle.open(default_model()).manifest
+    assert manifest is not None
+    _, section, _ = split_section(PAGE, challenge.START, challenge.END)
+    cells = [line.strip("| ").split(" | ") for line in section.splitlines() if " | " in line]
+    held = {cell[0]: cell[2] for cell in cells if len(cell) == 4}
+    for phenomenon in {case.phenomenon for case in challenge.load_cases()}:
+        name = phenomenon.replace("_", " ")
+        assert f"{name} {float(held[name].rstrip('%')):.0f}%" in manifest.card["challenge set"]
+    (every,) = (cell for cell in cells if cell[0] == "all")
+    assert f"{every[1]} texts on" in manifest.card["not about finance"]
+    assert f"neutral {every[4]}" in manifest.card["not about finance"]
+    assert manifest.card["not about finance"].endswith(f"mean confidence {every[5]}")
 
 
 def test_the_placed_card_names_the_page_that_describes_the_recipe() -> None:

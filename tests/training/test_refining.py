@@ -12,7 +12,6 @@ import torch
 
 from leanbert_training import refining, training
 from leanbert_training.rows import Row
-
 from tests.helpers.training_models import network
 
 
