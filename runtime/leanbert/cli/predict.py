@@ -122,7 +122,11 @@ def _run_texts(args: argparse.Namespace) -> int:
 
 
 def _columns(given: str) -> list[str]:
-    return [part for part in given.split(",") if part]
+    names = [part for part in given.split(",") if part]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise argparse.ArgumentTypeError(f"{twice!r} is named twice")
+    return names
 
 
 def _most(given: str) -> int:

@@ -19,6 +19,7 @@ from leanbert.cli.outputs import KEYED, make_writer, open_output
 from leanbert.cli.progress import Progress
 from leanbert.cli.writing import Columns
 from leanbert.errors import InputError
+from leanbert.shown import listed
 
 if TYPE_CHECKING:
     from leanbert.cli.file_inputs import FileInputs  # texts of the command line do without
@@ -122,7 +123,7 @@ class Run:
         if lacking:
             raise InputError(
                 f"--columns names {sorted(lacking)[0]!r}, which the input lacks; it has "
-                f"{', '.join(map(repr, known or ())) or 'no columns'}"
+                f"{listed(list(map(repr, known or ())), 'and') or 'no columns'}"
             )
         return Columns(
             show, known, numbered=split and numbered, parted=parted if split else None,

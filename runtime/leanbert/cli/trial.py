@@ -18,7 +18,7 @@ from leanbert.errors import LeanBertError, VerificationError
 
 __all__ = ["answer", "try_graph"]
 
-_BESIDE = 2 << 30  # bytes beyond the bundle's own: an largest vocabulary takes 0.5 for 512 tokens
+_BESIDE = 2 << 30  # bytes beyond the bundle's own: the largest vocabulary takes 0.5 for 512 tokens
 _COPIES = 4  # of the bundle in memory: as read, as ONNX Runtime copies it, as it lays it out
 _SECONDS = 600  # of a core
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from leanbert.cli import trial; "

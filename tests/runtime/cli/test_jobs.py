@@ -113,7 +113,7 @@ def test_columns_are_chosen(
     assert command(*words, "--columns", "") == (0, "", "")
     assert list(read(tmp_path / out)[0]) == ["label", "score"]
     line = command.wrong(*words, "--columns", "id,title")
-    assert "--columns names 'title', which the input lacks; it has 'id', 'text', 'label'" in line
+    assert "--columns names 'title', which the input lacks; it has 'id', 'text' and 'label'" in line
 
 
 @pytest.mark.parametrize("out", [["-o", "o.txt"], ["--table"], []], ids=str)
@@ -166,6 +166,7 @@ def test_a_dash_is_stdout(
 @pytest.mark.parametrize(
     ("flags", "wanted"),
     [(["--max-errors", "-1"], "argument --max-errors: '-1' is no number of rows; give one from 0"),
+     (["--columns", "id,text,id"], "argument --columns: 'id' is named twice"),
      (["--resume", "--no-resume"], "--no-resume: not allowed with argument --resume")],
 )  # fmt: skip
 def test_flags_that_argparse_refuses(
