@@ -51,8 +51,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _line(found: Snapshot, output: Path, size: int) -> str:
     """What was fetched, in a line."""
-    what = f"the ONNX export {found.graph}, unverified" if found.graph else "a bundle"
+    what = f"the ONNX export {found.graph}" if found.graph else "a bundle"
+    unverified = ", not verified against PyTorch" if found.graph else ""
     return (
         f"{output}: {what} of {found.name} at {found.commit[:12]}, {len(found.files)} files, "
-        f"{size / 1e6:.2f} MB"
+        f"{size / 1e6:.2f} MB{unverified}"
     )

@@ -17,7 +17,7 @@ _ARGUMENTS = (
     "file_name", "force", "function_to_apply", "handle_impossible_answer", "hypothesis_template",
     "ignore_labels", "max_answer_len", "max_drop", "max_length", "mode", "model", "multi_label",
     "normalize", "output_name", "pooling", "precision", "prompt_name", "revision", "split",
-    "stride", "subfolder", "targets", "threads", "tie_margin", "top_k", "truncate_dim",
+    "stride", "subfolder", "targets", "task", "threads", "tie_margin", "top_k", "truncate_dim",
     "truncation", "window",
 )  # fmt: skip
 _GIVEN = re.compile(rf"\b({'|'.join(_ARGUMENTS)})=(\"([^\"]*)\"|'([^']*)'|[\w.]+)")

@@ -255,10 +255,12 @@ def pipeline(
         if task is None:
             task = bundle.task or bundle.config.head_task
             if task not in TASKS:
-                said = f"is for {task}" if task else "does not say its task"
-                raise TaskError(
-                    f"{bundle.path}: the bundle {said}; LeanBERT does {', '.join(TASKS)}"
+                said = (
+                    f"is for {task}; LeanBERT does"
+                    if task
+                    else "does not say its task; pass task=NAME:"
                 )
+                raise TaskError(f"{bundle.path}: the bundle {said} {', '.join(TASKS)}")
         return _class(task)(bundle, mode=mode, threads=threads, engine=engine, **defaults)
 
 

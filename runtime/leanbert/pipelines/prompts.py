@@ -52,7 +52,9 @@ def prompt_of(
     if options.prompt_name is not None:
         prompts = modules.prompts if modules else {}
         if options.prompt_name not in prompts:
-            known = f"expected one of {', '.join(prompts)}" if prompts else "the bundle has none"
+            known = (
+                f"expected one of {', '.join(prompts)}" if prompts else "the bundle has no prompts"
+            )
             raise InputError(f"prompt_name is {options.prompt_name!r}; {known}")
         return prompts[options.prompt_name]
     return modules.default_prompt if modules and by_default else ""

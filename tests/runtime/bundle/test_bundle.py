@@ -295,7 +295,9 @@ def test_a_plain_export_loads_but_is_not_verified(
     assert bundle.task is None
     assert bundle.max_length == 32  # of max_position_embeddings
     assert bundle.size > 0
-    with pytest.raises(TaskError, match="does not say its task"):
+    with pytest.raises(
+        TaskError, match="does not say its task; pass task=NAME: text-classification, "
+    ):
         pipeline(model=plain)
     for text in ("growth", "a bad loss"):
         wanted = pipeline("text-classification", tiny_bundle)(text, top_k=None)

@@ -123,6 +123,7 @@ def test_a_score_that_is_no_number_is_an_error(answer: Any) -> None:
         ('it cannot; engine="onnxruntime" can', "it cannot; --engine onnxruntime can"),
         ("max_length is 2; it", "--max-length is 2; it"),
         ("pass multi_label=True", "pass --multi-label"),
+        ("pass task=NAME: a, b", "pass --task NAME: a, b"),
         ("the number is 3", "the number is 3"),
     ],
 )  # fmt: skip

@@ -195,7 +195,7 @@ def test_truncate_dim(model: Callable[..., Any]) -> None:
 def test_transformers_answer_without_modules(tiny_features: Path) -> None:
     embed: Any = pipeline("feature-extraction", tiny_features, threads=1)
     np.testing.assert_allclose(embed("profit rose")[0], hidden("profit rose"), atol=ATOL)
-    with pytest.raises(InputError, match="prompt_name is 'query'; the bundle has none"):
+    with pytest.raises(InputError, match="prompt_name is 'query'; the bundle has no prompts"):
         embed("x", prompt_name="query")
     for name, value in (("truncate_dim", 4), ("precision", "binary"), ("ranges", [[0], [1]])):
         with pytest.raises(InputError, match=f"{name} is for one vector per text"):
