@@ -164,8 +164,9 @@ def answered_frame(
             if not isinstance(value, str) and not _missing(value):
                 raise InputError(f"row {i}: {name!r} holds {described(value)}, not a text")
     if len(there) < len(texts):
+        columns_read = repr(chosen) if pairs is None else f"{chosen!r} or {pair_column!r}"
         warn(
-            f"{len(texts) - len(there):,} of {len(texts):,} values of {chosen!r} are missing; "
+            f"{len(texts) - len(there):,} of {len(texts):,} values of {columns_read} are missing; "
             "their answers are missing, too"
         )
     answers = answer(

@@ -63,6 +63,14 @@ def test_values_that_are_no_texts(classify: Any) -> None:
         classify.table(data, "h", pair_column="o")
 
 
+def test_missing_second_texts_are_named(classify: Any) -> None:
+    pandas = pytest.importorskip("pandas")
+    data = pandas.DataFrame({"h": ["profit", "loss"], "p": ["a", None]})
+    with pytest.warns(LeanBertWarning, match="1 of 2 values of 'h' or 'p' are missing"):
+        found = classify.table(data, "h", pair_column="p")
+    assert [value is not None and value == value for value in found["label"]] == [True, False]
+
+
 def test_polars(classify: Any, wanted: dict[str, list[Any]]) -> None:
     polars = pytest.importorskip("polars")
     found = answered(classify, polars.DataFrame({"text": TEXTS, "id": [1, 2, 3]}))
@@ -118,7 +126,10 @@ def test_refusals(classify: Any) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     with pytest.raises(InputError, match=r"no column 'h'; it has 'a' and 'b' \(pass column=\)"):
         classify.table(pyarrow.table({"a": [1], "b": [2]}), "h")
-    with pytest.raises(InputError, match="text 0"), warnings.catch_warnings():
+    with (
+        pytest.raises(InputError, match="row 0: 'text' holds the number 5"),
+        warnings.catch_warnings(),
+    ):
         classify.table(pyarrow.table({"text": [5]}))
 
 
