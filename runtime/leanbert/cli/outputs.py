@@ -25,7 +25,6 @@ from leanbert.records.names import endings_of
 from leanbert.shown import listed
 
 __all__ = [
-    "KEYED",
     "check_columns",
     "check_output",
     "is_gzipped",
