@@ -48,8 +48,10 @@ def live_groups(items: Iterable[T], size: int, seconds: float) -> Iterator[list[
             since = now
         group.append(item)
         if slow or now - since >= seconds or len(group) >= limit:
-            fast = not slow and len(group) >= limit
-            limit = min(size, limit * _GROWTH) if fast else 1 if slow else limit
+            if slow:
+                limit = 1
+            elif len(group) >= limit:
+                limit = min(size, limit * _GROWTH)
             yield group
             group = []
         asked = monotonic()

@@ -19,10 +19,11 @@ another object that speaks Arrow       a pyarrow ``Table``
 from __future__ import annotations
 
 import math
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from leanbert.errors import InputError, MissingExtraError, warn
 from leanbert.records.model import described
@@ -121,8 +122,7 @@ class _Numpy(_Frame):
         return list(self.data.tolist())
 
     def extended(self, columns: Mapping[str, list[Any]]) -> Any:
-        numpy = sys.modules["numpy"]
-        found = {name: numpy.array(values) for name, values in columns.items()}
+        found = {name: np.array(values) for name, values in columns.items()}
         return {"text": self.data, **found}
 
 
