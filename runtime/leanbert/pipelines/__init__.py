@@ -221,8 +221,8 @@ def pipeline(
         threads: cores that one call computes on: ``intra_op_num_threads`` in latency mode, workers
             in throughput mode; ``None`` for all that this process may use, counted by affinity,
             cgroup quota and ``OMP_NUM_THREADS``. Pass 1 in each of several worker processes.
-        engine: ``"native"`` is LeanBERT's own int8 engine (Linux on 64-bit ARM, or on x86-64 with
-            AVX2 or better; bundles whose manifest has a layout for it). ``"onnxruntime"`` runs
+        engine: ``"native"`` is LeanBERT's own int8 engine (64-bit ARM, or x86-64 with AVX2 or
+            better; bundles whose manifest has a layout for it). ``"onnxruntime"`` runs
             every bundle on every CPU; ``"auto"`` takes the native one wherever it can.
         defaults: defaults for the arguments of a call, for example ``top_k=None``. And arguments
             of the opening: ``revision`` (branch, tag or commit) and ``token`` for a repository on
