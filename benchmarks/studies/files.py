@@ -23,7 +23,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from leanbert import pipeline
@@ -31,6 +30,7 @@ from leanbert.cli import main as leanbert
 from leanbert.errors import LeanBertError
 from leanbert_bench.run.resident import peak_memory
 from leanbert_bench.run.workload import mixed_texts
+from leanbert_bench.statistics import median
 from studies.command_line import new_parser, one_line_errors
 
 _WORDS = 24  # of a headline
@@ -153,7 +153,7 @@ def main(words: Sequence[str] | None = None) -> int:
         found = rates(args.rows, args.turns, args.model)
         for listed, filed in found:
             print(f"list {listed:,.0f}/s  file {filed:,.0f}/s  x {filed / listed:.3f}")
-        print(f"median x {median(filed / listed for listed, filed in found):.3f}")
+        print(f"median x {median([filed / listed for listed, filed in found]):.3f}")
         return 0
 
     return one_line_errors("files", run)
