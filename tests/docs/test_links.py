@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
+
+from tests.helpers.sources import source_files
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -35,14 +36,7 @@ OTHERS = ("app.py", "setup.py", "finBERT", "predict.py", "transformers/", "lible
 @cache
 def tracked() -> frozenset[str]:
     """Every file that git knows or would add, and every folder of one, as a path from the root."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split("\0")
-    files = [name for name in listed if name and (ROOT / name).exists()]
+    files = source_files()
     folders = {str(parent) for name in files for parent in Path(name).parents}
     return frozenset([*files, *folders])
 

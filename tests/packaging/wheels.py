@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.helpers.sources import source_files
 from tests.helpers.zig import find_zig
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,18 +53,10 @@ TARGETS = (
 
 def checkout(folder: Path) -> None:
     """Copy the sources as git sees them, so that nothing that lies around gets into a build."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, target)
+    for name in source_files():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, target)
 
 
 def build_all(sources: Path, out: Path, zig: Path, targets: Sequence[Target] = TARGETS) -> None:
