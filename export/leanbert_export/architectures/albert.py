@@ -7,18 +7,29 @@ from dataclasses import replace
 from typing import Any
 
 from leanbert_export.architectures.activations import activation
-from leanbert_export.architectures.bert import bert_embeddings, plain_head, tied_decoder
-from leanbert_export.architectures.description import (
-    Attention,
-    Embeddings,
-    Encoder,
-    FeedForward,
-    Head,
-    Layer,
+from leanbert_export.architectures.bert import bert_embeddings
+from leanbert_export.architectures.description import Embeddings, Encoder, Head
+from leanbert_export.architectures.heads import (
+    first_token_head,
+    plain_head,
+    tied_decoder,
+    word_head,
 )
+from leanbert_export.architectures.layers import LayerNames, plain_layer
 from leanbert_export.architectures.tensors import Tensors
 
 __all__ = ["describe"]
+
+_NAMES = LayerNames(
+    query="attention.query",
+    key="attention.key",
+    value="attention.value",
+    output="attention.dense",
+    attention_norm="attention.LayerNorm",
+    up="ffn",
+    down="ffn_output",
+    ffn_norm="full_layer_layer_norm",
+)
 
 
 def describe(config: Mapping[str, Any], tensors: Tensors, task: str) -> Encoder:
@@ -28,12 +39,14 @@ def describe(config: Mapping[str, Any], tensors: Tensors, task: str) -> Encoder:
     projection = base.linear("encoder.embedding_hidden_mapping_in")
     groups = int(config["num_hidden_groups"])
     layers = int(config["num_hidden_layers"])
+    heads, eps = int(config["num_attention_heads"]), config["layer_norm_eps"]
+    function = activation(config["hidden_act"])
     made = [
         [
-            _layer(config, base.under(f"encoder.albert_layer_groups.{i}.albert_layers.{j}"))
+            plain_layer(group.under(f"albert_layers.{j}"), _NAMES, heads, eps, function)
             for j in range(int(config["inner_group_num"]))
         ]
-        for i in range(groups)
+        for group in (base.under(f"encoder.albert_layer_groups.{i}") for i in range(groups))
     ]
     return Encoder(
         "albert",
@@ -44,38 +57,17 @@ def describe(config: Mapping[str, Any], tensors: Tensors, task: str) -> Encoder:
     )
 
 
-def _layer(config: Mapping[str, Any], layer: Tensors) -> Layer:
-    heads, eps = int(config["num_attention_heads"]), config["layer_norm_eps"]
-    return Layer(
-        Attention(
-            layer.linear("attention.query"),
-            layer.linear("attention.key"),
-            layer.linear("attention.value"),
-            layer.linear("attention.dense"),
-            heads,
-            scale=(int(config["hidden_size"]) // heads) ** -0.5,
-        ),
-        layer.norm("attention.LayerNorm", eps),
-        FeedForward(
-            layer.linear("ffn"), layer.linear("ffn_output"), activation(config["hidden_act"])
-        ),
-        layer.norm("full_layer_layer_norm", eps),
-    )
-
-
 def _head(config: Mapping[str, Any], tensors: Tensors, embeddings: Embeddings, task: str) -> Head:
     if task == "text-classification":
-        pooler, last = tensors.linear("albert.pooler"), tensors.linear("classifier")
-        return Head(("logits",), "first_token", pooler, "tanh", classifier=last)
+        return first_token_head(
+            tensors.linear("albert.pooler"), "tanh", tensors.linear("classifier")
+        )
     if task == "fill-mask":
         head = tensors.under("predictions")
-        decoder, tied = tied_decoder(head, "decoder", "bias", embeddings)
-        return Head(
-            ("logits",),
-            dense=head.linear("dense"),
-            activation=activation(config["hidden_act"]),
-            norm=head.norm("LayerNorm", config["layer_norm_eps"]),
-            classifier=decoder,
-            tied=tied,
+        return word_head(
+            head.linear("dense"),
+            activation(config["hidden_act"]),
+            head.norm("LayerNorm", config["layer_norm_eps"]),
+            tied_decoder(head, "decoder", "bias", embeddings),
         )
     return plain_head(tensors, task)

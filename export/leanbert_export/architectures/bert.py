@@ -1,4 +1,4 @@
-"""BERT, and the pieces that the families which keep its names share."""
+"""BERT, and its embeddings and layers for the families that keep its names."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from leanbert_export.architectures.activations import activation
-from leanbert_export.architectures.description import (
-    Attention,
-    Embeddings,
-    Encoder,
-    FeedForward,
-    Head,
-    Layer,
-    Linear,
+from leanbert_export.architectures.description import Embeddings, Encoder, Head, Layer
+from leanbert_export.architectures.heads import (
+    first_token_head,
+    plain_head,
+    tied_decoder,
+    word_head,
 )
+from leanbert_export.architectures.layers import BERT_NAMES, LayerNames, plain_layer
 from leanbert_export.architectures.tensors import NotDescribedError, Tensors
 
-__all__ = ["bert_embeddings", "bert_layers", "describe", "plain_head", "tied_decoder"]
+__all__ = ["bert_embeddings", "bert_layers", "describe"]
 
 
 def describe(config: Mapping[str, Any], tensors: Tensors, task: str) -> Encoder:
@@ -35,49 +34,18 @@ def describe(config: Mapping[str, Any], tensors: Tensors, task: str) -> Encoder:
 
 def _head(config: Mapping[str, Any], tensors: Tensors, embeddings: Embeddings, task: str) -> Head:
     if task == "text-classification":
-        dense = tensors.linear("bert.pooler.dense")
-        classifier = tensors.linear("classifier")
-        return Head(("logits",), "first_token", dense, "tanh", classifier=classifier)
+        return first_token_head(
+            tensors.linear("bert.pooler.dense"), "tanh", tensors.linear("classifier")
+        )
     if task == "fill-mask":
         head = tensors.under("cls.predictions")
-        decoder, tied = tied_decoder(head, "decoder", "bias", embeddings)
-        return Head(
-            ("logits",),
-            dense=head.linear("transform.dense"),
-            activation=activation(config["hidden_act"]),
-            norm=head.norm("transform.LayerNorm", config["layer_norm_eps"]),
-            classifier=decoder,
-            tied=tied,
+        return word_head(
+            head.linear("transform.dense"),
+            activation(config["hidden_act"]),
+            head.norm("transform.LayerNorm", config["layer_norm_eps"]),
+            tied_decoder(head, "decoder", "bias", embeddings),
         )
     return plain_head(tensors, task)
-
-
-def plain_head(tensors: Tensors, task: str) -> Head:
-    """The heads that all families have alike: tags, answers, and none."""
-    if task == "token-classification":
-        return Head(("logits",), classifier=tensors.linear("classifier"))
-    if task == "question-answering":
-        return Head(("start_logits", "end_logits"), classifier=tensors.linear("qa_outputs"))
-    if task == "feature-extraction":
-        return Head(("last_hidden_state",))
-    raise NotDescribedError(f"{task} is not described")
-
-
-def tied_decoder(
-    head: Tensors, name: str, bias: str, embeddings: Embeddings
-) -> tuple[Linear, bool]:
-    """The words' scores of a masked-language model, and whether the embeddings are its weight.
-
-    Args:
-        head: the head's tensors.
-        name: of the decoder in it.
-        bias: of the bias, which is kept beside the decoder.
-        embeddings: of the model.
-    """
-    decoder = head.linear(name)
-    tied = decoder.weight.ctypes.data == embeddings.word.ctypes.data
-    beside = head.optional(bias)
-    return Linear(decoder.weight, beside if decoder.bias is None else decoder.bias), tied
 
 
 def bert_embeddings(
@@ -95,36 +63,19 @@ def bert_embeddings(
     )
 
 
-def bert_layers(config: Mapping[str, Any], tensors: Tensors) -> list[Layer]:
-    """The layers under BERT's names.
+def bert_layers(
+    config: Mapping[str, Any], tensors: Tensors, names: LayerNames = BERT_NAMES
+) -> list[Layer]:
+    """The layers of a config with BERT's keys.
 
     Args:
         config: of the model.
         tensors: those of all layers, each under its number.
+        names: of the tensors of a layer.
     """
     heads, eps = int(config["num_attention_heads"]), config["layer_norm_eps"]
-    layers = []
-    for i in range(int(config["num_hidden_layers"])):
-        layer = tensors.under(str(i))
-        own = layer.under("attention.self")
-        query = own.linear("query")
-        layers.append(
-            Layer(
-                Attention(
-                    query,
-                    own.linear("key"),
-                    own.linear("value"),
-                    layer.linear("attention.output.dense"),
-                    heads,
-                    scale=(query.weight.shape[1] // heads) ** -0.5,
-                ),
-                layer.norm("attention.output.LayerNorm", eps),
-                FeedForward(
-                    layer.linear("intermediate.dense"),
-                    layer.linear("output.dense"),
-                    activation(config["hidden_act"]),
-                ),
-                layer.norm("output.LayerNorm", eps),
-            )
-        )
-    return layers
+    function = activation(config["hidden_act"])
+    return [
+        plain_layer(tensors.under(str(i)), names, heads, eps, function)
+        for i in range(int(config["num_hidden_layers"]))
+    ]

@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from leanbert_export.architectures.activations import activation
-from leanbert_export.architectures.bert import plain_head, tied_decoder
 from leanbert_export.architectures.description import (
-    Attention,
     Disentangled,
     Embeddings,
     Encoder,
-    FeedForward,
     Floats,
     Head,
     Layer,
     Linear,
     Norm,
 )
+from leanbert_export.architectures.heads import (
+    first_token_head,
+    plain_head,
+    tied_decoder,
+    word_head,
+)
+from leanbert_export.architectures.layers import BERT_NAMES, plain_layer
 from leanbert_export.architectures.tensors import NotDescribedError, Tensors
 
 __all__ = ["describe"]
+
+_NAMES = replace(
+    BERT_NAMES,
+    query="attention.self.query_proj",
+    key="attention.self.key_proj",
+    value="attention.self.value_proj",
+)
 
 
 def describe(config: Mapping[str, Any], tensors: Tensors, task: str) -> Encoder:
@@ -86,10 +98,16 @@ def _normed(table: Floats, norm: Norm) -> Floats:
 
 
 def _layer(config: Mapping[str, Any], layer: Tensors, relative: Disentangled | None) -> Layer:
-    heads, eps = int(config["num_attention_heads"]), config["layer_norm_eps"]
-    own, compared = layer.under("attention.self"), _compared(config)
-    query, key = own.linear("query_proj"), own.linear("key_proj")
-    if query.weight.shape[1] != query.weight.shape[0]:
+    made = plain_layer(
+        layer,
+        _NAMES,
+        int(config["num_attention_heads"]),
+        config["layer_norm_eps"],
+        activation(config["hidden_act"]),
+    )
+    attention, own, compared = made.attention, layer.under("attention.self"), _compared(config)
+    inputs, width = attention.query.weight.shape
+    if width != inputs:
         raise NotDescribedError("its heads together are not as wide as its layers")
 
     def of_positions(kind: str, shared: Linear, name: str) -> Linear | None:
@@ -97,48 +115,32 @@ def _layer(config: Mapping[str, Any], layer: Tensors, relative: Disentangled | N
             return None
         return shared if config.get("share_att_key", False) else own.linear(name)
 
-    return Layer(
-        Attention(
-            query,
-            key,
-            own.linear("value_proj"),
-            layer.linear("attention.output.dense"),
-            heads,
-            scale=(query.weight.shape[1] // heads * (1 + len(compared & {"c2p", "p2c"}))) ** -0.5,
-            position_key=of_positions("c2p", key, "pos_key_proj"),
-            position_query=of_positions("p2c", query, "pos_query_proj"),
-        ),
-        layer.norm("attention.output.LayerNorm", eps),
-        FeedForward(
-            layer.linear("intermediate.dense"),
-            layer.linear("output.dense"),
-            activation(config["hidden_act"]),
-        ),
-        layer.norm("output.LayerNorm", eps),
+    terms = 1 + len(compared & {"c2p", "p2c"})
+    attention = replace(
+        attention,
+        scale=(width // attention.num_heads * terms) ** -0.5,
+        position_key=of_positions("c2p", attention.key, "pos_key_proj"),
+        position_query=of_positions("p2c", attention.query, "pos_query_proj"),
     )
+    return replace(made, attention=attention)
 
 
 def _head(config: Mapping[str, Any], tensors: Tensors, embeddings: Embeddings, task: str) -> Head:
     if task == "text-classification":
-        return Head(
-            ("logits",),
-            "first_token",
+        return first_token_head(
             tensors.linear("pooler.dense"),
             activation(config["pooler_hidden_act"]),
-            classifier=tensors.linear("classifier"),
+            tensors.linear("classifier"),
         )
     if task == "fill-mask":
         eps, function = config["layer_norm_eps"], activation(config["hidden_act"])
         if config.get("legacy", True):
             head = tensors.under("cls.predictions")
-            decoder, tied = tied_decoder(head, "decoder", "bias", embeddings)
-            dense, norm = (
-                head.linear("transform.dense"),
-                head.norm("transform.LayerNorm", eps),
-            )
+            transform = head.under("transform")
+            decoder = tied_decoder(head, "decoder", "bias", embeddings)
         else:
-            head = tensors.under("lm_predictions.lm_head")
-            decoder, tied = Linear(embeddings.word.T, head["bias"]), True
-            dense, norm = head.linear("dense"), head.norm("LayerNorm", eps)
-        return Head(("logits",), "none", dense, function, norm=norm, classifier=decoder, tied=tied)
+            head = transform = tensors.under("lm_predictions.lm_head")
+            decoder = Linear(embeddings.word.T, head["bias"]), True
+        dense, norm = transform.linear("dense"), transform.norm("LayerNorm", eps)
+        return word_head(dense, function, norm, decoder)
     return plain_head(tensors, task)

@@ -6,20 +6,29 @@ from collections.abc import Mapping
 from typing import Any
 
 from leanbert_export.architectures.activations import activation
-from leanbert_export.architectures.bert import plain_head, tied_decoder
-from leanbert_export.architectures.description import (
-    Attention,
-    Embeddings,
-    Encoder,
-    FeedForward,
-    Head,
-    Layer,
+from leanbert_export.architectures.description import Embeddings, Encoder, Head
+from leanbert_export.architectures.heads import (
+    first_token_head,
+    plain_head,
+    tied_decoder,
+    word_head,
 )
+from leanbert_export.architectures.layers import LayerNames, plain_layer
 from leanbert_export.architectures.tensors import Tensors
 
 __all__ = ["describe"]
 
 _EPS = 1e-12  # of every norm; the config does not say it
+_NAMES = LayerNames(
+    query="attention.q_lin",
+    key="attention.k_lin",
+    value="attention.v_lin",
+    output="attention.out_lin",
+    attention_norm="sa_layer_norm",
+    up="ffn.lin1",
+    down="ffn.lin2",
+    ffn_norm="output_layer_norm",
+)
 
 
 def describe(config: Mapping[str, Any], tensors: Tensors, task: str) -> Encoder:
@@ -31,11 +40,12 @@ def describe(config: Mapping[str, Any], tensors: Tensors, task: str) -> Encoder:
         norm=own.norm("LayerNorm", _EPS),
         position=own["position_embeddings.weight"],
     )
+    heads, function = int(config["n_heads"]), activation(config["activation"])
     return Encoder(
         "distilbert",
         embeddings,
         [
-            _layer(config, base.under(f"transformer.layer.{i}"))
+            plain_layer(base.under(f"transformer.layer.{i}"), _NAMES, heads, _EPS, function)
             for i in range(int(config["n_layers"]))
         ],
         _head(config, tensors, embeddings, task),
@@ -43,42 +53,16 @@ def describe(config: Mapping[str, Any], tensors: Tensors, task: str) -> Encoder:
     )
 
 
-def _layer(config: Mapping[str, Any], layer: Tensors) -> Layer:
-    heads = int(config["n_heads"])
-    return Layer(
-        Attention(
-            layer.linear("attention.q_lin"),
-            layer.linear("attention.k_lin"),
-            layer.linear("attention.v_lin"),
-            layer.linear("attention.out_lin"),
-            heads,
-            scale=(int(config["dim"]) // heads) ** -0.5,
-        ),
-        layer.norm("sa_layer_norm", _EPS),
-        FeedForward(
-            layer.linear("ffn.lin1"), layer.linear("ffn.lin2"), activation(config["activation"])
-        ),
-        layer.norm("output_layer_norm", _EPS),
-    )
-
-
 def _head(config: Mapping[str, Any], tensors: Tensors, embeddings: Embeddings, task: str) -> Head:
     if task == "text-classification":
-        return Head(
-            ("logits",),
-            "first_token",
-            tensors.linear("pre_classifier"),
-            "relu",
-            classifier=tensors.linear("classifier"),
+        return first_token_head(
+            tensors.linear("pre_classifier"), "relu", tensors.linear("classifier")
         )
     if task == "fill-mask":
-        decoder, tied = tied_decoder(tensors, "vocab_projector", "", embeddings)
-        return Head(
-            ("logits",),
-            dense=tensors.linear("vocab_transform"),
-            activation=activation(config["activation"]),
-            norm=tensors.norm("vocab_layer_norm", _EPS),
-            classifier=decoder,
-            tied=tied,
+        return word_head(
+            tensors.linear("vocab_transform"),
+            activation(config["activation"]),
+            tensors.norm("vocab_layer_norm", _EPS),
+            tied_decoder(tensors, "vocab_projector", "", embeddings),
         )
     return plain_head(tensors, task)

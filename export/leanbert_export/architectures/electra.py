@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from leanbert_export.architectures.bert import (
-    bert_embeddings,
-    bert_layers,
+from leanbert_export.architectures.bert import bert_embeddings, bert_layers
+from leanbert_export.architectures.description import Embeddings, Encoder, Head
+from leanbert_export.architectures.heads import (
+    first_token_head,
     plain_head,
     tied_decoder,
+    word_head,
 )
-from leanbert_export.architectures.description import Embeddings, Encoder, Head
 from leanbert_export.architectures.tensors import Tensors
 
 __all__ = ["describe"]
@@ -35,17 +36,14 @@ def describe(config: Mapping[str, Any], tensors: Tensors, task: str) -> Encoder:
 
 def _head(config: Mapping[str, Any], tensors: Tensors, embeddings: Embeddings, task: str) -> Head:
     if task == "text-classification":
-        dense, last = (tensors.linear(f"classifier.{name}") for name in ("dense", "out_proj"))
-        return Head(("logits",), "first_token", dense, "gelu", classifier=last)
+        head = tensors.under("classifier")
+        return first_token_head(head.linear("dense"), "gelu", head.linear("out_proj"))
     if task == "fill-mask":
         head = tensors.under("generator_predictions")
-        decoder, tied = tied_decoder(tensors, "generator_lm_head", "", embeddings)
-        return Head(
-            ("logits",),
-            dense=head.linear("dense"),
-            activation="gelu",
-            norm=head.norm("LayerNorm", config["layer_norm_eps"]),
-            classifier=decoder,
-            tied=tied,
+        return word_head(
+            head.linear("dense"),
+            "gelu",
+            head.norm("LayerNorm", config["layer_norm_eps"]),
+            tied_decoder(tensors, "generator_lm_head", "", embeddings),
         )
     return plain_head(tensors, task)

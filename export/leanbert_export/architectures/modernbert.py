@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from leanbert_export.architectures.activations import activation
-from leanbert_export.architectures.bert import tied_decoder
 from leanbert_export.architectures.description import (
     Attention,
     Embeddings,
@@ -18,6 +17,7 @@ from leanbert_export.architectures.description import (
     Pooling,
     Rotary,
 )
+from leanbert_export.architectures.heads import tied_decoder, word_head
 from leanbert_export.architectures.rotary import rotary_of
 from leanbert_export.architectures.tensors import NotDescribedError, Tensors
 
@@ -107,8 +107,7 @@ def _head(config: Mapping[str, Any], tensors: Tensors, embeddings: Embeddings, t
     function = activation(config["classifier_activation"])
     dense, norm = tensors.linear("head.dense"), tensors.norm("head.norm", config["norm_eps"])
     if task == "fill-mask":
-        decoder, tied = tied_decoder(tensors, "decoder", "", embeddings)
-        return Head(("logits",), "none", dense, function, norm, decoder, tied=tied)
+        return word_head(dense, function, norm, tied_decoder(tensors, "decoder", "", embeddings))
     last = tensors.linear("classifier")
     if task == "token-classification":
         return Head(("logits",), "none", dense, function, norm, last)

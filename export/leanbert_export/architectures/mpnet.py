@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from leanbert_export.architectures.activations import activation
-from leanbert_export.architectures.bert import bert_embeddings
-from leanbert_export.architectures.description import (
-    Attention,
-    Encoder,
-    FeedForward,
-    Layer,
-    RelativeBias,
-)
+from leanbert_export.architectures.bert import bert_embeddings, bert_layers
+from leanbert_export.architectures.description import Encoder, RelativeBias
+from leanbert_export.architectures.layers import BERT_NAMES
 from leanbert_export.architectures.roberta import roberta_head
 from leanbert_export.architectures.tensors import Tensors
 
 __all__ = ["describe"]
 
 _PADDING_IDX = 1  # whatever the config says; so are the 32 buckets
+_NAMES = replace(
+    BERT_NAMES,
+    query="attention.attn.q",
+    key="attention.attn.k",
+    value="attention.attn.v",
+    output="attention.attn.o",
+    attention_norm="attention.LayerNorm",
+)
 
 
 def describe(config: Mapping[str, Any], tensors: Tensors, task: str) -> Encoder:
@@ -29,33 +32,8 @@ def describe(config: Mapping[str, Any], tensors: Tensors, task: str) -> Encoder:
     return Encoder(
         "mpnet",
         embeddings,
-        [
-            _layer(config, base.under(f"encoder.layer.{i}"))
-            for i in range(int(config["num_hidden_layers"]))
-        ],
+        bert_layers(config, base.under("encoder.layer"), _NAMES),
         roberta_head(config, tensors, embeddings, task),
         max_tokens=int(config["max_position_embeddings"]) - _PADDING_IDX - 1,
         relative=RelativeBias(base["encoder.relative_attention_bias.weight"]),
-    )
-
-
-def _layer(config: Mapping[str, Any], layer: Tensors) -> Layer:
-    heads, eps = int(config["num_attention_heads"]), config["layer_norm_eps"]
-    own = layer.under("attention.attn")
-    return Layer(
-        Attention(
-            own.linear("q"),
-            own.linear("k"),
-            own.linear("v"),
-            own.linear("o"),
-            heads,
-            scale=(int(config["hidden_size"]) // heads) ** -0.5,
-        ),
-        layer.norm("attention.LayerNorm", eps),
-        FeedForward(
-            layer.linear("intermediate.dense"),
-            layer.linear("output.dense"),
-            activation(config["hidden_act"]),
-        ),
-        layer.norm("output.LayerNorm", eps),
     )

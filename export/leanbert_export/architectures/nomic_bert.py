@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from leanbert_export.architectures.activations import activation
-from leanbert_export.architectures.bert import plain_head, tied_decoder
 from leanbert_export.architectures.description import (
     Attention,
     Embeddings,
@@ -15,6 +14,12 @@ from leanbert_export.architectures.description import (
     Head,
     Layer,
     Rotary,
+)
+from leanbert_export.architectures.heads import (
+    first_token_head,
+    plain_head,
+    tied_decoder,
+    word_head,
 )
 from leanbert_export.architectures.rotary import rotary_of
 from leanbert_export.architectures.tensors import Tensors
@@ -72,8 +77,9 @@ def _layer(config: Mapping[str, Any], layer: Tensors, rotary: Rotary) -> Layer:
 def _head(config: Mapping[str, Any], tensors: Tensors, embeddings: Embeddings, task: str) -> Head:
     family = str(config["model_type"])
     if task == "text-classification":
-        pooler, last = tensors.linear(f"{family}.pooler.dense"), tensors.linear("classifier")
-        return Head(("logits",), "first_token", pooler, "tanh", classifier=last)
+        return first_token_head(
+            tensors.linear(f"{family}.pooler.dense"), "tanh", tensors.linear("classifier")
+        )
     if task == "fill-mask":
         eps = config["layer_norm_eps"]
         if family == "gte":
@@ -83,14 +89,10 @@ def _head(config: Mapping[str, Any], tensors: Tensors, embeddings: Embeddings, t
             head = tensors.under("cls.predictions")
             transform = head.under("transform")
             function = activation(config["hidden_act"])
-        decoder, tied = tied_decoder(head, "decoder", "bias", embeddings)
-        return Head(
-            ("logits",),
-            "none",
+        return word_head(
             transform.linear("dense"),
             function,
             transform.norm("layer_norm", eps),
-            decoder,
-            tied=tied,
+            tied_decoder(head, "decoder", "bias", embeddings),
         )
     return plain_head(tensors, task)

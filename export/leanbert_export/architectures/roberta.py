@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from leanbert_export.architectures.bert import (
-    bert_embeddings,
-    bert_layers,
+from leanbert_export.architectures.bert import bert_embeddings, bert_layers
+from leanbert_export.architectures.description import Embeddings, Encoder, Head
+from leanbert_export.architectures.heads import (
+    first_token_head,
     plain_head,
     tied_decoder,
+    word_head,
 )
-from leanbert_export.architectures.description import Embeddings, Encoder, Head
 from leanbert_export.architectures.tensors import Tensors
 
 __all__ = ["describe", "roberta_head"]
@@ -39,22 +40,13 @@ def roberta_head(
     """A dense layer in the classifier itself, and ``lm_head``."""
     if task == "text-classification":
         head = tensors.under("classifier")
-        return Head(
-            ("logits",),
-            "first_token",
-            head.linear("dense"),
-            "tanh",
-            classifier=head.linear("out_proj"),
-        )
+        return first_token_head(head.linear("dense"), "tanh", head.linear("out_proj"))
     if task == "fill-mask":
         head = tensors.under("lm_head")
-        decoder, tied = tied_decoder(head, "decoder", "bias", embeddings)
-        return Head(
-            ("logits",),
-            dense=head.linear("dense"),
-            activation="gelu",
-            norm=head.norm("layer_norm", config["layer_norm_eps"]),
-            classifier=decoder,
-            tied=tied,
+        return word_head(
+            head.linear("dense"),
+            "gelu",
+            head.norm("layer_norm", config["layer_norm_eps"]),
+            tied_decoder(head, "decoder", "bias", embeddings),
         )
     return plain_head(tensors, task)
