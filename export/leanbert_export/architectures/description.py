@@ -230,6 +230,12 @@ class Encoder:
         return int(self.layers[0].attention.query.weight.shape[0])
 
     @property
+    def rotaries(self) -> list[Rotary]:
+        """The different rotary positions of the layers, in the order of the layers."""
+        found = [layer.attention.rotary for layer in self.layers]
+        return list(dict.fromkeys(rotary for rotary in found if rotary is not None))
+
+    @property
     def reads_types(self) -> bool:
         """Whether ``token_type_ids`` is an input: whether there are two types or more."""
         types = self.embeddings.token_type

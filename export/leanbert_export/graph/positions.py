@@ -49,7 +49,7 @@ class Positions:
         rotary, builder = attention.rotary, self._builder
         if rotary is None:
             raise AssertionError(name)
-        number = 1 + self._rotaries().index(rotary)
+        number = 1 + self._encoder.rotaries.index(rotary)
         half, most = len(rotary.frequencies), self._encoder.max_tokens
         tables = [
             builder.tensor(
@@ -99,10 +99,6 @@ class Positions:
             ("first", made.name),
             lambda: self._builder.node("Gather", [made, zero], "positions/first_token", axis=2),
         )
-
-    def _rotaries(self) -> list[Rotary]:
-        found = [layer.attention.rotary for layer in self._encoder.layers]
-        return list(dict.fromkeys(r for r in found if r is not None))
 
     def _once(self, key: object, make: object) -> ir.Value:
         if key not in self._made:

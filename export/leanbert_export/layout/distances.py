@@ -28,9 +28,8 @@ def distances_of(encoder: Encoder) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if any(one.window is not None for one in attentions):
         found["windows"] = [one.window or 0 for one in attentions]
-    rotaries = list(dict.fromkeys(one.rotary for one in attentions if one.rotary is not None))
-    if rotaries:
-        numbers = {rotary: number for number, rotary in enumerate(rotaries, 1)}
+    if encoder.rotaries:
+        numbers = {rotary: number for number, rotary in enumerate(encoder.rotaries, 1)}
         found["rotary"] = [0 if one.rotary is None else numbers[one.rotary] for one in attentions]
     if encoder.relative is not None:
         found["relative_buckets"] = _buckets(encoder)
@@ -45,7 +44,7 @@ def check_attention(encoder: Encoder) -> None:
     """
     attentions = [layer.attention for layer in encoder.layers]
     relative, position = encoder.relative, encoder.embeddings.position
-    rotary = {one.rotary for one in attentions} - {None}
+    rotary = encoder.rotaries
     for wrong, reason in (
         (
             position is None and not rotary and relative is None,
