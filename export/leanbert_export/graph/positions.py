@@ -6,7 +6,7 @@ not depend on the text at all.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -100,9 +100,9 @@ class Positions:
             lambda: self._builder.node("Gather", [made, zero], "positions/first_token", axis=2),
         )
 
-    def _once(self, key: object, make: object) -> ir.Value:
+    def _once(self, key: object, make: Callable[[], ir.Value]) -> ir.Value:
         if key not in self._made:
-            self._made[key] = make()  # type: ignore[operator]
+            self._made[key] = make()
         return self._made[key]
 
     def _distances(self) -> ir.Value:
