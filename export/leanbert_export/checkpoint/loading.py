@@ -60,6 +60,11 @@ class LoadedCheckpoint:
         takes = inspect.signature(self.model.forward).parameters
         return "token_type_ids" in takes and (types is None or types > 1)
 
+    @property
+    def gets_types(self) -> bool:
+        """Whether transformers' pipeline gives the model ``token_type_ids`` that it reads."""
+        return self.reads_types and "token_type_ids" in self.tokenizer.model_input_names
+
 
 def load_checkpoint(checkpoint: Checkpoint) -> LoadedCheckpoint:
     """Load the tokenizer, and the model with the head of its task.

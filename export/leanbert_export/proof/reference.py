@@ -49,7 +49,7 @@ class TorchReference:
         self.per_token = HEADS[self.task].per_token
         self._known: dict[bytes, npt.NDArray[np.float32]] = {}
         self._inputs = {"input_ids", "attention_mask"}
-        if loaded.reads_types and "token_type_ids" in loaded.tokenizer.model_input_names:
+        if loaded.gets_types:
             self._inputs.add("token_type_ids")
 
     def run_exact(self, batch: Batch) -> list[npt.NDArray[np.float64]]:

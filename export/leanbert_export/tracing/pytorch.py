@@ -50,7 +50,7 @@ def export_with_torch(loaded: LoadedCheckpoint, folder: Path, reason: str) -> Pa
     checkpoint = loaded.checkpoint
     takes = inspect.signature(loaded.model.forward).parameters
     names = ["input_ids", "attention_mask"]
-    if loaded.reads_types and "token_type_ids" in loaded.tokenizer.model_input_names:
+    if loaded.gets_types:
         names.append("token_type_ids")
     inputs = tuple(name for name in names if name in takes)
     outputs = HEADS[checkpoint.task].outputs
