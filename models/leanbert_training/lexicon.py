@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 
-from leanbert_training.vocabulary import SPECIAL, count_pieces, is_floor, prune_tokenizer
+from leanbert_training.vocabulary import count_pieces, is_floor, prune_tokenizer, set_embeddings
 
 _WORDS = Path(__file__).with_name("words.txt")
 BONUS = 1.5e-5
@@ -108,10 +108,7 @@ def exchange(
         else:
             mean = published[[ids[one] for one in wanted[piece]]].mean(dim=0)
             rows.append(mean / mean.norm() * length)
-    embedding = torch.nn.Embedding(len(new), table.shape[1], padding_idx=new.index(SPECIAL[0]))
-    embedding.weight.data.copy_(torch.stack(rows))
-    model.set_input_embeddings(embedding)
-    model.config.vocab_size, model.config.pad_token_id = len(new), new.index(SPECIAL[0])
+    set_embeddings(model, torch.stack(rows), new)
     return _extended(content, new)
 
 

@@ -19,8 +19,8 @@ import torch
 from transformers import AutoModelForSequenceClassification, BertConfig
 
 from leanbert.bundle import Bundle
+from leanbert_training.vocabulary import TOKENIZER_FILES
 
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 _DTYPES: Mapping[str, npt.DTypeLike] = {"int8": "i1", "float32": "<f4"}
 Floats = npt.NDArray[np.float32]
 

@@ -22,6 +22,7 @@ from leanbert_training.rows import Row, split_rows, training_rows
 from leanbert_training.templates import generate
 from leanbert_training.training import Settings, TwoHeads, train
 from leanbert_training.vocabulary import (
+    TOKENIZER_FILES,
     choose_pieces,
     count_pieces,
     prune_checkpoint,
@@ -83,7 +84,7 @@ def save_network(
     if both_heads:
         torch.save(network.second.state_dict(), folder / _SECOND)
     if tokenizer != folder:
-        for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
+        for name in TOKENIZER_FILES:
             shutil.copyfile(tokenizer / name, folder / name)
 
 

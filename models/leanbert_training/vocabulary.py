@@ -20,6 +20,8 @@ from tokenizers import Tokenizer
 from leanbert.files import whole_file
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+"""The files of a tokenizer in a Hugging Face checkpoint."""
 _PREFIX = "##"
 _LINK = re.compile(r"https?://\S+")
 # Latin letters with their accents, typographic punctuation, currencies, letterlike signs, arrows.
@@ -115,13 +117,20 @@ def prune_tokenizer(content: dict[str, Any], pieces: Sequence[str]) -> dict[str,
 
 def prune_checkpoint(model: Any, old: Mapping[str, int], pieces: Sequence[str]) -> None:
     """Keep only the word embeddings of ``pieces``, in their order. Changes ``model``."""
-    table = model.get_input_embeddings()
     rows = torch.tensor([old[piece] for piece in pieces])
-    small = torch.nn.Embedding(len(pieces), table.embedding_dim, padding_idx=pieces.index("[PAD]"))
-    small.weight.data.copy_(table.weight.data[rows])
-    model.set_input_embeddings(small)
-    model.config.vocab_size = len(pieces)
-    model.config.pad_token_id = pieces.index("[PAD]")
+    set_embeddings(model, model.get_input_embeddings().weight.data[rows], pieces)
+
+
+def set_embeddings(model: Any, rows: torch.Tensor, pieces: Sequence[str]) -> None:
+    """Give ``model`` copies of ``rows`` as the word embeddings of ``pieces``. Changes ``model``.
+
+    *Shape:* rows ``(pieces, width)``.
+    """
+    padding = pieces.index("[PAD]")
+    table = torch.nn.Embedding(len(pieces), rows.shape[1], padding_idx=padding)
+    table.weight.data.copy_(rows)
+    model.set_input_embeddings(table)
+    model.config.vocab_size, model.config.pad_token_id = len(pieces), padding
 
 
 def write_tokenizer(folder: Path, content: dict[str, Any]) -> None:
@@ -135,10 +144,6 @@ def write_tokenizer(folder: Path, content: dict[str, Any]) -> None:
         "model_max_length": 512,
         "tokenizer_class": "BertTokenizer",
     }
-    for name, value in (
-        ("tokenizer.json", content),
-        ("tokenizer_config.json", settings),
-        ("special_tokens_map.json", names),
-    ):
+    for name, value in zip(TOKENIZER_FILES, (content, settings, names), strict=True):
         with whole_file(folder / name) as file:
             json.dump(value, file, ensure_ascii=False, separators=(",", ":"))
