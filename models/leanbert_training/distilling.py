@@ -21,7 +21,14 @@ from leanbert_bench.metrics import accuracy, calibration_error
 from leanbert_training.calibrating import divergence, fit_temperature, fold_temperature, softmax
 from leanbert_training.data import Target
 from leanbert_training.narrowing import importance, narrow
-from leanbert_training.rows import UNLABELLED, Row, held_back, split_rows, transfer_rows
+from leanbert_training.rows import (
+    UNLABELLED,
+    Row,
+    blended,
+    held_back,
+    split_rows,
+    transfer_rows,
+)
 from leanbert_training.stages import (
     HELD_SHARE,
     SEED,
@@ -134,9 +141,7 @@ def taught(
     """
 
     def mixed(own: Target | None, theirs: Sequence[float]) -> Target:
-        part = 1.0 if own is None else share
-        row = [(1 - part) * a + part * b for a, b in zip(own or theirs, theirs, strict=True)]
-        return (row[0], row[1], row[2])
+        return blended(own or theirs, theirs, 1.0 if own is None else share)
 
     found = []
     for row, (first, second) in zip(rows, answers.tolist(), strict=True):

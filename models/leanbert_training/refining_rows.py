@@ -18,7 +18,7 @@ from leanbert_training.data import load_sets, normalized
 from leanbert_training.negations import sentences
 from leanbert_training.phenomena.filling import company
 from leanbert_training.phenomena.sentences import generate
-from leanbert_training.rows import Row, smoothed
+from leanbert_training.rows import Row, blended, smoothed
 from leanbert_training.training import Floats
 
 CASE, PATTERN = "case", "pattern"
@@ -132,11 +132,8 @@ def anchor_rows(rows: Sequence[Row], answers: Floats, mix: Mix, seed: int) -> li
         part = 1.0 if kind == "unlabelled" else mix.anchor
         for i in rng.sample(group, min(len(group), counts.get(kind, len(group)))):
             row = rows[i]
-            target = [
-                (1 - part) * a + part * float(b)
-                for a, b in zip(row.target, answers[i], strict=True)
-            ]
-            found.append(replace(row, target=(target[0], target[1], target[2]), finbert=None))
+            target = blended(row.target, answers[i].tolist(), part)
+            found.append(replace(row, target=target, finbert=None))
     return found
 
 

@@ -79,6 +79,12 @@ def smoothed(label: int, amount: float) -> Target:
     return (row[0], row[1], row[2])
 
 
+def blended(own: Sequence[float], other: Sequence[float], share: float) -> Target:
+    """A target of which ``share`` comes from ``other``, and the rest from ``own``."""
+    row = [(1 - share) * a + share * b for a, b in zip(own, other, strict=True)]
+    return (row[0], row[1], row[2])
+
+
 def training_rows(sets: Sets, finbert: dict[str, int], own: list[tuple[str, int]]) -> list[Row]:
     """The labelled rows: tweets with both labels, FinBERT's soft labels, and sentences of our own.
 
