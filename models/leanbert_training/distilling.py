@@ -37,6 +37,7 @@ from leanbert_training.stages import (
     new_stage,
     rows_of,
     save_network,
+    train_stage,
 )
 from leanbert_training.training import (
     Floats,
@@ -45,7 +46,6 @@ from leanbert_training.training import (
     encode,
     predict_logits,
     soft_cross_entropy,
-    train,
 )
 
 STUDENT = Settings(epochs=4, learning_rate=1e-4, layer_decay=0.95, swaps=0.6)
@@ -199,12 +199,8 @@ def make_student(
         for i, row in enumerate(rows)
         if (row.text in texts if row.kind in UNLABELLED else not held[i])
     ]
-    state = folder.with_suffix(".resume.pt")
     targets = taught([rows[i] for i in kept], answers[kept], both_heads=lesson.both_heads)
-    train(network, tokenizer, targets, lesson.settings, state)
-    with new_stage(folder) as partial:
-        save_network(network, start, partial)
-    state.unlink(missing_ok=True)
+    train_stage(network, tokenizer, targets, lesson.settings, start, folder)
 
 
 def mean_of_weights(networks: Sequence[TwoHeads]) -> TwoHeads:

@@ -34,8 +34,9 @@ from leanbert_training.stages import (
     published,
     rows_of,
     save_network,
+    train_stage,
 )
-from leanbert_training.training import Settings, TwoHeads, predict_logits, train
+from leanbert_training.training import Settings, TwoHeads, predict_logits
 from leanbert_training.vocabulary import write_tokenizer
 
 REFINING = Settings(
@@ -107,11 +108,7 @@ def make_refined(data: Path, start: Path, anchors: Path, folder: Path) -> None:
     network, tokenizer = load_network(start)
     answers = np.load(anchors / "answers.npy")
     rows = refining_rows(data, _anchors(data), answers, MIX, SEED)
-    state = folder.with_suffix(".resume.pt")
-    train(network, tokenizer, rows, REFINING, state)
-    with new_stage(folder) as partial:
-        save_network(network, start, partial, both_heads=False)
-    state.unlink(missing_ok=True)
+    train_stage(network, tokenizer, rows, REFINING, start, folder, both_heads=False)
 
 
 def make_settled(data: Path, start: Path, refined: Path, anchors: Path, folder: Path) -> None:
@@ -128,11 +125,8 @@ def make_settled(data: Path, start: Path, refined: Path, anchors: Path, folder: 
     network.load_state_dict(mixed(network, other, SETTLING_SHARE))
     answers = np.load(anchors / "answers.npy")
     rows = refining_rows(data, _anchors(data), answers, SETTLING_MIX, SEED + 1)
-    state = folder.with_suffix(".resume.pt")
-    train(network, tokenizer, rows, replace(SETTLING, seed=SEED + 1), state)
-    with new_stage(folder) as partial:
-        save_network(network, start, partial, both_heads=False)
-    state.unlink(missing_ok=True)
+    settings = replace(SETTLING, seed=SEED + 1)
+    train_stage(network, tokenizer, rows, settings, start, folder, both_heads=False)
 
 
 def mixed(one: TwoHeads, other: TwoHeads, share: float) -> dict[str, torch.Tensor]:

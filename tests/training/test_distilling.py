@@ -96,8 +96,9 @@ def test_students_learn_their_lesson_and_never_the_rows_held_back(
 ) -> None:
     learnt: list[list[Row]] = []
     monkeypatch.setattr(distilling, "load_network", lambda _: (network(), tokenizer))
-    monkeypatch.setattr(distilling, "train", lambda _, __, rows, *___: learnt.append(rows))
-    monkeypatch.setattr(distilling, "save_network", lambda *_: None)
+    monkeypatch.setattr(stages, "train", lambda _, __, rows, *___: learnt.append(rows))
+    for module in (stages, distilling):
+        monkeypatch.setattr(module, "save_network", lambda *_, **__: None)
     post = Row("a post", (1 / 3, 1 / 3, 1 / 3), None, "post")
     monkeypatch.setattr(distilling, "transfer_rows", lambda _, rows, __: [post] * min(rows, 1))
     start = tmp_path / "narrow"
