@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tests.helpers import tiny_bundles
-from tests.helpers.native_library import Blob, Matmul, Model, Norm, random_model
+from tests.helpers.native_library import Blob
+from tests.helpers.native_models import Matmul, Model, Norm, random_model
 from tests.helpers.native_reference import reference
 from tests.helpers.tiny_bundles import Tiny
 
@@ -115,7 +116,7 @@ def table(made: Model) -> tuple[dict[str, Any], bytes]:
 
 
 def build(folder: Path, task: str = "text-classification", **options: Any) -> Path:
-    """Write a bundle with a table; ``options`` are :func:`native_library.random_model`'s."""
+    """Write a bundle with a table; ``options`` are :func:`native_models.random_model`'s."""
     path = tiny_bundles.build(folder, Tiny(task=task))
     content, weights = table(model(task, **options))
     (path / "model.onnx.data").write_bytes(weights)

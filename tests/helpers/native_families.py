@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.helpers.native_library import F32, Layer, Model, Norm, random_matmul
+from tests.helpers.native_models import F32, Layer, Model, Norm, random_matmul
 
 FAR = 20
 """Distance from which on all tokens are in one bucket, or positions are rounded."""

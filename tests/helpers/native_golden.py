@@ -24,7 +24,8 @@ from leanbert.bundle import Bundle
 from leanbert.engines.native.layout import Layout
 from leanbert.pipelines import embedded_bundle
 from tests.helpers.native_families import deberta, deberta_keys_alone, modernbert, mpnet, nomic
-from tests.helpers.native_library import F32, I32, Description, describe, random_model
+from tests.helpers.native_library import Description, describe
+from tests.helpers.native_models import F32, I32, random_model
 
 GOLDEN = Path(__file__).parents[1] / "native" / "golden_bits.json"
 LENGTHS = (1, 2, 5, 13, 14, 15, 28, 31, 33, 64, 129, 300)

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from tests.helpers.native_library import F64, I32, Layer, Matmul, Model, Norm
+from tests.helpers.native_models import F64, I32, Layer, Matmul, Model, Norm
 
 
 def erf(x: F64) -> F64:

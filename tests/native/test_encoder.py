@@ -21,16 +21,8 @@ from tests.helpers.native_families import (
     mpnet,
     nomic,
 )
-from tests.helpers.native_library import (
-    F64,
-    ISAS,
-    Encoder,
-    describe,
-    isa_or_skip,
-    isas_here,
-    random_model,
-    random_texts,
-)
+from tests.helpers.native_library import ISAS, Encoder, describe, isa_or_skip, isas_here
+from tests.helpers.native_models import F64, random_model, random_texts
 from tests.helpers.native_reference import reference
 
 ARCHITECTURES: dict[str, dict[str, Any]] = {

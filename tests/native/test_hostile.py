@@ -26,9 +26,8 @@ from tests.helpers.native_library import (
     NativeError,
     describe,
     load_library,
-    random_model,
-    random_texts,
 )
+from tests.helpers.native_models import random_model, random_texts
 
 
 def refused(description: Description) -> NativeError:

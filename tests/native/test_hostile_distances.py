@@ -20,9 +20,8 @@ from tests.helpers.native_library import (
     Encoder,
     NativeError,
     describe,
-    random_model,
-    random_texts,
 )
+from tests.helpers.native_models import random_model, random_texts
 
 Change = Callable[[ModelRecord], None]
 

@@ -13,14 +13,8 @@ import numpy.typing as npt
 import pytest
 
 from leanbert.engines.native.layout import ACTIVATIONS
-from tests.helpers.native_library import (
-    F32,
-    F64,
-    ISAS,
-    isa_or_skip,
-    isas_here,
-    load_probe,
-)
+from tests.helpers.native_library import ISAS, isa_or_skip, isas_here, load_probe
+from tests.helpers.native_models import F32, F64
 from tests.helpers.native_reference import activate
 
 PLAIN, RESIDUAL, ACTIVATED = range(3)

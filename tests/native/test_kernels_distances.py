@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.helpers.native_library import F32, F64, ISAS, isa_or_skip, isas_here, load_probe
+from tests.helpers.native_library import ISAS, isa_or_skip, isas_here, load_probe
+from tests.helpers.native_models import F32, F64
 
 KINDS = ("window", "biased", "disentangled", "keys alone")
 REACH = 600

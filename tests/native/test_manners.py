@@ -11,14 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.helpers.native_library import (
-    I32,
-    Encoder,
-    describe,
-    load_probe,
-    random_model,
-    random_texts,
-)
+from tests.helpers.native_library import Encoder, describe, load_probe
+from tests.helpers.native_models import I32, random_model, random_texts
 
 HEAD: dict[str, Any] = {"head": "first_token", "head_dense": True, "head_activation": "tanh"}
 
