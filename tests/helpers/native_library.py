@@ -9,7 +9,8 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -195,6 +196,21 @@ def describe(model: Model, *, threads: int = 1, path: Path | None = None) -> Des
     return Description(record, content, layers, buckets)
 
 
+@contextmanager
+def _forced(isa: str | None) -> Iterator[None]:
+    """Names the path that the library takes; None leaves it what it is."""
+    before = os.environ.get("LEANBERT_ISA")
+    if isa is not None:
+        os.environ["LEANBERT_ISA"] = isa
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ["LEANBERT_ISA"] = before
+        elif isa is not None:
+            del os.environ["LEANBERT_ISA"]
+
+
 class Encoder:
     """A handle of the library."""
 
@@ -203,19 +219,10 @@ class Encoder:
         self.description = description
         self.handle = ctypes.c_void_p()
         message = ctypes.create_string_buffer(256)
-        before = os.environ.get("LEANBERT_ISA")
-        if isa is not None:
-            os.environ["LEANBERT_ISA"] = isa
-        try:
+        with _forced(isa):
             status = self.library.lb_open(
                 ctypes.byref(description.record), ctypes.byref(self.handle), message, 256
             )
-        finally:
-            if isa is not None:
-                if before is None:
-                    del os.environ["LEANBERT_ISA"]
-                else:
-                    os.environ["LEANBERT_ISA"] = before
         if status:
             raise NativeError(status, message.value.decode())
         self.isa = self.library.lb_encoder_isa(self.handle).decode()
@@ -267,15 +274,8 @@ class Encoder:
 
 def runs_here(isa: str) -> bool:
     """Whether this CPU has a path, and the library; a forced name is capped, so asking tells."""
-    before = os.environ.get("LEANBERT_ISA")
-    os.environ["LEANBERT_ISA"] = isa
-    try:
+    with _forced(isa):
         chosen = load_library().lb_isa().decode()
-    finally:
-        if before is None:
-            del os.environ["LEANBERT_ISA"]
-        else:
-            os.environ["LEANBERT_ISA"] = before
     return bool(chosen == isa)
 
 
