@@ -37,6 +37,7 @@ class FallibleDisk(Disk):
             file = self._known(handle)
             self._contents[file] = self._read(handle)
             self._names[path.name] = file
+            os.close(handle)
 
     def _known(self, handle: int) -> int:
         file = os.fstat(handle).st_ino

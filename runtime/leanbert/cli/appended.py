@@ -37,11 +37,15 @@ class Appended:
         self._disk = disk
         self._handle = disk.open(path, anew=size == 0)
         self._size = size
-        self._hash = _hash_of(self._handle, size)
         self._held: list[bytes] = []
         self._held_size = 0
-        if size:
-            disk.truncate(self._handle, size)
+        try:
+            self._hash = _hash_of(self._handle, size)
+            if size:
+                disk.truncate(self._handle, size)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def extent(self) -> Extent:

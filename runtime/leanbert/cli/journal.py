@@ -39,16 +39,23 @@ class Journal:
         self.records: list[dict[str, Any]] = []
         """The lines that counted when it was opened: what was begun, and each state after that."""
         self._handle = _open_locked(path, disk)
-        data = b""
-        while block := os.read(self._handle, 1 << 20):
-            data += block
         self._size = 0
-        for line in data.splitlines(keepends=True):
+        for line in self._content().splitlines(keepends=True):
             record = _parsed(line)
             if record is None:
                 break
             self.records.append(record)
             self._size += len(line)
+
+    def _content(self) -> bytes:
+        data = b""
+        try:
+            while block := os.read(self._handle, 1 << 20):
+                data += block
+        except BaseException:
+            self.close()
+            raise
+        return data
 
     def clear(self) -> None:
         """Forget all lines, durably."""

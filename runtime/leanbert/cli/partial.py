@@ -88,6 +88,7 @@ class Partial:
         self._errors_path, self._whole_path = self._beside(".errors"), self._beside(".whole")
         self._journal = Journal(self._beside(".journal"), self._disk)
         self._finished: dict[str, Any] | None = None
+        self._files: list[Appended] = []  # that were opened
         self._errors: Appended | None = None
         self.kept = False
         """Whether the partial file stays if the run is interrupted."""
@@ -96,8 +97,15 @@ class Partial:
         try:
             self._begin(dict(identity), resume=resume, force=force)
         except BaseException:
+            self._close_files()
             self._journal.close()
             raise
+
+    def _appended(self, path: Path, size: int = 0) -> Appended:
+        """A file that is closed with all others."""
+        opened = Appended(self._disk, path, size)
+        self._files.append(opened)
+        return opened
 
     def _beside(self, ending: str) -> Path:
         return self._target.with_name(f"{self._target.name}.partial{ending}")
@@ -115,9 +123,9 @@ class Partial:
         self.kept = bool(self.state.rows or self._finished)
         if self._finished:
             return
-        self.output = Appended(self._disk, self.path, self.state.output[0])
+        self.output = self._appended(self.path, self.state.output[0])
         if self.state.errors[0]:
-            self._errors = Appended(self._disk, self._errors_path, self.state.errors[0])
+            self._errors = self._appended(self._errors_path, self.state.errors[0])
         if not self._journal.records:
             if os.name != "nt" and self._target.exists():
                 self.path.chmod(self._target.stat().st_mode & 0o777)
@@ -159,7 +167,7 @@ class Partial:
     def fail(self, data: bytes) -> None:
         """Add to the file of the rows that failed."""
         if self._errors is None:
-            self._errors = Appended(self._disk, self._errors_path)
+            self._errors = self._appended(self._errors_path)
         self._errors.write(data)
 
     @property
@@ -187,7 +195,7 @@ class Partial:
         self.save(state)
         made = self.output
         if build is not None:
-            made = Appended(self._disk, self._whole_path)
+            made = self._appended(self._whole_path)
             build(self.path, made)
             made.sync()
             if os.name != "nt":
@@ -196,7 +204,6 @@ class Partial:
         finished = {"finished": made.extent, "built": build is not None}
         self._journal.append(finished)
         self._finished = finished
-        made.close()
 
     def publish(self) -> None:
         """Give the finished file, and that of the failed rows, their names."""
@@ -224,15 +231,16 @@ class Partial:
         if self.kept:
             self._journal.close()
             return
-        for path in (self.path, self._errors_path, self._whole_path):
-            self._disk.remove(path)
-        self._journal.remove()
+        try:
+            for path in (self.path, self._errors_path, self._whole_path):
+                self._disk.remove(path)
+            self._journal.remove()
+        finally:
+            self._journal.close()
 
     def _close_files(self) -> None:
-        if not self.finished:
-            self.output.close()
-        if self._errors is not None:
-            self._errors.close()
+        for opened in self._files:
+            opened.close()
 
 
 def _extent(found: list[Any]) -> Extent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import sys
 from collections.abc import Iterator
@@ -67,6 +68,10 @@ def texts(folder: Path) -> Path:
     return path
 
 
+def open_files() -> int:
+    return len(os.listdir("/dev/fd"))  # noqa: PTH208 - some are gone before they are looked at
+
+
 def run_on(
     disk: FallibleDisk, words: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, bytes]:
@@ -84,6 +89,7 @@ def test_power_cuts(
         pytest.importorskip("pyarrow")
     given, out = texts(tmp_path), tmp_path / "out"
     out.mkdir()
+    opened = open_files()
     words = ["-i", given, "-o", out / f"answers{ending}", "--max-errors", 2]
     whole = FallibleDisk(out)
     wanted = run_on(whole, words, monkeypatch)
@@ -123,3 +129,4 @@ def test_power_cuts(
         assert len(model.asked) <= ROWS - kept
         saved.clear()
     assert cuts >= whole.calls
+    assert open_files() <= opened  # whatever failed, no file was left open
