@@ -9,6 +9,7 @@ from typing import Any
 
 from leanbert import __version__
 from leanbert.bundle import Bundle
+from leanbert.bundle.manifest import MANIFEST
 from leanbert.cli.answering import answered
 from leanbert.cli.file_inputs import FileInputs
 from leanbert.cli.inputs import Entry, Failure
@@ -187,7 +188,7 @@ def _identity(
 def _content_of(bundle: Bundle) -> str:
     """A hash of all that a bundle is."""
     if bundle.manifest is not None:  # it lists the hashes of all files, and they were checked
-        return hashlib.sha256((bundle.path / "leanbert.json").read_bytes()).hexdigest()[:16]
+        return hashlib.sha256((bundle.path / MANIFEST).read_bytes()).hexdigest()[:16]
     from leanbert.bundle.foreign import external_data
 
     found = hashlib.sha256()
