@@ -38,9 +38,9 @@ LAYERS = [
     {"leanbert.batching"},
     {"leanbert.tokenization"},
     {"leanbert.engines", "leanbert.numerics"},
-    {"leanbert.bundle", "leanbert.arguments", "leanbert.records"},
-    {"leanbert.errors", "leanbert.cpu", "leanbert.files", "leanbert.leaving"},
-    {"leanbert.shown"},
+    {"leanbert.bundle", "leanbert.arguments", "leanbert.records", "leanbert.closing"},
+    {"leanbert.errors", "leanbert.cpu", "leanbert.files", "leanbert.leaving", "leanbert.log"},
+    {"leanbert.shown", "leanbert.environment"},
 ]
 ALLOWED_ROOT_NAMES = {"__version__"}
 

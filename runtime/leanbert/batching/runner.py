@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from leanbert.arguments import check_count
 from leanbert.batching.live import live_groups
@@ -20,8 +20,9 @@ from leanbert.batching.order import chunks, cut_batches
 from leanbert.batching.repeats import Recent, Shared
 from leanbert.batching.workers import in_order
 from leanbert.bundle import Bundle
+from leanbert.closing import Closed
 from leanbert.cpu import allowed_cores
-from leanbert.engines import Batch, load_engine
+from leanbert.engines import Batch, Engine, load_engine
 from leanbert.errors import InputError, warn
 from leanbert.tokenization.cutting import report_cut
 from leanbert.tokenization.encodings import Encodings, join
@@ -91,11 +92,10 @@ class Runner:
         if bundle.manifest is None:
             warn(f"{bundle.path}: has no leanbert.json, so nothing of it is verified")
         if mode == "latency":
-            self.workers = 1
-            self.engine = load_engine(bundle, threads, engine)
+            self.workers, cores = 1, threads
         else:
-            self.workers = threads or allowed_cores()
-            self.engine = load_engine(bundle, 1, engine)
+            self.workers, cores = threads or allowed_cores(), 1
+        self.engine: Engine = load_engine(bundle, cores, engine)
         self.max_tokens = MAX_TOKENS[mode]
         self.repeats = 0
         """Rows that were not computed so far, because another had the same token ids."""
@@ -195,6 +195,16 @@ class Runner:
         if recent is not None and shared is not None:
             take = self._shared(recent, shared, rows)
         return [take(i) for i in range(len(encodings))]
+
+    def close(self) -> None:
+        """Free the model and the tokenizer; calls that run at this moment end at their next batch.
+
+        May be called again. Every later use of the two raises EngineError.
+        """
+        if not isinstance(self.engine, Closed):
+            self.engine.close()
+            nothing: Any = Closed()
+            self.engine = self.tokenizer = nothing
 
     def _shared(
         self, recent: Recent[Row], shared: Shared[Row], rows: dict[int, Row]

@@ -46,7 +46,14 @@ class Engine(Protocol):
         *Shape:* see :data:`ModelOutputs`; ``start_logits`` and ``end_logits`` are ``(tokens,)``.
 
         Raises:
-            EngineError: an id is outside the vocabulary, a text is too long, or the engine failed.
+            EngineError: an id is outside the vocabulary, a text is too long, the engine failed, or
+                it is closed.
+        """
+
+    def close(self) -> None:
+        """Free the model, at once or when the last call that runs at this moment has ended.
+
+        May be called again. Later calls of :meth:`run` are refused.
         """
 
 

@@ -69,6 +69,10 @@ class ChosenOutput:
             self._bundle.check_num_labels(outputs[self._chosen].shape[-1])
         return {self._renamed(name): value for name, value in outputs.items()}
 
+    def close(self) -> None:
+        """See :class:`leanbert.engines.Engine`."""
+        self._engine.close()
+
     def _renamed(self, name: str) -> str:
         if name == self._chosen:
             return self._wanted

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leanbert.bundle import Bundle
+from leanbert.closing import refuse_closed
 from leanbert.cpu import allowed_cores
 from leanbert.engines.batch import Batch
 from leanbert.engines.forking import leak, watch_forks
@@ -19,6 +20,7 @@ from leanbert.engines.saturation import Matmuls, choose_matmuls, use_uint8_weigh
 from leanbert.engines.sessions import first_line, open_session
 from leanbert.errors import EngineError
 from leanbert.leaving import hold_if_leaving
+from leanbert.log import log_debug
 
 if TYPE_CHECKING:
     from leanbert.engines import ModelOutputs
@@ -67,6 +69,7 @@ class OnnxRuntimeEngine:
         self._uint8 = matmuls is Matmuls.UINT8
         self._opened: ort.InferenceSession | None = None
         self._opening = threading.Lock()
+        self._closed = False
         session = self._session
         watch_forks(self)
         self._path = bundle.model_path
@@ -97,16 +100,30 @@ class OnnxRuntimeEngine:
     def _session(self) -> ort.InferenceSession:
         """The session of this process, which a forked child opens at its first call.
 
+        A caller's reference keeps it from being freed, whoever closes the engine meanwhile.
+
         Raises:
             BundleError: the bundle cannot be opened again, or has changed meanwhile.
+            EngineError: the engine is closed.
         """
-        if self._opened is None:
-            with self._opening:
-                if self._opened is None:
-                    options = self._options(self._bundle, self._threads)
-                    disabled = use_uint8_weights(options) if self._uint8 else []
-                    self._opened = open_session(self._bundle, options, disabled)
-        return self._opened
+        opened = self._opened
+        if opened is not None:
+            return opened
+        with self._opening:
+            if self._closed:
+                refuse_closed()
+            if self._opened is None:
+                log_debug("%s: opening a session of ONNX Runtime", self._bundle.path)
+                options = self._options(self._bundle, self._threads)
+                disabled = use_uint8_weights(options) if self._uint8 else []
+                self._opened = open_session(self._bundle, options, disabled)
+            return self._opened
+
+    def close(self) -> None:
+        """See :class:`leanbert.engines.Engine`."""
+        with self._opening:
+            self._closed = True
+            self._opened = None
 
     def abandon(self) -> None:
         """See :class:`leanbert.engines.forking.Forkable`."""
@@ -142,9 +159,11 @@ class OnnxRuntimeEngine:
         Padding is put in before and taken out after.
 
         Raises:
-            EngineError: the runtime failed, for example on an id outside the vocabulary.
+            EngineError: the runtime failed, for example on an id outside the vocabulary, or the
+                engine is closed.
         """
         hold_if_leaving()
+        session = self._session
         inputs = pad(batch, self._pad_token_id)
         if "position_ids" in self._dtypes:
             rows, length = inputs["input_ids"].shape
@@ -154,7 +173,7 @@ class OnnxRuntimeEngine:
             name: inputs[name].astype(dtype, copy=False) for name, dtype in self._dtypes.items()
         }
         try:
-            found = self._session.run(None, feed)
+            found = session.run(None, feed)
         except Exception as error:  # ORT raises its own classes, all directly below Exception
             raise EngineError(f"{self._path}: failed to run ({first_line(error)})") from error
         outputs: ModelOutputs = {}

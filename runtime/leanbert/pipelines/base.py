@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from leanbert.batching import GROUP, Prepared, Runner
 from leanbert.bundle import Bundle
+from leanbert.closing import refuse_closed
 from leanbert.engines import Batch, EngineReport, ModelOutputs
 from leanbert.errors import EngineError, TaskError
+from leanbert.log import log_info
 from leanbert.pipelines.inputs import several
+from leanbert.pipelines.lifetime import Lifetime
 from leanbert.pipelines.options import CallOptions
 from leanbert.tokenization.cutting import report_cut
 
@@ -39,7 +42,7 @@ _CHOOSE = ", or name the graph's own output with output_name=NAME"
 _HEADS = frozenset({"text-classification", "token-classification", "fill-mask"})
 
 
-class Pipeline(ABC, Generic[OptionsT]):
+class Pipeline(Lifetime, ABC, Generic[OptionsT]):
     """Base of the tasks; ``OptionsT`` is the class of the task's options.
 
     What a task's own steps hand to each other is ``Any`` here: an input once it is checked, and
@@ -99,6 +102,7 @@ class Pipeline(ABC, Generic[OptionsT]):
         self._check_head()
         self._prepare()
         self._default_options = self._completed(options)
+        log_info("%s: %s on %s", bundle.path, self.task, self.engine_report)
 
     def _prepare(self) -> None:
         """What a task finds out once, when the pipeline is made; it may raise what that raises."""
@@ -226,7 +230,10 @@ class Pipeline(ABC, Generic[OptionsT]):
 
         Raises:
             InputError: an argument is unknown, or its value cannot be used.
+            EngineError: the pipeline is closed.
         """
+        if self.closed:
+            refuse_closed()
         if not given:
             return self._default_options
         found = self.options_type.canonical(given, self.task)
@@ -297,7 +304,7 @@ class Pipeline(ABC, Generic[OptionsT]):
         """Whether ``inputs`` is a single text or pair."""
         return isinstance(inputs, (str, Mapping))
 
-    # ---- making and copying ----
+    # ---- making ----
 
     def _check_head(self) -> None:
         """Refuse a model that has another head than the task decodes."""
@@ -323,30 +330,7 @@ class Pipeline(ABC, Generic[OptionsT]):
             f"{_CHOOSE if bundle.manifest is None and not fits else ''}"
         )
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as a recipe: another process opens the bundle itself, no weights travel."""
-        bundle = self.bundle
-        path = bundle.path.absolute()
-        graph = None if bundle.manifest else bundle.model_path.relative_to(bundle.path).as_posix()
-        given = self.defaults
-        if self.output_name is not None:
-            given = {**given, "output_name": self.output_name}
-        return _reopen, (type(self), path, graph, self.mode, self.threads, self.engine, given)
-
 
 def _describe(output: tuple[str, int | None]) -> str:
     name, rank = output
     return name + {2: " of each text", 3: " of each token"}.get(rank or 0, "")
-
-
-def _reopen(
-    kind: type[Pipeline[Any]],
-    path: Any,
-    graph: str | None,
-    mode: str,
-    threads: int | None,
-    engine: str,
-    defaults: dict[str, Any],
-) -> Pipeline[Any]:
-    bundle = Bundle.open(path, file_name=graph)
-    return kind(bundle, mode=mode, threads=threads, engine=engine, **defaults)

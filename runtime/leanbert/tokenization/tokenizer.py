@@ -8,7 +8,6 @@ texts, and where each token stands in its text: :mod:`leanbert.tokenization.segm
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -20,7 +19,8 @@ import tokenizers
 from leanbert.bundle import Bundle
 from leanbert.bundle.reading import read_file, read_json, status
 from leanbert.bundle.tokenizer_file import MOST_TOKENIZER_BYTES, check_tokenizer
-from leanbert.cpu import allowed_cores
+from leanbert.cpu import allowed_cores, omp_num_threads
+from leanbert.environment import variable
 from leanbert.errors import BundleCorruptError, InputError
 from leanbert.tokenization.cutting import refuse_cut, truncation_flag
 from leanbert.tokenization.encodings import Encodings, TextInput, join
@@ -85,8 +85,7 @@ class Tokenizer:
         """Whether a pair's two parts get different token types; otherwise all types are 0."""
         base.no_padding()  # files from sentence-transformers come with fixed padding
         base.enable_truncation(max_length, direction=self.truncation_side)
-        # rayon counts the host's cores; a container's quota is smaller. The user's word goes first.
-        os.environ.setdefault("RAYON_NUM_THREADS", str(allowed_cores()))
+        _start_threads(base)
         self.max_length = max_length
         self.settings = settings
         """What the tokenizer's side files say."""
@@ -261,6 +260,16 @@ class Tokenizer:
         """What marks a piece inside a word (WordPiece's ``"##"``); ``None`` without one."""
         prefix: str | None = getattr(self._base.model, "continuing_subword_prefix", None)
         return prefix or None
+
+
+def _start_threads(base: tokenizers.Tokenizer) -> None:
+    """Start the library's threads where ``OMP_NUM_THREADS`` bounds them.
+
+    The library counts affinity and quota by itself, but reads another variable, once a process.
+    """
+    if omp_num_threads() is not None:
+        with variable("RAYON_NUM_THREADS", str(allowed_cores())):
+            base.encode_batch_fast([""])
 
 
 def _beside(path: Path, name: str) -> Mapping[str, Any]:

@@ -104,12 +104,20 @@ pipeline("text-classification")("profit rose")
 
 def test_what_the_user_says_of_telemetry_stays(tmp_path: Path) -> None:
     script = """
-import os
-os.environ["ORT_DISABLE_TELEMETRY"] = "0"
-print(os.environ["ORT_DISABLE_TELEMETRY"])
+import os, sys
+given = os.environ["ORT_DISABLE_TELEMETRY"] = "0"
+
+class Seen:
+    def find_spec(self, name, path=None, target=None):
+        if name == "onnxruntime":
+            print("during:", os.environ["ORT_DISABLE_TELEMETRY"])
+
+sys.meta_path.insert(0, Seen())
+import leanbert.engines.ort
+print("after:", os.environ["ORT_DISABLE_TELEMETRY"])
 """
     done = python(["-c", script], tmp_path)
-    assert done.stdout == "0\n", done.stderr
+    assert done.stdout == "during: 0\nafter: 0\n", done.stderr
 
 
 MISSING = """

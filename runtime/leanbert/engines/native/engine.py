@@ -9,13 +9,14 @@ import ctypes
 import os
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from leanbert.bundle import Bundle
+from leanbert.closing import refuse_closed
 from leanbert.cpu import allowed_cores
 from leanbert.engines.batch import Batch
 from leanbert.engines.native.binding import load_library, why_no_library
@@ -65,16 +66,15 @@ class NativeEngine:
         library = load_library()
         path = os.fsencode(bundle.path / layout.file)
         model = layout.describe(path, min(_MOST_THREADS, threads or allowed_cores()))
-        self._handle = ctypes.c_void_p()
+        pointer = ctypes.c_void_p()
         message = ctypes.create_string_buffer(_MESSAGE)
-        if library.lb_open(ctypes.byref(model), ctypes.byref(self._handle), message, _MESSAGE):
+        if library.lb_open(ctypes.byref(model), ctypes.byref(pointer), message, _MESSAGE):
             raise EngineError(f"its layout is refused ({_line(message)})")
-        # Not at exit: a daemon thread may still be computing then.
-        weakref.finalize(self, library.lb_close, self._handle).atexit = False
+        self._handle: _Handle | None = _Handle(pointer, library.lb_close)
         bundle.check_unchanged()  # what was read is what was checked
         self._lb_run = library.lb_run
         self._messages = threading.local()  # the library writes an error's line there
-        isa: str = library.lb_encoder_isa(self._handle).decode()
+        isa: str = library.lb_encoder_isa(pointer).decode()
         matmuls = f"int8 weights, exact, kernels for {isa}"
         self.report = EngineReport(self.name, matmuls, isa, None)
         """See :class:`leanbert.engines.Engine`."""
@@ -87,9 +87,12 @@ class NativeEngine:
 
         Raises:
             EngineError: an id or a type is outside its vocabulary, a text is too long, or the
-                library failed.
+                library failed, or the engine is closed.
         """
         hold_if_leaving()
+        handle = self._handle  # this call's own reference: closing meanwhile does not free it
+        if handle is None:
+            refuse_closed()
         texts, tokens = len(batch.lengths), len(batch.input_ids)
         out = np.empty((texts if self._per_text else tokens, self._width), np.float32)
         try:
@@ -97,7 +100,7 @@ class NativeEngine:
         except AttributeError:  # this thread's first call
             message = self._messages.buffer = ctypes.create_string_buffer(_MESSAGE)
         status = self._lb_run(
-            self._handle,
+            handle.pointer,
             texts,
             _pointer(batch.lengths),
             tokens,
@@ -113,6 +116,26 @@ class NativeEngine:
         if len(self.output_names) == 1:
             return {self.output_names[0]: out}
         return {name: out[:, i] for i, name in enumerate(self.output_names)}
+
+    def close(self) -> None:
+        """See :class:`leanbert.engines.Engine`."""
+        self._handle = None
+
+
+class _Handle:
+    """A handle of the library, which is freed when nobody refers to it: no call, and no engine.
+
+    Counting references needs no lock, which a forked child could find taken.
+    """
+
+    __slots__ = ("__weakref__", "pointer")
+
+    def __init__(
+        self, pointer: ctypes.c_void_p, close: Callable[[ctypes.c_void_p], object]
+    ) -> None:
+        self.pointer = pointer
+        # Not at exit: a daemon thread may still be computing then.
+        weakref.finalize(self, close, pointer).atexit = False
 
 
 def _pointer(array: npt.NDArray[Any]) -> Any:
