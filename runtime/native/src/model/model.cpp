@@ -20,8 +20,8 @@ namespace leanbert {
 
 class ModelBuilder {
  public:
-  ModelBuilder(Model& model, const lb_model_desc& desc, Error& error)
-      : model_(model), desc_(desc), error_(error), layout_(model, desc, error) {}
+  ModelBuilder(Model& model, const lb_model_desc& desc, const FileCheck* check, Error& error)
+      : model_(model), desc_(desc), check_(check), error_(error), layout_(model, desc, error) {}
 
   int build() {
     if (int status = layout_.check_numbers()) return status;
@@ -40,11 +40,11 @@ class ModelBuilder {
         return error_.fail(LB_INVALID_ARGUMENT, "data must be aligned to 4 bytes");
       return LB_OK;
     }
-    if (const char* why_not = model_.file_.open(desc_.path))
+    if (const char* why_not = model_.file_.open(desc_.path, check_ ? check_->most : UINT64_MAX))
       return error_.fail(LB_IO, "cannot read %s: %s", desc_.path, why_not);
     data_ = model_.file_.data();
     size_ = model_.file_.bytes();
-    return LB_OK;
+    return check_ ? check_->check(check_->context, data_, size_, error_) : LB_OK;
   }
 
   // The norms are copied, too: left where they were read, they would keep pages there.
@@ -209,6 +209,7 @@ class ModelBuilder {
 
   Model& model_;
   const lb_model_desc& desc_;
+  const FileCheck* check_;
   Error& error_;
   Layout layout_;
   const char* data_ = nullptr;
@@ -218,9 +219,9 @@ class ModelBuilder {
   bool apart_ = false;
 };
 
-int Model::open(const lb_model_desc& desc, const Kernels& chosen, Error& error) {
+int Model::open(const lb_model_desc& desc, const Kernels& chosen, const FileCheck* check, Error& error) {
   kernels = &chosen;
-  return ModelBuilder(*this, desc, error).build();
+  return ModelBuilder(*this, desc, check, error).build();
 }
 
 }  // namespace leanbert

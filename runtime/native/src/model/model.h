@@ -54,6 +54,13 @@ struct Relative {
   RowOfDistance after, before;
 };
 
+// What is asked of the weights file before any of its numbers is used.
+struct FileCheck {
+  uint64_t most;                                                                // bytes; a larger file is not read
+  int (*check)(void* context, const char* data, uint64_t bytes, Error& error);  // LB_OK, or why not
+  void* context;
+};
+
 class Model {
  public:
   Model() = default;
@@ -62,7 +69,7 @@ class Model {
   ~Model() { std::free(layers); }
 
   // Checks every number and record of `desc`, reads the file, packs for `kernels`.
-  int open(const lb_model_desc& desc, const Kernels& kernels, Error& error);
+  int open(const lb_model_desc& desc, const Kernels& kernels, const FileCheck* check, Error& error);
 
   const Kernels* kernels = nullptr;
   size_t threads = 1;

@@ -58,8 +58,10 @@ class FileCopy {
   FileCopy(const FileCopy&) = delete;
   FileCopy& operator=(const FileCopy&) = delete;
 
-  // Null, or why not: one line without the path ("No such file or directory").
-  const char* open(const char* path);
+  // Null, or why not: one line without the path ("No such file or directory"). A file of more than `most` bytes is not
+  // read.
+  const char* open(const char* path, uint64_t most = UINT64_MAX);
+  bool missing() const { return missing_; }  // why not: there is no such file
   const char* data() const { return data_; }
   size_t bytes() const { return bytes_; }
   // Gives whole pages between the two back to the system. They must not be read again.
@@ -68,6 +70,7 @@ class FileCopy {
  private:
   char* data_ = nullptr;
   size_t bytes_ = 0;
+  bool missing_ = false;
 };
 
 // ---- threads -------------------------------------------------------------------------------------

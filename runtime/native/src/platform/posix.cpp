@@ -42,14 +42,19 @@ FileCopy::~FileCopy() {
   if (data_) unmap_memory(data_, bytes_);
 }
 
-const char* FileCopy::open(const char* path) {
+const char* FileCopy::open(const char* path, uint64_t most_bytes) {
   // A pipe without a writer must not block.
   const int file = ::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  missing_ = file < 0 && (errno == ENOENT || errno == ENOTDIR);
   if (file < 0) return std::strerror(errno);
   struct stat info;
   if (fstat(file, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size <= 0) {
     close(file);
     return "not a file with content";
+  }
+  if (static_cast<uint64_t>(info.st_size) > most_bytes) {
+    close(file);
+    return "larger than such a file may be";
   }
   bytes_ = static_cast<size_t>(info.st_size);
   data_ = static_cast<char*>(map_memory(bytes_));

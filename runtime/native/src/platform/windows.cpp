@@ -33,7 +33,7 @@ FileCopy::~FileCopy() {
   if (data_) unmap_memory(data_, bytes_);
 }
 
-const char* FileCopy::open(const char* path) {
+const char* FileCopy::open(const char* path, uint64_t most_bytes) {
   wchar_t wide[32768];
   if (!MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, wide, sizeof wide / sizeof *wide))
     return "not a path in UTF-8";
@@ -42,7 +42,7 @@ const char* FileCopy::open(const char* path) {
   if (file == INVALID_HANDLE_VALUE) {
     switch (GetLastError()) {
       case ERROR_FILE_NOT_FOUND:
-      case ERROR_PATH_NOT_FOUND: return "No such file or directory";
+      case ERROR_PATH_NOT_FOUND: missing_ = true; return "No such file or directory";
       case ERROR_ACCESS_DENIED: return "Permission denied, or not a file with content";
       default: return "the system cannot open it";
     }
@@ -51,6 +51,10 @@ const char* FileCopy::open(const char* path) {
   if (!GetFileSizeEx(file, &size) || size.QuadPart <= 0) {
     CloseHandle(file);
     return "not a file with content";
+  }
+  if (static_cast<uint64_t>(size.QuadPart) > most_bytes) {
+    CloseHandle(file);
+    return "larger than such a file may be";
   }
   bytes_ = static_cast<size_t>(size.QuadPart);
   data_ = static_cast<char*>(map_memory(bytes_));

@@ -39,14 +39,15 @@ void work(void* context, size_t index) {
 
 }  // namespace
 
-Encoder* Encoder::create(const lb_model_desc& desc, const Kernels& kernels, Error& error, int* status) {
+Encoder* Encoder::create(const lb_model_desc& desc, const Kernels& kernels, Error& error, int* status,
+                         const FileCheck* check) {
   void* memory = platform::watch_forks() ? platform::allocate_aligned(sizeof(Encoder), alignof(Encoder)) : nullptr;
   if (!memory) {
     *status = error.fail(LB_NO_MEMORY, "out of memory");
     return nullptr;
   }
   Encoder* encoder = new (memory) Encoder(desc.threads >= 1 && desc.threads <= max_team ? desc.threads : 1);
-  *status = encoder->model_.open(desc, kernels, error);
+  *status = encoder->model_.open(desc, kernels, check, error);
   if (*status == LB_OK) return encoder;
   destroy(encoder);
   return nullptr;

@@ -13,7 +13,8 @@ namespace leanbert {
 
 class Encoder {
  public:
-  static Encoder* create(const lb_model_desc& desc, const Kernels& kernels, Error& error, int* status);
+  static Encoder* create(const lb_model_desc& desc, const Kernels& kernels, Error& error, int* status,
+                         const FileCheck* check = nullptr);
   static void destroy(Encoder* encoder);
 
   int run(const Call& call, Error& error);

@@ -1,0 +1,59 @@
+#include "library/failure.h"
+
+#include <cstddef>
+#include <cstdint>
+
+#include "text/utf8.h"
+
+namespace leanbert::library {
+namespace {
+
+constexpr std::size_t most_brief = 60, most_shown = 160;  // bytes
+
+bool continues(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
+
+// Control characters, those that end a line among them.
+bool is_control(std::uint32_t code) {
+  return code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x2028 || code == 0x2029;
+}
+
+std::string clean(std::string_view text) {
+  std::string line;
+  for (std::size_t at = 0; at < text.size();) {
+    const text::Decoded c = text::decode_utf8(text, at);
+    if (c.valid && !is_control(c.code)) {
+      line += text.substr(at, c.size);
+    } else {
+      for (std::size_t i = 0; i < c.size; i++) {
+        const auto byte = static_cast<unsigned char>(text[at + i]);
+        line += {'\\', 'x', "0123456789abcdef"[byte >> 4], "0123456789abcdef"[byte & 15]};
+      }
+    }
+    at += c.size;
+  }
+  return line;
+}
+
+}  // namespace
+
+std::string brief(std::string_view text) {
+  const std::size_t bytes = text.size() <= most_brief ? text.size() : fitting(text, most_brief + 1);
+  return "'" + clean(text.substr(0, bytes)) + (bytes < text.size() ? "…'" : "'");
+}
+
+std::string shown(std::string_view path) {
+  if (path.size() <= most_shown) return clean(path);
+  std::size_t from = path.size() - most_shown;
+  while (from < path.size() && continues(path[from])) from++;
+  return "…" + clean(path.substr(from));
+}
+
+std::size_t fitting(std::string_view text, std::size_t size) {
+  if (!size) return 0;
+  if (text.size() < size) return text.size();
+  std::size_t bytes = size - 1;
+  while (bytes && continues(text[bytes])) bytes--;
+  return bytes;
+}
+
+}  // namespace leanbert::library
