@@ -3,11 +3,13 @@
 Each turn starts two fresh processes, with the files in the page cache and the modules compiled, as
 installing a package leaves them: the command itself, timed from outside, and a twin that takes the
 same steps one by one and reads the clocks after each. A first turn is not counted. The table shows
-wall time and CPU time. On a busy machine trust the CPU time.
+wall time and CPU time. On a busy machine trust the CPU time. With --before the command of an
+earlier tree takes turns with that of this one.
 
 examples:
   python -m studies.cold_start
   python -m studies.cold_start --model my-bundle --engine onnxruntime --turns 30 -o cold.json
+  python -m studies.cold_start --before ../before --turns 30
   python -m studies.cold_start --table benchmarks/results/cold-start.json
 """
 
@@ -22,11 +24,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from leanbert.engines import ENGINES
+from leanbert.arguments import ENGINES
+from leanbert.errors import InputError
 from leanbert.pipelines import embedded_bundle
 from leanbert_bench.provenance import describe_bundle, describe_study
 from leanbert_bench.run.process import compiling_environment
-from leanbert_bench.statistics import median
+from leanbert_bench.statistics import median, paired_ratio
 from studies.command_line import Json, measure_or_show, new_parser
 
 TEXT = "Operating profit rose to EUR 13.1 mn."
@@ -43,7 +46,7 @@ mark("import numpy")
 import tokenizers
 mark("import tokenizers")
 import leanbert.cli.predict
-mark("import leanbert.cli.predict (argparse, json, dataclasses)")
+mark("import leanbert.cli.predict (argparse, json)")
 from leanbert.pipelines import pipeline
 from leanbert.pipelines.text_classification import TextClassificationPipeline
 mark("import leanbert.pipelines")
@@ -67,25 +70,57 @@ print(json.dumps([marks, engine.name]))
 """
 
 
-def measure(model: Path, engine: str, turns: int) -> Json:
-    """Return the medians in ms of the whole command and of each step, and the engine's name."""
-    command = [sys.executable, "-m", "leanbert", "predict", "-m", str(model), "--engine", engine]
+# `python -m leanbert` of the sources that PYTHONPATH names; an editable install's come first else.
+_OF_A_TREE = """
+import sys
+sys.meta_path[:] = [f for f in sys.meta_path if "importlib" in str(getattr(f, "__module__", ""))]
+from runpy import run_module
+run_module("leanbert", run_name="__main__", alter_sys=True)
+"""
+_HERE = Path(__file__).resolve().parents[2]
+
+
+def measure(model: Path, engine: str, turns: int, before: Path | None = None) -> Json:
+    """Return the medians in ms of the whole command and of each step, and the engine's name.
+
+    Args:
+        model: the bundle.
+        engine: as ``--engine`` names it.
+        turns: fresh processes of each kind.
+        before: a checkout of an earlier tree with its native library; with it the walls of both
+            trees' commands, in ms for each turn, are in the result, too.
+
+    Raises:
+        InputError: ``before`` is no checkout.
+        OSError: a process failed.
+    """
+    if before is not None and not (before / "runtime" / "leanbert").is_dir():
+        raise InputError(f"{before}: no checkout of LeanBERT; it has no runtime/leanbert")
+    answering = ["predict", "-m", str(model), "--engine", engine]
+    command = [sys.executable, "-m", "leanbert", *answering]
     twin = [sys.executable, "-c", _TWIN, str(model), engine, TEXT]
     times: dict[str, list[tuple[float, float]]] = {}
     name = ""
+    trees = {} if before is None else {"before": before, "after": _HERE}
+    walls: dict[str, list[float]] = {side: [] for side in trees}
     for turn in range(turns + 1):
         cpu, start = _children_cpu(), time.perf_counter()
         _output_of([*command, TEXT])
         whole = (time.perf_counter() - start, _children_cpu() - cpu)
         start = time.perf_counter()
         marks, name = json.loads(_output_of(twin))
+        for side, tree in trees.items():
+            begun = time.perf_counter()
+            _output_of([sys.executable, "-c", _OF_A_TREE, *answering, TEXT], tree)
+            walls[side].append(1e3 * (time.perf_counter() - begun))
         if turn == 0:
+            walls = {side: [] for side in trees}
             continue
         times.setdefault("leanbert predict, all of it", []).append(whole)
-        before = (start, 0.0)  # perf_counter is one clock for all processes on Linux
+        last = (start, 0.0)  # perf_counter is one clock for all processes on Linux
         for step, wall, cpu in marks:
-            times.setdefault(step, []).append((wall - before[0], cpu - before[1]))
-            before = (wall, cpu)
+            times.setdefault(step, []).append((wall - last[0], cpu - last[1]))
+            last = (wall, cpu)
     steps = [
         {"step": step, "wall_ms": 1e3 * median(wall), "cpu_ms": 1e3 * median(cpu)}
         for step, found in times.items()
@@ -97,6 +132,7 @@ def measure(model: Path, engine: str, turns: int) -> Json:
         "engine": name,
         "turns": turns,
         "steps": steps,
+        **({"turns_ms": walls} if trees else {}),
     }
 
 
@@ -105,10 +141,13 @@ def _children_cpu() -> float:
     return times.children_user + times.children_system
 
 
-def _output_of(command: Sequence[str]) -> str:
-    done = subprocess.run(
-        command, check=False, capture_output=True, text=True, env=compiling_environment()
-    )
+def _output_of(command: Sequence[str], tree: Path | None = None) -> str:
+    """What a command prints; the sources are those of ``tree``, if it is given."""
+    environment = compiling_environment()
+    if tree is not None:
+        folders = (tree.absolute() / "runtime", tree.absolute() / "models")
+        environment["PYTHONPATH"] = os.pathsep.join(map(str, folders))
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     if done.returncode:
         raise OSError(f"{' '.join(command[1:4])} failed: {done.stderr.strip()[-300:]}")
     return done.stdout
@@ -121,6 +160,14 @@ def table(found: Json) -> str:
     machine = found["machine"]
     note = f"{machine['cpu']}, {machine['cores_allowed']} cores"
     lines += ["", f"Median of {found['turns']} turns; engine {found['engine']}; {note}."]
+    if "turns_ms" in found:
+        walls = found["turns_ms"]
+        ratio = paired_ratio(walls["after"], walls["before"])
+        lines += [
+            f"The whole command took {median(walls['before']):.0f} ms before and "
+            f"{median(walls['after']):.0f} ms after: {ratio.median:.3f} of its former time "
+            f"(95% interval {ratio.low:.3f} to {ratio.high:.3f})."
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -130,6 +177,9 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--model", type=Path, help="bundle (default: the embedded one)")
     parser.add_argument("--engine", choices=ENGINES, default="auto", help="default: auto")
     parser.add_argument("--turns", type=int, default=15, help="fresh processes of each kind (15)")
+    parser.add_argument(
+        "--before", type=Path, metavar="DIR", help="a checkout of an earlier tree, to compare with"
+    )
     args = parser.parse_args(words)
     if args.turns < 1:
         parser.error("--turns must be at least 1")
@@ -141,7 +191,7 @@ def main(words: Sequence[str] | None = None) -> int:
     args = parse(words)
     model = args.model or embedded_bundle()
     return measure_or_show(
-        "cold_start", args, lambda: measure(model, args.engine, args.turns), table
+        "cold_start", args, lambda: measure(model, args.engine, args.turns, args.before), table
     )
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from leanbert import pipeline
-from leanbert.batching.runner import MODES
+from leanbert.arguments import MODES
 from leanbert.cpu import cpu_name
 from leanbert.engines import ENGINES
 from leanbert_bench.run.resident import peak_memory, resident_memory

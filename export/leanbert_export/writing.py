@@ -105,7 +105,7 @@ def manifest_content(
 def _golden(item: Golden) -> dict[str, Any]:
     """The JSON of a golden answer, without the keys that its task has no use for."""
     unneeded = {"positions", "columns"}
-    return {k: v for k, v in asdict(item).items() if v is not None or k not in unneeded}
+    return {k: v for k, v in item._asdict().items() if v is not None or k not in unneeded}
 
 
 def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:

@@ -1,7 +1,5 @@
 """``python -m leanbert`` is the ``leanbert`` command."""
 
-import sys
+from leanbert.cli.process import command
 
-from leanbert.cli import main
-
-sys.exit(main())
+command()

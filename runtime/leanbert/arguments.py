@@ -6,7 +6,30 @@ from collections.abc import Sequence
 
 from leanbert.errors import InputError
 
-__all__ = ["check_choice", "check_count", "check_flag", "check_text", "check_wait"]
+__all__ = [
+    "ENGINES",
+    "MODES",
+    "TRUNCATIONS",
+    "check_choice",
+    "check_count",
+    "check_flag",
+    "check_text",
+    "check_wait",
+]
+
+ENGINES = ("auto", "native", "onnxruntime")
+"""The engines that a user may ask for."""
+
+MODES = ("latency", "throughput")
+"""What a pipeline is tuned for."""
+
+TRUNCATIONS = {
+    "longest_first": True,
+    "only_first": True,
+    "only_second": True,
+    "do_not_truncate": False,
+}
+"""transformers' names of strategies, and whether each cuts a long text."""
 
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:

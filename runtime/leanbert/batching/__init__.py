@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from leanbert.batching.runner import GROUP, MAX_TOKENS, MODES, Prepared, Runner
+from leanbert.batching.runner import GROUP, MAX_TOKENS, Prepared, Runner
 
-__all__ = ["GROUP", "MAX_TOKENS", "MODES", "Prepared", "Runner"]
+__all__ = ["GROUP", "MAX_TOKENS", "Prepared", "Runner"]

@@ -14,7 +14,8 @@ from functools import partial
 from itertools import chain
 from typing import Any, Generic, TypeVar
 
-from leanbert.arguments import check_count
+from leanbert.arguments import MODES, check_choice, check_count
+from leanbert.aside import Aside
 from leanbert.batching.live import live_groups
 from leanbert.batching.order import chunks, cut_batches
 from leanbert.batching.repeats import Recent, Shared
@@ -23,12 +24,12 @@ from leanbert.bundle import Bundle
 from leanbert.closing import Closed
 from leanbert.cpu import allowed_cores
 from leanbert.engines import Batch, Engine, load_engine
-from leanbert.errors import InputError, warn
+from leanbert.errors import warn
 from leanbert.tokenization.cutting import report_cut
 from leanbert.tokenization.encodings import Encodings, join
 from leanbert.tokenization.tokenizer import Tokenizer
 
-__all__ = ["GROUP", "MAX_TOKENS", "MODES", "Prepared", "Runner"]
+__all__ = ["GROUP", "MAX_TOKENS", "Prepared", "Runner"]
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Encodings)
@@ -49,8 +50,6 @@ MAX_TOKENS = {"latency": 1024, "throughput": 512}
 Half as many per worker in throughput mode keep what is resident level; no budget from 256 to 2048
 was faster by more than the noise of a shared machine.
 """
-
-MODES = tuple(MAX_TOKENS)
 
 
 @dataclass(frozen=True)
@@ -86,8 +85,7 @@ class Runner:
         mode: str = "latency",
         engine: str = "auto",
     ) -> None:
-        if mode not in MODES:
-            raise InputError(f"mode is {mode!r}; expected one of {', '.join(MODES)}")
+        check_choice("mode", mode, MODES)
         check_count("threads", threads, most=1024)
         if bundle.manifest is None:
             warn(f"{bundle.path}: has no leanbert.json, so nothing of it is verified")
@@ -95,12 +93,17 @@ class Runner:
             self.workers, cores = 1, threads
         else:
             self.workers, cores = threads or allowed_cores(), 1
-        self.engine: Engine = load_engine(bundle, cores, engine)
+        # The tokenizer is read while the engine packs its weights without the interpreter's lock.
+        reading = Aside(partial(Tokenizer.of, bundle), "leanbert-tokenizer")
+        try:
+            self.engine: Engine = load_engine(bundle, cores, engine)
+        finally:
+            reading.wait()
+        self.tokenizer = reading.result()
         self.max_tokens = MAX_TOKENS[mode]
         self.repeats = 0
         """Rows that were not computed so far, because another had the same token ids."""
         self._counting = threading.Lock()
-        self.tokenizer = Tokenizer.of(bundle)
 
     def map(
         self,

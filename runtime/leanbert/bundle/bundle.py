@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import stat
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from leanbert.aside import Aside
 from leanbert.bundle.config import ModelConfig, parse_config
 from leanbert.bundle.manifest import MANIFEST, FileEntry, Manifest, is_plain, parse_manifest
 from leanbert.bundle.members import (
@@ -89,23 +89,16 @@ class Bundle:
             BundleError: as :meth:`open`; at the end of the block for a large file's content.
         """
         bundle, large = _open(Path(path), file_name, subfolder)
-        failures: list[Exception] = []
 
         def check() -> None:
-            try:
-                for file, entry in large:
-                    check_content(file, entry)
-            except Exception as error:  # noqa: BLE001 - raised by the thread that waits
-                failures.append(error)
+            for file, entry in large:
+                check_content(file, entry)
 
-        checking = threading.Thread(target=check, name="leanbert-check", daemon=True)
-        checking.start()
+        checking = Aside(check, "leanbert-check")
         try:
             yield bundle
         finally:
-            checking.join()
-            if failures:
-                raise failures[0]
+            checking.result()
             bundle.check_unchanged()  # what was loaded is what was hashed
 
     @property

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from leanbert.bundle.heads import task_of
 from leanbert.bundle.manifest import LONGEST
@@ -26,8 +26,7 @@ _OFFSET_POSITIONS = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(NamedTuple):
     """The part of a checkpoint's configuration that answers depend on."""
 
     model_type: str
@@ -44,7 +43,7 @@ class ModelConfig:
     """The number of the first token's position, for graphs that ask for ``position_ids``."""
     function_to_apply: str | None = None
     """The checkpoint's own default for ``function_to_apply``, where it has one."""
-    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    raw: Mapping[str, Any] = MappingProxyType({})
     """All keys as they stand in the file."""
 
     @property

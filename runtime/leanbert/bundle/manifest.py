@@ -12,9 +12,8 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from leanbert.bundle.reading import parse_json, read_file
 from leanbert.bundle.values import (
@@ -60,16 +59,14 @@ _MOST_BYTES = 1 << 40  # of one file; what is on the disk bounds it further
 _MOST_NAME = 255  # bytes of a file's name, as most systems allow
 
 
-@dataclass(frozen=True)
-class FileEntry:
+class FileEntry(NamedTuple):
     """Digest and size in bytes of one file of the bundle."""
 
     sha256: str
     size: int
 
 
-@dataclass(frozen=True)
-class Golden:
+class Golden(NamedTuple):
     """One text, or a text and its pair, with what PyTorch's fp32 model answered for it."""
 
     text: str
@@ -83,8 +80,7 @@ class Golden:
     """The columns of each row that it holds, where a vocabulary has too many; ``None``: all."""
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(NamedTuple):
     """The parsed manifest; attributes are named as its keys."""
 
     task: str

@@ -7,8 +7,6 @@ what published tokenizers contain, with room to spare.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -164,6 +162,9 @@ def _check_precompiled(name: str, step: Mapping[str, Any]) -> None:
     darts-clone: 4 bytes with the trie's size, units of 4 bytes, then texts that end in 0.
     """
     charsmap = text(f"{name}.precompiled_charsmap", step.get("precompiled_charsmap"))
+    import base64  # late: few tokenizers have one
+    import binascii
+
     try:
         data = base64.b64decode(charsmap, validate=True)
     except (binascii.Error, ValueError):

@@ -18,11 +18,10 @@ from leanbert import __version__
 from leanbert.cli.parser import CommandParser
 from leanbert.cli.signals import Stopped, stopping_on_signals
 from leanbert.cli.streams import complain, forget_stdout, standard_streams
-from leanbert.cli.wording import in_flags
 from leanbert.errors import InputError, LeanBertError, LeanBertWarning, MissingExtraError, TaskError
 from leanbert.files import name_full_disk
 
-__all__ = ["command_parser", "main"]
+__all__ = ["command_parser", "main", "runtime_command"]
 
 _COMMANDS = {
     "predict": ("leanbert.cli.predict", "classify or embed texts"),
@@ -74,8 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    chosen = next((word for word in arguments if not word.startswith("-")), None)
-    parser = command_parser({chosen})
+    parser = command_parser({_chosen(arguments)})
     args = parser.parse_args(arguments)
     if args.command is None:
         parser.print_help(sys.stderr)
@@ -84,6 +82,17 @@ def _run(arguments: list[str]) -> int:
     with name_full_disk("stdout"):
         sys.stdout.flush()  # so that a closed pipe is noticed here and not at exit
     return code
+
+
+def runtime_command(arguments: Sequence[str]) -> bool:
+    """Whether the words name a subcommand of the runtime, not of the export or the benchmark."""
+    module, _ = _COMMANDS.get(_chosen(arguments) or "", ("", ""))
+    return module.startswith("leanbert.")
+
+
+def _chosen(arguments: Sequence[str]) -> str | None:
+    """The word that names the subcommand."""
+    return next((word for word in arguments if not word.startswith("-")), None)
 
 
 def command_parser(chosen: Container[str | None] | None = None) -> CommandParser:
@@ -109,8 +118,14 @@ def command_parser(chosen: Container[str | None] | None = None) -> CommandParser
 
 
 def _fail(error: object, code: int) -> int:
-    complain(in_flags(str(error)))
+    complain(_in_flags(str(error)))
     return code
+
+
+def _in_flags(message: str) -> str:
+    from leanbert.cli.wording import in_flags  # late: only what fails waits for its patterns
+
+    return in_flags(message)
 
 
 def _missing(error: ImportError) -> int:
@@ -127,7 +142,7 @@ def _plain_warnings() -> Iterator[None]:
 
     def show(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
         if issubclass(category, LeanBertWarning):
-            complain(f"warning: {in_flags(str(message))}")
+            complain(f"warning: {_in_flags(str(message))}")
 
     before = warnings.showwarning
     warnings.showwarning = show

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from leanbert.arguments import ENGINES
 from leanbert.errors import InputError
-from leanbert.records import FORMATS, ReadOptions
+from leanbert.records.names import FORMATS
 from leanbert.shown import listed
+
+if TYPE_CHECKING:
+    from leanbert.records import ReadOptions
 
 __all__ = [
     "add_alias",
@@ -111,8 +115,6 @@ def bundle_of(args: argparse.Namespace) -> str | None:
 
 def add_engine_flags(parser: argparse._ActionsContainer) -> None:
     """Declare what computes, and on how many cores."""
-    from leanbert.engines import ENGINES  # late: help of other commands does not wait for numpy
-
     parser.add_argument(
         "--engine", choices=ENGINES, default="auto", metavar="NAME",
         help=f"{listed(ENGINES)} (default: auto)",
@@ -161,6 +163,8 @@ def read_options(
     Raises:
         InputError: the encoding or the delimiter cannot be used.
     """
+    from leanbert.records import ReadOptions  # late: only files are read by options
+
     return ReadOptions(
         format=args.input_format,
         encoding=args.encoding,

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from leanbert.records import Row
 
 __all__ = ["Entry", "Failure", "Record", "argument_records"]
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """One input: the text, its pair if any, the row it came in, and its number from 0 on."""
 
     text: str
     text_pair: str | None = None
-    row: Row = field(default_factory=Row)
+    row: Row = Row({})
     number: int = 0
 
     @property
@@ -28,8 +26,7 @@ class Record:
         return {"text": self.text, "text_pair": self.text_pair}
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """A row that cannot be answered, and why."""
 
     row: Row
@@ -37,8 +34,7 @@ class Failure:
     reason: str
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A record, and what the pipeline takes for it."""
 
     record: Record

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from leanbert.cli.inputs import Entry, Record
 from leanbert.cli.parser import WIDTH, CommandParser, flag_lines
@@ -38,14 +38,13 @@ def _pooling(given: str) -> str | None:
     return None if given == "none" else given
 
 
-@dataclass(frozen=True)
-class _Flag:
+class _Flag(NamedTuple):
     """One flag, the tasks that understand it, and how argparse reads it."""
 
     name: str
     tasks: tuple[str, ...]
     help: str
-    reads: dict[str, Any] = field(default_factory=dict)
+    reads: Mapping[str, Any] = MappingProxyType({})
     convert: Callable[[Any], Any] | None = None
     """From what argparse read to the pipeline's argument."""
     argument: bool = True

@@ -6,6 +6,7 @@ import argparse
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from leanbert.shown import shown
@@ -26,6 +27,8 @@ class CommandParser(argparse.ArgumentParser):
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
+        # argparse makes a formatter to check each flag, which would ask for the terminal's width.
+        options.setdefault("formatter_class", partial(argparse.HelpFormatter, width=WIDTH))
         super().__init__(*args, **options)
         self.words: Sequence[str] = ()
         """What is parsed, or was."""

@@ -12,6 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from leanbert.arguments import MODES, TRUNCATIONS
 from leanbert.cli.flags import add_bundle_flag, add_engine_flags, add_reading_flags
 from leanbert.cli.inputs import argument_records
 from leanbert.cli.options import add_task_flags, model_input, ranking_of
@@ -27,9 +28,6 @@ _OF_FILES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``leanbert predict``."""
-    from leanbert.batching import MODES  # late: help of other commands does not wait for numpy
-    from leanbert.tokenization.cutting import TRUNCATIONS
-
     parser.add_argument("texts", nargs="*", metavar="TEXT", help=argparse.SUPPRESS)
     group = parser.add_argument_group("model")
     add_bundle_flag(group)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from leanbert.cli.answering import answered
 from leanbert.cli.answers import Answers, answers_of
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Run", "write_stream"]
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """What all outputs of a command share."""
 
     args: argparse.Namespace

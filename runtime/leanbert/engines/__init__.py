@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from leanbert.arguments import check_count
+from leanbert.arguments import ENGINES, check_count
 from leanbert.bundle import Bundle
 from leanbert.engines.batch import Batch
 from leanbert.engines.native.engine import NativeEngine
@@ -22,9 +22,6 @@ __all__ = [
     "load_engine",
     "report_engine",
 ]
-
-ENGINES = ("auto", "native", "onnxruntime")
-"""What a user may ask for."""
 
 
 class Engine(Protocol):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["EngineReport"]
 
 
-@dataclass(frozen=True)
-class EngineReport:
+class EngineReport(NamedTuple):
     """Which engine computes a bundle here, how, and why not the native one."""
 
     engine: str

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 from leanbert.bundle import Bundle
 from leanbert.bundle.reading import status
 from leanbert.errors import InputError, TaskError
-from leanbert.pipelines.base import Pipeline
 
 if TYPE_CHECKING:  # it is also how PyInstaller finds the tasks' modules
     from typing_extensions import Unpack
@@ -25,6 +24,7 @@ if TYPE_CHECKING:  # it is also how PyInstaller finds the tasks' modules
         LabelScore,
         TokenVectors,
     )
+    from leanbert.pipelines.base import Pipeline
     from leanbert.pipelines.feature_extraction import FeatureExtractionPipeline
     from leanbert.pipelines.fill_mask import FillMaskPipeline
     from leanbert.pipelines.question_answering import QuestionAnsweringPipeline
@@ -48,6 +48,7 @@ __all__ = [
 ]
 
 # A task's module has its name, and loads when a pipeline of it is made: all seven take 4 ms more.
+# numpy loads with it, while a thread hashes the bundle's files.
 _CLASSES = {
     "text-classification": "TextClassificationPipeline",
     "token-classification": "TokenClassificationPipeline",
@@ -296,6 +297,8 @@ def _without_opening(defaults: dict[str, Any], bundle: Bundle) -> dict[str, Any]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "Pipeline":
+        return import_module("leanbert.pipelines.base").Pipeline
     for task, class_name in _CLASSES.items():
         if name == class_name:
             return _class(task)

@@ -9,8 +9,8 @@ of a document is that of ProsusAI/finBERT (``finbert/finbert.py``, ``predict``):
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, overload
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
 
@@ -28,7 +28,6 @@ from leanbert.pipelines.answers import (
 from leanbert.pipelines.base import OptionsT, Pipeline
 from leanbert.pipelines.options import CallOptions
 from leanbert.tokenization import Encodings, Segments, Tokenizer
-from leanbert.tokenization.sentences import sentence_spans
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -59,8 +58,7 @@ Span = tuple[int, int]
 """The first character of a part in its document, and the one after the last."""
 
 
-@dataclass(frozen=True)
-class Parts:
+class Parts(NamedTuple):
     """The parts of one document."""
 
     text: str
@@ -192,6 +190,8 @@ def prepare_sentences(
 
     A text without sentences, such as an empty one, is one row.
     """
+    from leanbert.tokenization.sentences import sentence_spans  # late: few answers need rules
+
     split = [(text, sentence_spans(text) or [(0, len(text))]) for text in texts]
     encodings = tokenizer.encode(
         [text[start:end] for text, spans in split for start, end in spans],

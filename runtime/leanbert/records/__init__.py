@@ -20,12 +20,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from leanbert.records.model import ReadOptions, Row, Table
+from leanbert.records.model import Row
 from leanbert.records.names import COMPRESSED, FORMATS, SUFFIXES
 
 if TYPE_CHECKING:
     from leanbert.records.finding import Found, find_files
+    from leanbert.records.options import ReadOptions
     from leanbert.records.reading import Survey, open_table, read_rows, survey
+    from leanbert.records.table import Table
 
 __all__ = [
     "COMPRESSED",
@@ -45,7 +47,9 @@ __all__ = [
 # Resolved on first use, so that a command which reads no file does not wait for the readers.
 _HOME = {
     "Found": "finding",
+    "ReadOptions": "options",
     "Survey": "reading",
+    "Table": "table",
     "find_files": "finding",
     "open_table": "reading",
     "read_rows": "reading",

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 from leanbert.errors import InputError
 from leanbert.records.batches import arrow_library, batch_rows, named_apart, not_a_file, seekable
-from leanbert.records.model import Table
+from leanbert.records.table import Table
 
 __all__ = ["arrow_table"]
 

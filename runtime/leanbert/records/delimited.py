@@ -9,8 +9,10 @@ from typing import Any
 
 from leanbert.errors import InputError
 from leanbert.records.lines import MOST_CHARACTERS, shows_bytes, undecodable
-from leanbert.records.model import ReadOptions, Row, Table
+from leanbert.records.model import Row
+from leanbert.records.options import ReadOptions
 from leanbert.records.repeats import distinct_columns
+from leanbert.records.table import Table
 
 __all__ = ["delimited_table", "labelled_table"]
 

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from leanbert.records.lines import shows_bytes, undecodable
-from leanbert.records.model import ReadOptions, Row, Table
+from leanbert.records.model import Row
+from leanbert.records.options import ReadOptions
+from leanbert.records.table import Table
 
 __all__ = ["json_table"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from leanbert.records.batches import arrow_library, batch_rows, named_apart, not_a_file, seekable
-from leanbert.records.model import Table
+from leanbert.records.table import Table
 
 __all__ = ["parquet_table"]
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from leanbert.records.lines import read_lines, shows_bytes, undecodable
-from leanbert.records.model import ReadOptions, Row, Table
+from leanbert.records.model import Row
+from leanbert.records.options import ReadOptions
 from leanbert.records.sources import Source, is_stored, open_source
+from leanbert.records.table import Table
 
 __all__ = ["Survey", "open_table", "read_rows", "survey"]
 

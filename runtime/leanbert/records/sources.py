@@ -12,8 +12,8 @@ from typing import BinaryIO
 
 from leanbert.errors import InputError
 from leanbert.files import own_descriptor
-from leanbert.records.model import ReadOptions
 from leanbert.records.names import COMPRESSED, endings_of, format_of, known_endings
+from leanbert.records.options import ReadOptions
 
 __all__ = ["Source", "is_stored", "open_source"]
 

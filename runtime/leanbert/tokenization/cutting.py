@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from leanbert.arguments import TRUNCATIONS
 from leanbert.errors import InputError, warn
 from leanbert.tokenization.encodings import Encodings
 
-__all__ = ["TRUNCATIONS", "refuse_cut", "report_cut", "truncation_flag"]
-
-TRUNCATIONS = {
-    "longest_first": True,
-    "only_first": True,
-    "only_second": True,
-    "do_not_truncate": False,
-}
-"""transformers' names of strategies, and whether each cuts a long text."""
+__all__ = ["refuse_cut", "report_cut", "truncation_flag"]
 
 
 def truncation_flag(truncation: bool | str | None) -> bool | None:

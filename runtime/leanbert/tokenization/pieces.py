@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +23,7 @@ __all__ = ["Pieces", "Window"]
 _PIECE = 1 << 16  # characters
 
 
-@dataclass(frozen=True, eq=False)
-class Window:
+class Window(NamedTuple):
     """One window's tokens. *Shape:* ``offsets`` ``(tokens, 2)``, the others ``(tokens,)``."""
 
     ids: Ints

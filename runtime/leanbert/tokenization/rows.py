@@ -12,7 +12,7 @@ from leanbert.tokenization.failures import failure
 
 __all__ = ["encode_rows"]
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = "[\ud800-\udfff]"
 _UNCUT = "Truncation error: "  # so begins the library's message
 
 
@@ -52,9 +52,9 @@ def encode_rows(
 def _readable(text: Any, index: int) -> Any:
     """``text`` as the tokenizer can take it; InputError if it is no text at all."""
     if isinstance(text, str):
-        return _SURROGATE.sub("\ufffd", text)
+        return re.sub(_SURROGATE, "\ufffd", text)
     if isinstance(text, list) and all(isinstance(word, str) for word in text):
-        return [_SURROGATE.sub("\ufffd", word) for word in text]
+        return [re.sub(_SURROGATE, "\ufffd", word) for word in text]
     if isinstance(text, tuple) and len(text) == 2 and all(isinstance(t, str) for t in text):
-        return (_SURROGATE.sub("\ufffd", text[0]), _SURROGATE.sub("\ufffd", text[1]))
+        return (re.sub(_SURROGATE, "\ufffd", text[0]), re.sub(_SURROGATE, "\ufffd", text[1]))
     raise InputError(f"text {index}: expected a string, got {type(text).__name__}")

@@ -33,7 +33,7 @@ LEVEL = ort.GraphOptimizationLevel
 def with_recipe(path: Path, **recipe: object) -> Bundle:
     bundle = Bundle.open(path)
     assert bundle.manifest
-    return replace(bundle, manifest=replace(bundle.manifest, recipe=recipe))
+    return replace(bundle, manifest=bundle.manifest._replace(recipe=recipe))
 
 
 @pytest.fixture
