@@ -1,7 +1,8 @@
 """The rows of the refining stage: sentences of our own, and rows that keep what was learnt.
 
 Of the challenge set only the wordings that are open to training are read into rows. Nothing that
-equals one of the others, or a text of an evaluation set, becomes a row.
+equals one of the others, a text of an evaluation set or one that is not about finance becomes a
+row.
 """
 
 from __future__ import annotations
@@ -13,7 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from leanbert_training.challenge import FOLDER, HELD_OUT, Case, load_cases, open_wordings
+from leanbert_training.challenge import (
+    FOLDER,
+    HELD_OUT,
+    Case,
+    load_cases,
+    load_others,
+    open_wordings,
+)
 from leanbert_training.data import load_sets, normalized
 from leanbert_training.negations import sentences
 from leanbert_training.phenomena.filling import company
@@ -93,6 +101,7 @@ def forbidden(data: Path) -> set[str]:
         for example in examples
     }
     found |= {normalized(text) for text, _ in sentences()}
+    found |= {normalized(other.text) for other in load_others(FOLDER / "not_finance.jsonl")}
     cases = load_cases(FOLDER / "challenge.jsonl")
     return found | {normalized(case.wordings[HELD_OUT]) for case in cases}
 

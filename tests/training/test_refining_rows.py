@@ -37,10 +37,12 @@ def test_of_each_phenomenon_one_case_is_held_back() -> None:
 
 def test_the_third_wordings_and_the_evaluation_sets_are_in_no_row(tmp_path: Path) -> None:
     write_sets(tmp_path)
-    answers = np.full((9, 3), 1 / 3, dtype=np.float32)
+    answers = np.full((10, 3), 1 / 3, dtype=np.float32)
     extra = [Row("In VALID too", POSITIVE, None, "tweet"), Row("sure", POSITIVE, None, "tweet")]
     case = challenge.load_cases()[0]
     extra.append(Row(case.wordings[2].upper() + " !", POSITIVE, None, "finbert"))
+    other = challenge.load_others()[0].text
+    extra.append(Row(other.upper(), POSITIVE, None, "tweet"))
     rows = [*old_rows()[:6], *extra]
 
     found = refining_rows.refining_rows(
