@@ -39,8 +39,14 @@ LAYERS = [
     {"leanbert.tokenization"},
     {"leanbert.engines", "leanbert.numerics"},
     {"leanbert.bundle", "leanbert.arguments", "leanbert.records", "leanbert.closing"},
-    {"leanbert.aside", "leanbert.errors", "leanbert.cpu", "leanbert.files", "leanbert.leaving"},
-    {"leanbert.log"},
+    {
+        "leanbert.aside",
+        "leanbert.errors",
+        "leanbert.cpu",
+        "leanbert.files",
+        "leanbert.leaving",
+        "leanbert.log",
+    },
     {"leanbert.shown", "leanbert.environment"},
 ]
 ALLOWED_ROOT_NAMES = {"__version__"}
