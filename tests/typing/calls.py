@@ -30,6 +30,9 @@ from leanbert.pipelines.answers import (
     Array,
     Embedding,
     Entity,
+    ExplainedDocument,
+    ExplainedPart,
+    Explanation,
     FilledMask,
     FilledMasks,
     LabelScore,
@@ -41,6 +44,7 @@ from leanbert.pipelines.answers import (
     TokenVectors,
     Vectors,
     WindowDocument,
+    WordShare,
     ZeroShotAnswer,
 )
 
@@ -114,7 +118,7 @@ def columns_and_data_sets(array: npt.NDArray[np.str_], path: Path) -> None:
 
 
 def text_classification(texts: list[str], feed: Iterable[str], pairs: list[dict[str, str]]) -> None:
-    """One text, a pair, a list, an iterator; ``top_k``; documents."""
+    """One text, a pair, a list, an iterator; ``top_k``; documents; explanations."""
     classify = pipeline("text-classification")
     assert_type(classify("text"), list[LabelScore])
     assert_type(classify({"text": "a", "text_pair": "b"}), LabelScore)
@@ -144,6 +148,13 @@ def text_classification(texts: list[str], feed: Iterable[str], pairs: list[dict[
     assert_type(classify.document(texts, combine="length"), list[SentenceDocument])
     assert_type(classify.document(iter(texts), split="windows"), Iterator[WindowDocument])
     assert_type(classify.document("text")["sentiment_score"], float | None)
+    assert_type(classify.explain("text"), Explanation)
+    assert_type(classify.explain("text", label="negative", window=64)["words"], list[WordShare])
+    assert_type(classify.explain(texts), list[Explanation])
+    assert_type(classify.explain(iter(texts)), Iterator[Explanation])
+    assert_type(classify.explain("text", split="sentences"), ExplainedDocument)
+    assert_type(classify.explain("text", split="sentences")["sentences"], list[ExplainedPart])
+    assert_type(classify.explain(texts, split="sentences"), list[ExplainedDocument])
 
 
 def token_classification(path: Path, texts: list[str]) -> None:

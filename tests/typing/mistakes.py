@@ -20,6 +20,7 @@ def mistakes(path: Path) -> None:
     classify("text", function_to_apply="softmaxx")  # type: ignore[call-overload]
     classify(3)  # type: ignore[call-overload]
     classify.document("text", split="paragraphs")  # type: ignore[call-overload]
+    classify.explain("text", split="windows")  # type: ignore[call-overload]
 
     tag = pipeline("ner", path, aggregation_strategy="simple")
     wrong_kind: list[Token] = tag("text")  # type: ignore[assignment]

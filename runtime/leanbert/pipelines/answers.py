@@ -38,6 +38,9 @@ __all__ = [
     "ClassifiedT",
     "Embedding",
     "Entity",
+    "ExplainedDocument",
+    "ExplainedPart",
+    "Explanation",
     "ExtractedT",
     "FilledMask",
     "FilledMasks",
@@ -55,6 +58,7 @@ __all__ = [
     "Vectors",
     "VectorsT",
     "WindowDocument",
+    "WordShare",
     "ZeroShotAnswer",
 ]
 
@@ -98,6 +102,42 @@ class WindowDocument(ScoredText):
     """``text-classification``: a document with its windows of tokens."""
 
     windows: list[ScoredPart]
+
+
+class WordShare(TypedDict):
+    """``text-classification``, explained: a word and what it adds to the score of a label."""
+
+    word: str
+    start: int
+    """The word's first character in the text."""
+    end: int
+    """The character after the word's last one."""
+    share: float
+    """The score of the text minus its score without the word, from -1 to 1 where scores are
+    probabilities: positive where the word speaks for the label."""
+
+
+class Explanation(TypedDict):
+    """``text-classification``, explained: a label's score, and the share of each word."""
+
+    label: str
+    """The label whose score is explained."""
+    score: float
+    words: list[WordShare]
+    """In the order of the text."""
+
+
+class ExplainedPart(ScoredPart):
+    """A sentence of an explained document."""
+
+    words: list[WordShare]
+    """Their shares of ``score``, that of the sentence's best label."""
+
+
+class ExplainedDocument(ScoredText):
+    """``text-classification``, explained: a document with its sentences and their words."""
+
+    sentences: list[ExplainedPart]
 
 
 ScoredDocument: TypeAlias = "SentenceDocument | WindowDocument"

@@ -281,13 +281,21 @@ class Pipeline(Lifetime, ABC, Generic[OptionsT]):
         self, item: Any, encodings: Any, own: range, kept: Sequence[Any], options: OptionsT
     ) -> Any:
         """What ``postprocess`` makes of an input, unless the model gave no numbers for it."""
+        self.check_finite(item, kept)
+        return self.postprocess(item, encodings, own, kept, options)
+
+    def check_finite(self, item: Any, kept: Sequence[Any]) -> None:
+        """Refuse an input for which the model gave no numbers.
+
+        Raises:
+            EngineError: what :meth:`keep` kept of one of its rows is ``None``.
+        """
         if any(row is None for row in kept):
             raise EngineError(
                 f"{self.bundle.path}: the model gives NaN or infinite "
                 f"{', '.join(self.required_outputs)} for {self._text_of(item)[:60]!r}; its weights "
                 "may be damaged: run leanbert verify on it, or export it again"
             )
-        return self.postprocess(item, encodings, own, kept, options)
 
     def _text_of(self, item: Any) -> str:
         """The text, or the first one, of an input as ``preprocess`` gave it."""

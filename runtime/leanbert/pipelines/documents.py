@@ -19,6 +19,8 @@ from leanbert.batching import Prepared
 from leanbert.errors import InputError
 from leanbert.numerics import Floats
 from leanbert.pipelines.answers import (
+    ExplainedDocument,
+    Explanation,
     ScoredDocument,
     ScoredPart,
     ScoredText,
@@ -26,6 +28,7 @@ from leanbert.pipelines.answers import (
     WindowDocument,
 )
 from leanbert.pipelines.base import OptionsT, Pipeline
+from leanbert.pipelines.inputs import several
 from leanbert.pipelines.options import CallOptions
 from leanbert.tokenization import Encodings, Segments, Tokenizer
 
@@ -44,6 +47,7 @@ __all__ = [
     "combine_scores",
     "document_answer",
     "prepare_sentences",
+    "scored_parts",
     "sentiment_score",
     "window_spans",
 ]
@@ -140,6 +144,74 @@ class DocumentPipeline(Pipeline[OptionsT]):
             raise InputError(f'{" and ".join(cut)}: sentences have none; pass split="windows"')
         return self._call(inputs, replace(options, _split=split))
 
+    @overload
+    def explain(
+        self, inputs: str, *, label: str | None = ..., split: None = ..., **kwargs: Unpack[Keywords]
+    ) -> Explanation: ...
+    @overload
+    def explain(
+        self, inputs: str, *, split: Literal["sentences"], **kwargs: Unpack[Keywords]
+    ) -> ExplainedDocument: ...
+    @overload
+    def explain(
+        self,
+        inputs: Many[str],
+        *,
+        label: str | None = ...,
+        split: None = ...,
+        **kwargs: Unpack[Keywords],
+    ) -> list[Explanation]: ...
+    @overload
+    def explain(
+        self, inputs: Many[str], *, split: Literal["sentences"], **kwargs: Unpack[Keywords]
+    ) -> list[ExplainedDocument]: ...
+    @overload
+    def explain(
+        self,
+        inputs: Lazy[str],
+        *,
+        label: str | None = ...,
+        split: None = ...,
+        **kwargs: Unpack[Keywords],
+    ) -> Iterator[Explanation]: ...
+    @overload
+    def explain(
+        self, inputs: Lazy[str], *, split: Literal["sentences"], **kwargs: Unpack[Keywords]
+    ) -> Iterator[ExplainedDocument]: ...
+    def explain(
+        self, inputs: object, *, label: str | None = None, split: str | None = None, **kwargs: Any
+    ) -> Any:
+        """Say what each word adds to the score of a text: the score minus that without the word.
+
+        The words are those of :mod:`leanbert.tokenization.words`. A text of n words is scored
+        n + 1 times, in batches: see :mod:`leanbert.pipelines.explaining`.
+
+        Args:
+            inputs: a string, a list of strings, or any other iterable of them, which gives a lazy
+                iterator.
+            label: whose score is explained; ``None`` for the best one.
+            split: ``"sentences"`` explains each sentence by itself, as :meth:`document` scores it.
+            kwargs: ``window``, ``stride`` and ``combine``, as in :meth:`document`, for a text that
+                is longer than the model; ``function_to_apply`` and ``batch_size``, as in a call.
+
+        Returns:
+            ``{"label", "score", "words"}``; each of the words has ``word``, ``start`` and ``end``,
+            in characters, and ``share``. With ``split`` what :meth:`document` returns, with the
+            ``words`` of each sentence. A list of these for a list.
+
+        Raises:
+            InputError: an input or an argument cannot be used.
+        """
+        from leanbert.pipelines.explaining import call_of, explained  # late: few calls explain
+
+        options = call_of(self, self._call_options(kwargs), kwargs, label, split)
+        one = isinstance(inputs, str)
+        items = [inputs] if one else several(inputs)
+        lazy = isinstance(items, Iterator)
+        live = lazy and options.max_wait_ms is not None
+        answers = explained(self, items, options, label=label, live=live)
+        return next(answers) if one else answers if lazy else list(answers)
+
     def parts(
         self, item: tuple[Any, Sequence[Span]], encodings: Any, own: range, split: str | None
     ) -> Parts:
@@ -221,6 +293,17 @@ def document_answer(
 
     *Shape:* scores ``(parts, labels)``.
     """
+    whole, found = scored_parts(labels, parts, scores, combine=combine)
+    return {**whole, "sentences": found} if split == "sentences" else {**whole, "windows": found}
+
+
+def scored_parts(
+    labels: Sequence[str], parts: Parts, scores: Floats, *, combine: str
+) -> tuple[ScoredText, list[ScoredPart]]:
+    """A document's label and scores, and those of each part.
+
+    *Shape:* scores ``(parts, labels)``.
+    """
     whole = _scored(labels, combine_scores(scores, parts.lengths, combine))
     found: list[ScoredPart] = [
         {"text": parts.text[start:end], "start": start, "end": end, **_scored(labels, row)}
@@ -229,7 +312,7 @@ def document_answer(
     sentiments = [part["sentiment_score"] for part in found if part["sentiment_score"] is not None]
     if sentiments:  # all parts have one, or none has
         whole["sentiment_score"] = sum(sentiments) / len(sentiments)
-    return {**whole, "sentences": found} if split == "sentences" else {**whole, "windows": found}
+    return whole, found
 
 
 def _scored(labels: Sequence[str], scores: Floats) -> ScoredText:
