@@ -1,6 +1,8 @@
 # libleanbert: text in, answers out (include/leanbert.h). It contains the engine's objects and shows leanbert_… alone.
 
-set(text_sources src/text/json.cpp)
+set(text_sources
+  src/text/added_tokens.cpp src/text/checks.cpp src/text/json.cpp src/text/parts.cpp src/text/settings.cpp
+  src/text/tokenizer.cpp src/text/unicode_tables.cpp src/text/wordpiece.cpp)
 set(library_sources
   src/library/answering.cpp src/library/bundle.cpp src/library/c_api.cpp src/library/description.cpp
   src/library/entities.cpp src/library/failure.cpp src/library/files.cpp src/library/numerics.cpp src/library/sentence.cpp
@@ -26,10 +28,6 @@ endif()
 if(LEANBERT_NATIVE_SANITIZE)
   target_compile_options(leanbert_library_objects PUBLIC
     -fsanitize=${LEANBERT_NATIVE_SANITIZE} -fno-sanitize-recover=all -g)
-endif()
-
-if(NOT EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/src/text/tokenizer.cpp")
-  return()
 endif()
 
 # The number in the library's name is LEANBERT_ABI_VERSION, which leanbert.h promises.
