@@ -12,7 +12,7 @@ NATIVE_LIBRARY := $(CURDIR)/build/native/libleanbert_native.so
 NATIVE = $(wildcard runtime/native/*/* runtime/native/*/*/*)
 CPP = $(filter %.cpp %.h,$(NATIVE))
 # What mypy checks beside the packages that pyproject.toml names.
-MYPY_REST := benchmarks/studies runtime/native/wheel tests
+MYPY_REST := benchmarks/studies runtime/native/tools runtime/native/wheel tests
 ISSUE_FORMS = $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*))
 PYTEST = LEANBERT_NATIVE_LIBRARY=$(wildcard $(NATIVE_LIBRARY)) $(DEV)/bin/python -m pytest
 

@@ -26,7 +26,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """One text's tokens. *Shape:* ``offsets`` ``(tokens, 2)``, in bytes, the others ``(tokens,)``."""
+    """One text's tokens. *Shape:* ``offsets`` ``(tokens, 2)``, bytes; the others ``(tokens,)``."""
 
     ids: npt.NDArray[np.int64]
     types: npt.NDArray[np.uint8]
@@ -82,9 +82,7 @@ class NativeTokenizer:
             own = slice(start, start + length)
             start += length
             assert start <= most  # no token without a byte
-            found.append(
-                Encoded(rows[own, 0], types[own], rows[own, 1:3], rows[own, 3], bool(cut))
-            )
+            found.append(Encoded(rows[own, 0], types[own], rows[own, 1:3], rows[own, 3], bool(cut)))
         return found
 
     @property
@@ -106,9 +104,7 @@ class NativeTokenizer:
         """The token of an id, or nothing."""
         out = ctypes.create_string_buffer(1 << 16)
         size = ctypes.c_size_t(len(out))
-        written = self.library.probe_tokenizer_token(
-            self.handle, ctypes.c_int32(number), out, size
-        )
+        written = self.library.probe_tokenizer_token(self.handle, ctypes.c_int32(number), out, size)
         return out.raw[:written].decode()
 
     def __del__(self) -> None:

@@ -1,7 +1,7 @@
 """Write ``src/text/unicode_tables.cpp``: what the tokenizers package knows of each code point.
 
     python runtime/native/tools/unicode_tables.py          # writes the file
-    python runtime/native/tools/unicode_tables.py --check  # says whether it is what would be written
+    python runtime/native/tools/unicode_tables.py --check  # says whether it would change
 
 The package mixes the tables of several Rust crates, of several versions of Unicode, so it is asked
 itself about each of the 1,112,064 characters. The versions that are pinned in ``constraints.txt``
@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,57 +45,80 @@ class Unicode:
 
 def ask() -> Unicode:
     """Ask the tokenizers package about every code point."""
-    characters = [chr(i) if not 0xD800 <= i < 0xE000 else None for i in range(CODE_POINTS)]
+    asker = _Asker()
     flags = [0] * CODE_POINTS
-    classes = [0] * CODE_POINTS
     deltas = [0] * CODE_POINTS
     decompositions: dict[int, str] = {}
     lower: dict[int, str] = {}
-    clean, chinese, accents = (_bert(i) for i in range(3))
-    nfd, marks, lowercase = normalizers.NFD(), normalizers.StripAccents(), normalizers.Lowercase()
-    splitter = pre_tokenizers.BertPreTokenizer()
-    marked = _single_word()
-    for i, character in enumerate(characters):
-        if character is None:
+    for i in range(CODE_POINTS):
+        if 0xD800 <= i < 0xE000:
             continue
-        between = f"a{character}a"
-        cleaned = clean.normalize_str(between)
-        if cleaned == "aa":
-            flags[i] |= DROPPED
-        elif cleaned == "a a" and character != " ":
-            flags[i] |= SPACED
-        elif cleaned != between:
-            raise AssertionError(f"U+{i:04X} is cleaned to {cleaned!r}")
-        if chinese.normalize_str(between) == f"a {character} a":
-            flags[i] |= CHINESE
-        if marks.normalize_str(between) == "aa":
-            flags[i] |= MARK
-        pieces = [piece for piece, _ in splitter.pre_tokenize_str(between)]
-        if pieces == ["a", "a"]:
-            flags[i] |= SPACE
-        elif pieces == ["a", character, "a"]:
-            flags[i] |= PUNCTUATION
-        elif pieces != [between]:
-            raise AssertionError(f"U+{i:04X} is split into {pieces}")
-        if not marked.encode(f"@@{character}").ids:
-            flags[i] |= WORD
-        decomposed = nfd.normalize_str(character)
-        if decomposed == character:
-            if accents.normalize_str(between) == "aa":
-                flags[i] |= ACCENT
-        elif i in HANGUL:
-            assert decomposed == _jamo(i)
-        else:
+        character = chr(i)
+        flags[i] = asker.flags(character)
+        decomposed = asker.decomposed(character)
+        if i in HANGUL:
+            _expect(decomposed == _jamo(i), character, "decomposed", decomposed)
+        elif decomposed != character:
             flags[i] |= DECOMPOSES
             decompositions[i] = decomposed
-        small = lowercase.normalize_str(character)
+        small = asker.lowered(character)
         if len(small) == 1:
             deltas[i] = ord(small) - i
         else:
             lower[i] = small
             flags[i] |= LOWERS
-    _find_classes(classes, decompositions, nfd)
+    classes = _find_classes(decompositions, asker.decomposed)
     return Unicode(list(zip(flags, classes, deltas, strict=True)), decompositions, lower)
+
+
+class _Asker:
+    """The parts of the package that know characters."""
+
+    def __init__(self) -> None:
+        self._clean, self._chinese, self._accents = (_bert(part) for part in range(3))
+        self._marks = normalizers.StripAccents()
+        self._splitter = pre_tokenizers.BertPreTokenizer()
+        self._marked = _single_word()
+        self.decomposed: Callable[[str], str] = normalizers.NFD().normalize_str
+        self.lowered: Callable[[str], str] = normalizers.Lowercase().normalize_str
+
+    def flags(self, character: str) -> int:
+        between = f"a{character}a"
+        found = self._cleaning(character) | self._splitting(character)
+        if self._chinese.normalize_str(between) == f"a {character} a":
+            found |= CHINESE
+        if self._marks.normalize_str(between) == "aa":
+            found |= MARK
+        if not self._marked.encode(f"@@{character}").ids:
+            found |= WORD
+        if self.decomposed(character) == character and self._accents.normalize_str(between) == "aa":
+            found |= ACCENT
+        return found
+
+    def _cleaning(self, character: str) -> int:
+        between = f"a{character}a"
+        cleaned = self._clean.normalize_str(between)
+        if cleaned == "aa":
+            return DROPPED
+        if cleaned == "a a" and character != " ":
+            return SPACED
+        _expect(cleaned == between, character, "cleaned", cleaned)
+        return 0
+
+    def _splitting(self, character: str) -> int:
+        between = f"a{character}a"
+        pieces = [piece for piece, _ in self._splitter.pre_tokenize_str(between)]
+        if pieces == ["a", "a"]:
+            return SPACE
+        if pieces == ["a", character, "a"]:
+            return PUNCTUATION
+        _expect(pieces == [between], character, "split", " ".join(pieces))
+        return 0
+
+
+def _expect(is_so: bool, character: str, done: str, found: str) -> None:
+    if not is_so:
+        raise AssertionError(f"U+{ord(character):04X} is {done} to {found!r}, which is new")
 
 
 def _bert(part: int) -> normalizers.BertNormalizer:
@@ -119,13 +142,12 @@ def _jamo(code: int) -> str:
     return "".join(map(chr, parts[: 2 + (index % 28 > 0)]))
 
 
-def _find_classes(
-    classes: list[int], decompositions: dict[int, str], nfd: normalizers.NFD
-) -> None:
+def _find_classes(decompositions: Mapping[int, str], decomposed: Callable[[str], str]) -> list[int]:
     """Canonical combining classes, by how marks change places with marks of every class."""
+    classes = [0] * CODE_POINTS
 
     def swaps(first: str, second: str) -> bool:
-        return bool(nfd.normalize_str(f"a{first}{second}") != f"a{first}{second}")
+        return decomposed(f"a{first}{second}") != f"a{first}{second}"
 
     low, high = "\u0334", "\u0345"  # of the lowest class, 1, and of the highest, 240
 
@@ -144,6 +166,7 @@ def _find_classes(
             for number, mark in known.items()
             if not swaps(mark, character) and not swaps(character, mark)
         ]
+    return classes
 
 
 def render(found: Unicode) -> str:
