@@ -16,7 +16,7 @@ MYPY_REST := benchmarks/studies runtime/native/tools runtime/native/wheel tests
 ISSUE_FORMS = $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*))
 PYTEST = LEANBERT_NATIVE_LIBRARY=$(wildcard $(NATIVE_LIBRARY)) $(DEV)/bin/python -m pytest
 
-.PHONY: demo test quick lint types minimums sanitize fuzz wheels clean
+.PHONY: demo test quick lint types minimums clusters sanitize fuzz wheels clean
 
 demo: $(DEMO)/.installed
 	@$(DEMO)/bin/python demo.py
@@ -50,6 +50,21 @@ $(MINIMUMS)/.installed: pyproject.toml tests/packaging/minimums.py
 	@$(LOWEST) -m venv $(MINIMUMS)
 	@$(MINIMUMS)/bin/pip install $(PIP_FLAGS) "onnx==1.17.0" "pytest>=8" "hypothesis>=6.100" \
 	    $$($(LOWEST) tests/packaging/minimums.py)
+	@touch $@
+
+# Ray and Spark on this machine, each as a cluster of two workers; takes minutes. Spark needs Java 17.
+# Their workers start in other directories, so the sources are named from the root.
+CLUSTERS := .venv-clusters
+SOURCES = $(CURDIR)/runtime:$(CURDIR)/export:$(CURDIR)/benchmarks:$(CURDIR)/models:$(CURDIR)
+clusters: $(CLUSTERS)/.installed
+	PYTHONPATH=$(SOURCES) LEANBERT_CLUSTERS=1 $(CLUSTERS)/bin/python -m pytest \
+	    tests/clusters tests/runtime/integrations
+
+$(CLUSTERS)/.installed: pyproject.toml constraints.txt
+	@echo "setting up $(CLUSTERS) (once; downloads Ray and Spark, 600 MB)"
+	@$(PYTHON) -m venv $(CLUSTERS)
+	@$(CLUSTERS)/bin/pip install $(PIP_FLAGS) "pip>=25.1,<26.2"
+	@$(CLUSTERS)/bin/pip install $(PIP_FLAGS) --constraint constraints.txt --group clusters --editable .
 	@touch $@
 
 lint: $(DEV)/.installed types
@@ -114,4 +129,4 @@ build/native/.built: runtime/native/CMakeLists.txt $(NATIVE)
 	@touch $@
 
 clean:
-	rm -rf $(DEMO) $(DEV) $(MINIMUMS) $(WHEELS) build dist
+	rm -rf $(DEMO) $(DEV) $(MINIMUMS) $(CLUSTERS) $(WHEELS) build dist
