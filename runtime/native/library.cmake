@@ -57,5 +57,5 @@ endif()
 configure_file(leanbert.pc.in leanbert.pc @ONLY)
 install(TARGETS leanbert COMPONENT library
   LIBRARY DESTINATION lib ARCHIVE DESTINATION lib RUNTIME DESTINATION bin)
-install(FILES include/leanbert.h COMPONENT library DESTINATION include)
+install(FILES include/leanbert.h include/leanbert.hpp COMPONENT library DESTINATION include)
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/leanbert.pc" COMPONENT library DESTINATION lib/pkgconfig)
