@@ -9,8 +9,8 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 # The kernels' own tests need the library with its inner functions visible; where cmake or a
 # compiler is missing they are skipped and say so.
 NATIVE_LIBRARY := $(CURDIR)/build/native/libleanbert_native.so
-NATIVE = $(wildcard runtime/native/*/* runtime/native/*/*/*)
-CPP = $(filter %.cpp %.h,$(NATIVE))
+NATIVE = $(wildcard runtime/native/*.* runtime/native/*/* runtime/native/*/*/*)
+CPP = $(filter %.cpp %.h %.hpp,$(NATIVE)) $(wildcard examples/*/*.c examples/*/*.cpp)
 # What mypy checks beside the packages that pyproject.toml names.
 MYPY_REST := benchmarks/studies runtime/native/tools runtime/native/wheel tests
 ISSUE_FORMS = $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*))
@@ -70,7 +70,7 @@ $(CLUSTERS)/.installed: pyproject.toml constraints.txt
 lint: $(DEV)/.installed types
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/ruff format --check .
-	$(DEV)/bin/clang-format --dry-run --Werror $(CPP)
+	$(DEV)/bin/clang-format --style=file:runtime/native/.clang-format --dry-run --Werror $(CPP)
 	$(DEV)/bin/check-jsonschema --builtin-schema vendor.github-workflows $(wildcard .github/workflows/*)
 	$(DEV)/bin/check-jsonschema --builtin-schema vendor.github-issue-forms $(ISSUE_FORMS)
 	$(DEV)/bin/zizmor --offline --pedantic --no-progress --quiet .github

@@ -75,9 +75,9 @@ Encoder* open_encoder(const Bundle& bundle, std::uint32_t threads) {
   if (status == LB_IO) {  // the engine's own line names the whole path, which may be too long for a caller's buffer
     platform::FileCopy again;
     const char* why_not = again.open(path.c_str(), file_check.most);
-    throw Failure(again.missing() ? LEANBERT_NOT_FOUND : LEANBERT_CORRUPT,
-                  where + ": cannot be read (" + (why_not ? why_not : "it changes") +
-                      "); copy or export the bundle again");
+    throw Failure(
+        again.missing() ? LEANBERT_NOT_FOUND : LEANBERT_CORRUPT,
+        where + ": cannot be read (" + (why_not ? why_not : "it changes") + "); copy or export the bundle again");
   }
   throw Failure(status_of(status), where + ": the engine refuses its layout (" + line + ")");
 }
