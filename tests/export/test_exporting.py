@@ -22,8 +22,8 @@ from leanbert.errors import BundleCorruptError, BundleError
 from leanbert_export.checkpoint.finding import find_checkpoint
 from leanbert_export.exporting import SHARES, STEPS, export
 from leanbert_export.recipe import Int8Settings
-from leanbert_export.tracing.tracers import optimum_version
 from leanbert_export.writing import amend_manifest
+from tests.export.conftest import NEEDS_OPTIMUM
 
 if TYPE_CHECKING:
     from tests.export.conftest import Workshop
@@ -36,7 +36,6 @@ FILES = {
     "leanbert.json",
     "model.onnx",
     "model.onnx.data",
-    "special_tokens_map.json",
     "tokenizer.json",
     "tokenizer_config.json",
 }
@@ -236,9 +235,8 @@ def test_shards_are_hashed_together(checkpoint_copy: Path) -> None:
     assert found.weights_sha256 == hashlib.sha256(digests.encode()).hexdigest()
 
 
+@NEEDS_OPTIMUM
 def test_optimum_opens_the_bundle(workshop: Workshop) -> None:
-    if optimum_version() is None:
-        pytest.skip("no Optimum for this transformers")
     from optimum.onnxruntime import ORTModelForSequenceClassification
 
     bundle = workshop.bundle("classifier")

@@ -7,10 +7,7 @@ a tokenizer of the same kind is trained in memory from our own sample texts, in 
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import os
-import subprocess
-import sys
+import shutil
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,14 +21,15 @@ import torch
 import transformers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+from leanbert_export.checkpoint.finding import find_checkpoint
+from leanbert_export.checkpoint.loading import load_checkpoint
 from leanbert_export.quiet import quiet
 from leanbert_export.samples import sample_texts
+from leanbert_export.tracing.pytorch import export_with_torch
+from leanbert_export.tracing.tracers import optimum_version
 from tests.helpers.parity import is_newer
 
 torch.set_num_threads(1)  # tiny models: threads would only wait for each other
-MAKER = os.environ.get("LEANBERT_TEST_MAKER")
-"""A Python with transformers 4.57 and optimum-onnx, which makes the checkpoints and their graphs
-where this one has another transformers; unset where this one makes them."""
 SEED = 20
 HIDDEN = 32
 MAX_LENGTH = 128
@@ -351,7 +349,17 @@ def _spread(model: Any, made: Any) -> None:
 
 
 def plain_export(source: Path, folder: Path, task: str) -> Path:
-    """Optimum's own export of a checkpoint, without our manifest."""
+    """The ONNX graph that another tool makes of a checkpoint, without our manifest.
+
+    The tool is Optimum, or PyTorch where no Optimum works with this transformers.
+    """
+    if optimum_version() is None:
+        loaded = load_checkpoint(find_checkpoint(str(source), revision=None, task=task))
+        export_with_torch(loaded, folder, "this is a test")
+        with quiet():
+            loaded.tokenizer.save_pretrained(folder)
+        shutil.copyfile(source / "config.json", folder / "config.json")
+        return folder
     from optimum.exporters.onnx import main_export
 
     with quiet():
@@ -359,14 +367,9 @@ def plain_export(source: Path, folder: Path, task: str) -> Path:
     return folder
 
 
-def _have_made(*words: object) -> None:
-    command = [str(MAKER), "-m", "tests.helpers.families", *map(str, words)]
-    subprocess.run(command, check=True, capture_output=True)
-
-
 @dataclass
 class Workshop:
-    """Makes each checkpoint, and Optimum's export of it, at most once: copy it to change it."""
+    """Makes each checkpoint, and a plain export of it, at most once: copy it to change it."""
 
     root: Path
     data: Path | None = None
@@ -376,23 +379,14 @@ class Workshop:
         """A tiny seeded checkpoint."""
         folder = self.root / "checkpoints" / f"{family}-{task}"
         if not folder.exists():
-            if MAKER:
-                _have_made("checkpoint", family, task, folder, self.data or "")
-            else:
-                checkpoint(family, task, folder, self.data)
+            checkpoint(family, task, folder, self.data)
         return folder
 
     def plain(self, family: str, task: str) -> Path:
-        """Its ONNX graph by Optimum, which LeanBERT opens as it is."""
+        """Its ONNX graph by another tool, which LeanBERT opens as it is."""
         folder = self.root / "plain" / f"{family}-{task}"
         if not folder.exists():
-            source = self.checkpoint(family, task)
-            if MAKER:
-                _have_made("plain", source, folder, task)
-            elif importlib.util.find_spec("optimum"):
-                plain_export(source, folder, task)
-            else:
-                pytest.skip("needs optimum-onnx, or LEANBERT_TEST_MAKER, a Python that has it")
+            plain_export(self.checkpoint(family, task), folder, task)
         return folder
 
     def reference(self, family: str, task: str) -> Any:
@@ -401,11 +395,3 @@ class Workshop:
             pytest.skip("transformers 5 has no pipeline for question-answering")
         with quiet():
             return transformers.pipeline(task, str(self.checkpoint(family, task)), device="cpu")
-
-
-if __name__ == "__main__":  # see MAKER
-    kind, *words = sys.argv[1:]
-    if kind == "plain":
-        plain_export(Path(words[0]), Path(words[1]), words[2])
-    else:
-        checkpoint(words[0], words[1], Path(words[2]), Path(words[3]) if words[3] else None)

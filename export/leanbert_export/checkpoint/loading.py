@@ -18,7 +18,7 @@ import transformers
 
 from leanbert_export.checkpoint.finding import Checkpoint
 from leanbert_export.checkpoint.heads import HEADS
-from leanbert_export.checkpoint.tokenizer import load_tokenizer
+from leanbert_export.checkpoint.tokenizer import class_note, load_tokenizer
 from leanbert_export.checkpoint.weights import Tensor, read_headers
 from leanbert_export.errors import CheckpointError, first_line
 from leanbert_export.quiet import quiet
@@ -96,7 +96,9 @@ def load_checkpoint(checkpoint: Checkpoint) -> LoadedCheckpoint:
                 f"{checkpoint.path}: transformers cannot load it ({first_line(error)})"
             ) from error
     model.eval()
-    _check_mismatched(checkpoint, model, map(str, info["mismatched_keys"]), stored)
+    # transformers 5 gives each of these names with both shapes.
+    mismatched = [key if isinstance(key, str) else key[0] for key in info["mismatched_keys"]]
+    _check_mismatched(checkpoint, model, mismatched, stored)
     unused = _check_missing(checkpoint, model, map(str, info["missing_keys"]))
     left_out = _check_unexpected(checkpoint, model, map(str, info["unexpected_keys"]))
     notes = {}
@@ -104,6 +106,8 @@ def load_checkpoint(checkpoint: Checkpoint) -> LoadedCheckpoint:
         notes["left out"] = f"{', '.join(left_out)}: of another head"
     if unused:
         notes["not needed"] = f"{', '.join(unused)}: not in the checkpoint"
+    if (note := class_note(tokenizer, checkpoint)) is not None:
+        notes["tokenizer"] = note
     if model.config.pad_token_id is None:
         model.config.pad_token_id = tokenizer.pad_token_id  # the bundle's config says it
     content = json.loads(model.config.to_json_string(use_diff=True))
@@ -178,7 +182,7 @@ def _is_whole_head(missing: list[str], model: Any) -> bool:
 
 def _check_unexpected(checkpoint: Checkpoint, model: Any, names: Iterable[str]) -> list[str]:
     """The tensors of other heads, which the graph does not need."""
-    unexpected = sorted(name for name in names if not _CONSTANT.fullmatch(name))
+    unexpected = sorted({_of_model(name, model) for name in names if not _CONSTANT.fullmatch(name)})
     modules = dict(model.named_modules())
     wrong = [
         name
@@ -191,6 +195,20 @@ def _check_unexpected(checkpoint: Checkpoint, model: Any, names: Iterable[str]) 
             "config.json describes it has no place; take both from one checkpoint"
         )
     return unexpected
+
+
+def _of_model(name: str, model: Any) -> str:
+    """The name that the model would have for a tensor of the checkpoint.
+
+    The checkpoint of an encoder lacks the prefix that a model with a head has, and the other way
+    round. transformers 5 gives unexpected tensors by the names in the checkpoint.
+    """
+    prefix = f"{model.base_model_prefix}."
+    if model.base_model is model:
+        return name.removeprefix(prefix)
+    first = name.split(".")[0]
+    inside = first in dict(model.base_model.named_children())
+    return prefix + name if inside and not hasattr(model, first) else name
 
 
 def _belongs(name: str, model: Any, modules: Mapping[str, Any]) -> bool:

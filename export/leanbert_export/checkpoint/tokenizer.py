@@ -16,10 +16,12 @@ from leanbert_export.checkpoint.sentence_transformers import lower_case
 from leanbert_export.errors import CheckpointError, first_line
 from leanbert_export.quiet import quiet
 
-__all__ = ["TOKENIZER_FILES", "load_tokenizer", "write_tokenizer"]
+__all__ = ["TOKENIZER_FILES", "class_note", "load_tokenizer", "write_tokenizer"]
 
 CONFIG = "tokenizer_config.json"
-TOKENIZER_FILES = ("tokenizer.json", CONFIG, "special_tokens_map.json")
+TOKENIZER_FILES = ("tokenizer.json", CONFIG)
+# transformers 5 calls the tokenizer of no class by the first name; every version knows the second.
+_GENERIC, _GENERIC_BEFORE = "TokenizersBackend", "PreTrainedTokenizerFast"
 _SOURCES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "merges.txt")
 _KEPT = frozenset(
     {
@@ -96,8 +98,22 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
     return tokenizer
 
 
+def class_note(tokenizer: Any, checkpoint: Checkpoint) -> str | None:
+    """What to say where transformers 5 took ``tokenizer.json`` because it knows no such class.
+
+    transformers 4 refuses such a checkpoint.
+    """
+    path = checkpoint.path / CONFIG
+    if type(tokenizer).__name__ != _GENERIC or not path.is_file():
+        return None
+    named = json.loads(path.read_text(encoding="utf-8")).get("tokenizer_class")
+    if named in (None, _GENERIC, _GENERIC_BEFORE):
+        return None
+    return f"as tokenizer.json has it; this transformers has no class {named} for it"
+
+
 def write_tokenizer(tokenizer: Any, checkpoint: Checkpoint, folder: Path) -> None:
-    """Write the files of the tokenizer to a bundle's folder.
+    """Write the files of the tokenizer to a bundle's folder, in a form that every version reads.
 
     Everything that transformers obeys is written out, its defaults too: ``truncation_side``,
     ``padding_side``, ``model_input_names`` and ``model_max_length``. The last is lowered to what
@@ -118,7 +134,7 @@ def write_tokenizer(tokenizer: Any, checkpoint: Checkpoint, folder: Path) -> Non
         saved = {name: Path(scratch) / name for name in TOKENIZER_FILES}
         config = json.loads(saved[CONFIG].read_text(encoding="utf-8"))
         content = {name: value for name, value in config.items() if name in _KEPT}
-        content |= {
+        content |= _as_before(content) | {
             "model_input_names": list(tokenizer.model_input_names),
             "model_max_length": _longest(tokenizer, checkpoint),
             "padding_side": tokenizer.padding_side,
@@ -129,6 +145,19 @@ def write_tokenizer(tokenizer: Any, checkpoint: Checkpoint, folder: Path) -> Non
         for name, path in saved.items():
             if path.is_file():
                 (folder / name).write_bytes(path.read_bytes())
+
+
+def _as_before(content: dict[str, Any]) -> dict[str, Any]:
+    """The keys to which transformers 5 gives values that transformers 4 does not read.
+
+    Version 5 reads both. The list of special tokens is taken out of ``content``.
+    """
+    changed: dict[str, Any] = {}
+    if content.get("tokenizer_class") == _GENERIC:
+        changed["tokenizer_class"] = _GENERIC_BEFORE
+    if isinstance(content.get("extra_special_tokens"), list):
+        changed["additional_special_tokens"] = content.pop("extra_special_tokens")
+    return changed
 
 
 def _longest(tokenizer: Any, checkpoint: Checkpoint) -> int:

@@ -19,6 +19,7 @@ from leanbert_export.exporting import export
 from tests.export.conftest import Workshop, load
 from tests.export.test_failures import edit_config
 from tests.helpers.families import FAMILIES
+from tests.helpers.parity import is_newer
 
 LAYER = "bert.encoder.layer.0.output"
 
@@ -150,6 +151,23 @@ def test_an_unexpected_tensor(checkpoint_copy: Path, name: str, task: str | None
     message = refused(checkpoint_copy, task)
     kind = "BertModel" if task else "BertForSequenceClassification"
     assert f"has {short}, for which a {kind} as config.json describes it has no place" in message
+
+
+@pytest.mark.skipif(not is_newer(), reason="transformers 4.57 refuses a mixture of names itself")
+def test_an_unexpected_tensor_without_the_prefix(checkpoint_copy: Path) -> None:
+    """The encoder's tensors were saved without a head, and those of the head were added."""
+
+    def rename(tensors: dict[str, torch.Tensor]) -> None:
+        for name in list(tensors):
+            tensors[name.removeprefix("bert.")] = tensors.pop(name)
+
+    change(checkpoint_copy, rename)
+    assert load(checkpoint_copy).notes == {}
+    name = "encoder.layer.2.output.dense.weight"
+    change(checkpoint_copy, lambda tensors: tensors.update({name: torch.zeros(3, 3)}))
+    assert f"has bert.{name}, for which a BertForSequenceClassification as" in refused(
+        checkpoint_copy
+    )
 
 
 def test_tensors_of_another_shape(checkpoint_copy: Path) -> None:

@@ -14,14 +14,10 @@ from leanbert_export.checkpoint.heads import HEADS
 from leanbert_export.graph.encoder import build_graph
 from leanbert_export.samples import sample_texts
 from leanbert_export.tracing.optimum import export_fp32
-from leanbert_export.tracing.tracers import optimum_version
-from tests.export.conftest import load
+from tests.export.conftest import NEEDS_OPTIMUM, load
 from tests.helpers import families
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(optimum_version() is None, reason="no Optimum for this transformers"),
-]
+pytestmark = [pytest.mark.slow, NEEDS_OPTIMUM]
 # Every family with a head that differs from the others', and every kind of head.
 PAIRS = [
     ("bert", "text-classification"),

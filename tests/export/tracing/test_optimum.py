@@ -16,6 +16,8 @@ from leanbert_export.errors import CheckpointError, ProofError
 from leanbert_export.exporting import Report, export
 from leanbert_export.quiet import quiet
 from leanbert_export.samples import sample_texts
+from tests.export.conftest import NEEDS_OPTIMUM
+from tests.export.test_failures import edit_config
 from tests.helpers import families
 
 pytestmark = pytest.mark.slow
@@ -135,15 +137,15 @@ def test_one_type_of_token(tmp_path: Path, task: str) -> None:
 
 
 def test_attentions_are_not_put_out(tmp_path: Path) -> None:
-    source = checkpoint(
-        tmp_path / "source", "bert", "text-classification", **SIZES, output_attentions=True
-    )
+    source = checkpoint(tmp_path / "source", "bert", "text-classification", **SIZES)
+    edit_config(source, output_attentions=True)
     report = exported(source, tmp_path / "out")
     config = json.loads((report.path / "config.json").read_text(encoding="utf-8"))
     assert not config.get("output_attentions")
     assert Bundle.open(report.path).config.num_labels == 3
 
 
+@NEEDS_OPTIMUM
 @pytest.mark.parametrize(
     ("family", "config", "cause"),
     [
@@ -161,6 +163,7 @@ def test_architectures_that_are_not_traced(
     nothing_left()
 
 
+@NEEDS_OPTIMUM
 def test_an_input_that_nobody_makes(tmp_path: Path, nothing_left: Any) -> None:
     source = checkpoint(
         tmp_path.parent / "longformer", "longformer", "text-classification", **SIZES,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -14,7 +15,7 @@ from leanbert import pipeline
 from leanbert.errors import BundleCorruptError, InputError
 from leanbert.tokenization import Tokenizer, segment
 from tests.helpers import tiny_bundles
-from tests.helpers.parity import AS_BEFORE
+from tests.helpers.parity import AS_BEFORE, is_newer
 
 LONGEST = 24
 TEXTS = [
@@ -299,7 +300,9 @@ def test_words_are_refused_where_they_would_be_joined(families: Any, tmp_path: P
 
     words = ["Profit", "rose", "again"]
     folder = changed(families.checkpoint("roberta", "token-classification"), tmp_path / "no", {})
-    with pytest.raises(AssertionError, match="add_prefix_space=True"):
+    refusal = pytest.raises(AssertionError, match="add_prefix_space=True")
+    # transformers 5 joins the words.
+    with contextlib.nullcontext() if is_newer() else refusal:
         AutoTokenizer.from_pretrained(folder)(words, is_split_into_words=True)
     tokenizer = Tokenizer(folder / "tokenizer.json", LONGEST)
     with pytest.raises(InputError, match="is_split_into_words: this tokenizer would join") as told:
