@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from leanbert_export.int8.rounding import Doubles, Floats, quantize_columns
+from leanbert_export.int8.rounding import (
+    CACHED,
+    Doubles,
+    Floats,
+    quantize_columns,
+    restore_columns,
+)
+from leanbert_export.int8.searching import least_error
 
 SYMMETRIC, AFTER_GELU = 128, 16
 """Zero points without calibration. The output of GELU is hardly negative, so its zero is low."""
@@ -25,6 +32,8 @@ _CLIPS = (1.0, 0.95, 0.9, 0.8)
 _ROWS = 512  # calibration rows that the searches for one matmul use
 _FIRST = 128  # how many of these rows may be of first tokens
 _FIRST_WEIGHT = 0.15  # share of the first tokens' error in the whole error
+_ROW_PARTS = 4  # of these rows, when ranges are compared
+_SMOOTHED_AT_ONCE = 1 << 17  # weights of some columns, when smoothings are compared
 
 
 @dataclass(frozen=True)
@@ -52,12 +61,21 @@ class ActivationRange:
 
         *Shape:* ``(tokens, inputs)`` -> ``(tokens, inputs)``.
         """
+        restored = np.empty(rows.shape, np.float32)
+        number = max(1, CACHED // max(1, rows.shape[1]))
+        for start in range(0, len(rows), number):
+            self._round_few(rows[start : start + number], restored[start : start + number])
+        return restored
+
+    def _round_few(self, rows: Floats, restored: Floats) -> None:
         high = rows.max(axis=1, keepdims=True) * np.float32(self.high)
         low = rows.min(axis=1, keepdims=True) * np.float32(self.low)
         scale = np.maximum(np.maximum(high, low), np.float32(TINY))
-        levels = np.clip(np.rint(rows / scale) + self.zero_point, 0, 255)
-        restored: Floats = ((levels - self.zero_point) * scale).astype(np.float32)
-        return restored
+        np.rint(np.divide(rows, scale, out=restored), out=restored)
+        restored += self.zero_point
+        np.clip(restored, 0, 255, out=restored)
+        restored -= self.zero_point
+        restored *= scale
 
 
 @dataclass(frozen=True)
@@ -92,14 +110,28 @@ class Sample:
 def choose_range(sample: Sample, weight: Floats) -> ActivationRange:
     """Choose the zero point and the clip whose rounding changes ``rows @ weight`` least."""
     rows, shares = sample.few()
+    parts = [np.ascontiguousarray(rows[i::_ROW_PARTS]) for i in range(_ROW_PARTS)]
 
-    def error(candidate: ActivationRange) -> float:
+    def part(candidate: ActivationRange, i: int) -> float:
+        changed = (parts[i] - candidate.round_trip(parts[i])) @ weight
+        return float(np.square(changed, out=changed).sum(axis=1) @ shares[i::_ROW_PARTS])
+
+    def whole(candidate: ActivationRange) -> float:
         changed = (rows - candidate.round_trip(rows)) @ weight
         return float(((changed**2).sum(axis=1) * shares).sum())
 
-    # min() takes the first of equals: the symmetric zero point and the whole range stand first.
-    zero_point = min((ActivationRange(z) for z in _ZERO_POINTS), key=error).zero_point
-    return min((ActivationRange(zero_point, clip) for clip in _CLIPS), key=error)
+    def best(candidates: Sequence[ActivationRange]) -> ActivationRange:
+        number = least_error(
+            len(candidates),
+            _ROW_PARTS,
+            lambda number, i: part(candidates[number], i),
+            lambda number: whole(candidates[number]),
+        )
+        return candidates[number]
+
+    # Of equals the first is taken: the symmetric zero point and the whole range stand first.
+    zero_point = best([ActivationRange(z) for z in _ZERO_POINTS]).zero_point
+    return best([ActivationRange(zero_point, clip) for clip in _CLIPS])
 
 
 def choose_smoothing(sample: Sample, weight: Floats, limit: int) -> Floats | None:
@@ -114,18 +146,35 @@ def choose_smoothing(sample: Sample, weight: Floats, limit: int) -> Floats | Non
     """
     rows, shares = sample.few()
     wanted = rows @ weight
+    largest = np.abs(sample.rows.astype(np.float32)).max(axis=0)
+    plain = np.ones(len(weight), np.float32)
+    candidates = [plain, *_candidates(largest, np.abs(weight).max(axis=1))]
+    number = -(-weight.shape[1] * len(weight) // _SMOOTHED_AT_ONCE)
+    parts = [np.ascontiguousarray(weight[:, i::number]) for i in range(number)]
+    rounded: dict[int, Floats] = {}
 
-    def error(factors: Floats) -> float:
-        levels, scale = quantize_columns(weight * factors[:, None], limit)
-        restored = ActivationRange().round_trip(rows / factors) @ (levels * scale)
-        return float((((wanted - restored) ** 2).sum(axis=1) * shares).sum())
+    def rows_of(candidate: int) -> Floats:
+        if candidate not in rounded:
+            rounded[candidate] = ActivationRange().round_trip(rows / candidates[candidate])
+        return rounded[candidate]
 
-    best: Floats | None = None
-    least = error(np.ones(len(weight), np.float32)) * _WORTH
-    for factors in _candidates(np.abs(sample.rows).max(axis=0), np.abs(weight).max(axis=1)):
-        if (found := error(factors)) < least:
-            best, least = factors, found
-    return best
+    def part(candidate: int, i: int) -> float:
+        restored = restore_columns(parts[i] * candidates[candidate][:, None], limit)
+        lost = rows_of(candidate) @ restored
+        np.subtract(wanted[:, i::number], lost, out=lost)
+        return worth(candidate) * float(np.square(lost, out=lost).sum(axis=1) @ shares)
+
+    def whole(candidate: int) -> float:
+        levels, scale = quantize_columns(weight * candidates[candidate][:, None], limit)
+        restored = rows_of(candidate) @ (levels * scale)
+        error = float((((wanted - restored) ** 2).sum(axis=1) * shares).sum())
+        return error * worth(candidate)
+
+    def worth(candidate: int) -> float:
+        return 1.0 if candidate else _WORTH
+
+    chosen = least_error(len(candidates), number, part, whole)
+    return candidates[chosen] if chosen else None
 
 
 _WORTH = 0.95  # smoothing costs a multiplication of all rows, so it must save some error

@@ -27,7 +27,6 @@ from leanbert_export.int8.ranges import (
 from leanbert_export.int8.rounding import (
     clipped_scales,
     column_scales,
-    inverse_root,
     quantize_columns,
     quantize_compensated,
 )
@@ -359,12 +358,28 @@ def test_few_rows_weigh_first_tokens() -> None:
         assert weights.min() > 0
 
 
-@pytest.mark.parametrize("size", [1, 7, 256, 300, 700])
-def test_the_root_of_the_inverse(size: int) -> None:
-    rows = np.random.default_rng(size).standard_normal((2 * size, size))
-    gram = rows.T @ rows
-    found = inverse_root(gram)
-    assert np.array_equal(found, np.triu(found))
-    np.testing.assert_allclose(found.T @ found @ gram, np.eye(size), atol=1e-7)
-    wanted = np.linalg.cholesky(np.linalg.inv(gram)).T
-    np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-10)
+@pytest.mark.parametrize("limit", [127, 63])
+@pytest.mark.parametrize("width", [1, 5, 128, 300])  # below a block, one whole, and more
+def test_compensation_is_gptq(width: int, limit: int) -> None:
+    """The levels of the published algorithm, which spreads errors by the inverse's factor."""
+    rows, weight = rows_like_activations(2 * width, width, 7), floats(width, 90, seed=8)
+    gram = gram_of(rows)
+    levels, scale = quantize_compensated(weight, gram, limit)
+    energy = np.diag(gram)
+    np.testing.assert_array_equal(scale, clipped_scales(weight, energy, limit))
+    order = np.argsort(-energy, kind="stable")
+    hessian = gram[np.ix_(order, order)] + 0.001 * energy.mean() * np.eye(width)
+    upper = np.linalg.cholesky(np.linalg.inv(hessian)).T
+    left = weight[order].astype(np.float64)
+    for i, place in enumerate(order):
+        level = np.clip(np.rint(left[i] / scale), -limit, limit)
+        np.testing.assert_array_equal(levels[place], level)
+        error = (left[i] - level * scale) / upper[i, i]
+        left[i + 1 :] -= np.outer(upper[i, i + 1 :], error)
+
+
+def test_scales_do_not_depend_on_the_columns_beside() -> None:
+    weight, energy = floats(700, 300, seed=3), np.exp(floats(700, seed=4)).astype(np.float64)
+    whole = clipped_scales(weight, energy, 127)
+    single = [clipped_scales(weight[:, i : i + 100], energy, 127) for i in (0, 100, 200)]
+    np.testing.assert_array_equal(whole, np.concatenate(single))
