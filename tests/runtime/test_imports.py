@@ -34,6 +34,7 @@ sys.meta_path.insert(0, Forbid())
 
 LAYERS = [
     {"leanbert.cli", "leanbert._pyinstaller", "leanbert.integrations"},
+    {"leanbert.pages"},
     {"leanbert.pipelines", "leanbert.verification"},
     {"leanbert.batching"},
     {"leanbert.tokenization"},
@@ -120,6 +121,7 @@ main(sys.argv[1:])
 late = ("bulk", "file_inputs", "jobs", "journal", "ledger", "partial", "resuming", "staging")
 late = {f"leanbert.cli.{name}" for name in late}
 late |= {f"leanbert.records.{name}" for name in ("finding", "lines", "reading", "sources")}
+late |= {"leanbert.cli.explained", "leanbert.pages", "leanbert.pipelines.explaining", "html"}
 print(late & set(sys.modules), {"csv", "gzip"} & set(sys.modules))
 """
     words = ["predict", "-m", tiny_bundle, "profit rose"]

@@ -65,7 +65,8 @@ class Answers:
         filled = round(8 * min(1.0, max(0.0, score)))
         return f"{padded}  {score:5.3f} {'▰' * filled}{'▱' * (8 - filled)}"
 
-    def _width(self) -> int:
+    def width(self) -> int:
+        """Characters of the longest label."""
         return max((len(shown(label)) for label in self._labels), default=0)
 
 
@@ -100,7 +101,7 @@ class _Labels(Answers):
         yield [*(plain_cell(part) for pair in scored for part in pair), one_line(record.text)]
 
     def table(self, record: Record, answer: Any) -> str:
-        width = self._width()
+        width = self.width()
         cells = [self.bar(label, score, width) for label, score in self.scored(answer)]
         return "  ".join([*cells, shown(record.text.replace("\n", " "))]) + "\n"
 
@@ -205,57 +206,6 @@ class _Vectors(Answers):
         return [[answer]]
 
 
-class _Documents(Answers):
-    """``--split``: a row for each part, with the columns that ProsusAI/finBERT's predict.py writes.
-
-    These are ``sentence,logit,prediction,sentiment_score``, where ``logit`` holds the
-    probabilities in the order of the model's labels, as numpy prints them.
-    """
-
-    with_text = False
-
-    def __init__(self, labels: Sequence[str], *, colour: bool, split: str) -> None:
-        super().__init__(labels, colour=colour)
-        self._split = split
-        self.columns = (split.removesuffix("s"), "logit", "prediction", "sentiment_score")
-
-    def fields(self, answer: Any) -> dict[str, Any]:
-        return dict(answer)
-
-    def rows(self, answer: Any) -> list[list[Any]]:
-        import numpy as np  # late, so that --help does not wait for it
-
-        def printed(value: float | None) -> str | None:
-            return None if value is None else str(np.float32(value))
-
-        return [
-            [
-                part["text"],
-                str(np.array(list(part["scores"].values()), dtype=np.float32)),
-                part["label"],
-                printed(part["sentiment_score"]),
-            ]
-            for part in answer[self._split]
-        ]
-
-    def cells(self, _: Record, answer: Any) -> Iterable[list[str]]:
-        for part in answer[self._split]:
-            sentiment = part["sentiment_score"]
-            scores = [part["score"], *([] if sentiment is None else [sentiment])]
-            yield [plain_cell(part["label"]), *map(plain_cell, scores), one_line(part["text"])]
-
-    def table(self, _: Record, answer: Any) -> str:
-        lines = [self._line(part, part["text"]) for part in answer[self._split]]
-        total = f"= the document: {self.columns[0]}s {len(lines)}"
-        return "".join([*lines, self._line(answer, total)])
-
-    def _line(self, found: Mapping[str, Any], text: str) -> str:
-        sentiment = found["sentiment_score"]
-        signed = "" if sentiment is None else f"  {sentiment:+.3f}"
-        bar = self.bar(found["label"], found["score"], self._width())
-        return f"{bar}{signed}  {one_line(text)}\n"
-
-
 _KINDS: dict[str, type[Answers]] = {
     "text-classification": _Labels,
     "zero-shot-classification": _ZeroShot,
@@ -274,6 +224,7 @@ def answers_of(
     *,
     split: str | None = None,
     query: bool = False,
+    explained: bool = False,
     colour: bool = False,
 ) -> Answers:
     """What shows a task's answers.
@@ -284,10 +235,17 @@ def answers_of(
         options: the arguments of the pipeline's call.
         split: what documents are split into, if at all.
         query: whether documents are ranked for one query.
+        explained: whether the shares of words are shown.
         colour: whether tables are for a terminal with colours.
     """
+    if explained:
+        from leanbert.cli.explained import explained_answers  # late: few commands explain
+
+        return explained_answers(labels, colour=colour, split=split)
     if split is not None:
-        return _Documents(labels, colour=colour, split=split)
+        from leanbert.cli.document_answers import Documents  # late: few texts are documents
+
+        return Documents(labels, colour=colour, split=split)
     kind = _KINDS.get(task, Answers)
     if task == "text-classification" and "top_k" in options:
         kind = _RankedLabels

@@ -32,7 +32,7 @@ def run_files(args: argparse.Namespace) -> int:
     reading = read_options(args, whole=args.split is not None, bad_rows=args.max_errors is not None)
     found = find_files(args.input or [_STDIN], any_ending=args.input_format is not None)
     jobs = plan(found, args.output, form=args.form, reading=args.input_format)
-    resumable = [is_resumable(job.output) and args.query is None for job in jobs]
+    resumable = [is_resumable(job.output, args.form) and args.query is None for job in jobs]
     if args.max_errors is not None and not all(resumable):
         raise InputError(
             "--max-errors writes the rows that fail beside the output: name it with -o"

@@ -9,6 +9,9 @@ from leanbert.records import Row
 
 __all__ = ["Entry", "Failure", "Record", "argument_records"]
 
+COMMAND_LINE = "the command line"
+"""Where a row is whose text is an argument."""
+
 
 class Record(NamedTuple):
     """One input: the text, its pair if any, the row it came in, and its number from 0 on."""
@@ -44,4 +47,4 @@ class Entry(NamedTuple):
 def argument_records(texts: Sequence[str]) -> Iterator[Record]:
     """Yield the texts of the command line."""
     for number, text in enumerate(texts):
-        yield Record(text, row=Row({"text": text}, "the command line"), number=number)
+        yield Record(text, row=Row({"text": text}, COMMAND_LINE), number=number)

@@ -18,7 +18,7 @@ __all__ = ["Job", "plan"]
 _NAME = "{name}"
 _WRITTEN = {".txt": ".csv", ".ndjson": ".jsonl", ".arrow": ".parquet", ".feather": ".parquet"}
 """The ending of an output in a folder, where it is not the input's."""
-_ASKED = {"json": ".jsonl", "csv": ".csv", "table": ".txt"}
+_ASKED = {"json": ".jsonl", "csv": ".csv", "table": ".txt", "html": ".html"}
 _FORMAT_ENDINGS = {"jsonl": ".jsonl", "parquet": ".parquet", "arrow": ".parquet", "tsv": ".tsv"}
 
 
@@ -49,7 +49,7 @@ def plan(
     Args:
         found: the inputs.
         output: where the answers go; ``None`` is stdout.
-        form: ``"json"``, ``"csv"`` or ``"table"``, where a flag asks for it.
+        form: ``"json"``, ``"csv"``, ``"table"`` or ``"html"``, where a flag asks for it.
         reading: the format of all inputs, where a flag says it.
 
     Raises:

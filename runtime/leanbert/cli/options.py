@@ -9,7 +9,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from leanbert.cli.inputs import Entry, Record
+from leanbert.cli.inputs import COMMAND_LINE, Entry, Record
 from leanbert.cli.parser import WIDTH, CommandParser, flag_lines
 from leanbert.errors import InputError
 from leanbert.records import Row
@@ -108,6 +108,10 @@ _FLAGS = (
     _Flag(
         "--split", (_CLASSIFY,), "score {} of documents",
         _one_of("pipelines.documents", "SPLITS"), argument=False,
+    ),
+    _Flag(
+        "--explain", (_CLASSIFY,), "each word's share of the score, by leaving it out", _ON,
+        argument=False,
     ),
     _Flag("--window", (_CLASSIFY,), "score long texts by windows of N tokens", _number()),
     _Flag("--stride", (_CLASSIFY, _NER), "tokens that neighbouring windows share", _number()),
@@ -291,5 +295,5 @@ def model_input(args: argparse.Namespace, task: str, record: Record) -> Any:
 
 def ranking_of(query: str, documents: list[str]) -> Entry:
     """The one input of ``--query``: all documents, which are ranked together."""
-    record = Record(query, row=Row({"query": query}, "the command line"))
+    record = Record(query, row=Row({"query": query}, COMMAND_LINE))
     return Entry(record, {"query": query, "documents": documents})

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
 from leanbert.cli.answers import Answers
+from leanbert.cli.inputs import Record
 from leanbert.cli.streams import require_stdout
 from leanbert.cli.writing import (
     Columns,
@@ -41,6 +42,7 @@ _FORMS = {
     ".jsonl": "json",
     ".ndjson": "json",
     ".parquet": "parquet",
+    ".html": "html",
 }
 """What a file's name asks for; a name without an ending asks for nothing."""
 
@@ -81,7 +83,7 @@ def check_output(path: Path | None) -> None:
 
 
 def output_form(path: Path | None, asked: str | None, task: str) -> str | None:
-    """``"csv"``, ``"tsv"``, ``"lines"``, ``"json"``, ``"table"`` or ``"parquet"``.
+    """``"csv"``, ``"tsv"``, ``"lines"``, ``"json"``, ``"table"``, ``"html"`` or ``"parquet"``.
 
     Args:
         path: of the output; ``None`` is stdout.
@@ -109,7 +111,7 @@ def output_form(path: Path | None, asked: str | None, task: str) -> str | None:
         return asked
     if form is None and ending and path is not None and not _is_stream(path):
         raise InputError(
-            f"{path}: cannot write {ending} files; use {listed(list(_FORMS))}, all but the last "
+            f"{path}: cannot write {ending} files; use {listed(list(_FORMS))}, all but .parquet "
             "also with .gz, or say the form with --csv or --json"
         )
     return "json" if form is None and task == "feature-extraction" else form
@@ -120,9 +122,16 @@ def is_gzipped(path: Path | None) -> bool:
     return path is not None and endings_of(path)[1] == ".gz"
 
 
-def is_resumable(path: Path | None) -> bool:
-    """Whether an output is a file that can be written in parts: no stream, no device."""
-    return path is not None and not _is_stream(path)
+def is_resumable(path: Path | None, asked: str | None = None) -> bool:
+    """Whether an output is a file that can be written in parts: no stream, no device, no page.
+
+    Args:
+        path: of the output; ``None`` is stdout.
+        asked: the form that a flag asks for.
+    """
+    if path is None or _is_stream(path):
+        return False
+    return (asked or _FORMS.get(endings_of(path)[0])) != "html"
 
 
 @contextmanager
@@ -140,7 +149,7 @@ def open_output(path: Path | None, form: str | None) -> Iterator[TextIO | Binary
     elif form == "parquet":
         with whole_binary_file(path) as file:
             yield file
-    elif is_gzipped(path) and is_resumable(path):
+    elif is_gzipped(path) and not _is_stream(path):
         import gzip  # late: few outputs are compressed
         import io
 
@@ -165,6 +174,7 @@ def make_writer(
     chosen: Sequence[str] | None = None,
     schema: Any = None,
     begun: bool = False,
+    given: Callable[[Record], Any] | None = None,
 ) -> Writer:
     """The writer of a form.
 
@@ -177,6 +187,7 @@ def make_writer(
         chosen: the only columns of the input to write; ``None`` for all.
         schema: the Arrow schema of the input, if it has one.
         begun: whether ``out`` holds rows already, so that no header is to be written.
+        given: makes what the pipeline takes of a record, for a page.
 
     Raises:
         MissingExtraError: pyarrow is needed and not installed.
@@ -186,6 +197,10 @@ def make_writer(
 
         return ParquetWriter(show, cast(BinaryIO, out), Path(str(path)), columns, schema)
     text = cast(TextOut, out)
+    if form == "html":
+        from leanbert.cli.page_writing import PageWriter
+
+        return PageWriter(show, text, path, given)
     if form in {"csv", "tsv"}:
         delimiter = "," if form == "csv" else "\t"
         return CsvWriter(show, text, columns, delimiter=delimiter, begun=begun)

@@ -3,7 +3,7 @@
 examples:
   leanbert predict "Operating profit rose to EUR 13.1 mn." "Sales fell."
   leanbert predict -i news.csv --text-column headline -o answers.csv
-  leanbert predict -i report.txt --split sentences -o predictions.csv
+  leanbert predict -i report.txt --split sentences --html report.html
 """
 
 from __future__ import annotations
@@ -69,9 +69,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         forms.add_argument(
             f"--{form}", action="store_const", const=form, dest="form", help=argparse.SUPPRESS
         )
+    forms.add_argument("--html", metavar="FILE", help=argparse.SUPPRESS)
     group.description = (
-        "--json, --csv, --table, --max-errors N (rows that fail go to FILE.errors.jsonl), "
-        "--resume (the default), --no-resume, --force (replace another run's partial file)"
+        "--json, --csv, --table, --html FILE (a page to look at), "
+        "--max-errors N (rows that fail go to FILE.errors.jsonl), --resume (the default), "
+        "--no-resume, --force (replace another run's partial file)"
     )
     add_task_flags(parser)
 
@@ -80,6 +82,10 @@ def run(args: argparse.Namespace) -> int:
     """Answer every text; 0, or 3 where rows of files failed."""
     context = [] if args.context is None else [args.context]
     args.texts = [*args.texts, *context, *(args.document or [])]
+    if args.html is not None:
+        if args.output is not None:
+            raise InputError("name the page with --html or with -o, not with both")
+        args.output, args.form = args.html, "html"
     if args.output == "-":
         args.output = None
     if args.texts and args.input:

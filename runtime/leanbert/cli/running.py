@@ -81,11 +81,19 @@ class Run(NamedTuple):
 
     def _answers(self, inputs: Iterable[Any], options: Mapping[str, Any]) -> Iterator[Any]:
         found: Iterator[Any]
-        if self.args.split is None:
+        if self.args.explain:
+            found = self.model.explain(iter(inputs), split=self.args.split, **options)
+        elif self.args.split is None:
             found = self.model.stream(inputs, **options)
         else:
             found = self.model.document(iter(inputs), split=self.args.split, **options)
         return found
+
+    def of_page(self) -> Run:
+        """The same with the scores of all labels, which say how positive a text is."""
+        if self.model.task != "text-classification" or self.args.split or self.args.explain:
+            return self
+        return self._replace(options={"top_k": None, **self.options})
 
     def given(self) -> Callable[[Any], Any]:
         """Makes what the pipeline takes of a record."""
@@ -99,6 +107,7 @@ class Run(NamedTuple):
             self.options,
             split=self.args.split,
             query=self.args.query is not None,
+            explained=bool(self.args.explain),
             colour=colour,
         )
 
@@ -153,6 +162,8 @@ def write_stream(
         InputError: an input cannot be used.
     """
     live = inputs is not None and inputs.live
+    if form == "html":
+        run = run.of_page()
     with (
         open_output(output, form) as out,
         Progress(total, "texts", beside=out) as progress,
@@ -165,8 +176,9 @@ def write_stream(
         columns = run.columns(show, known, numbered=numbered, parted=parted)
         schema = inputs.schema() if inputs is not None and form == "parquet" else None
         with make_writer(
-            form, out, output, show, columns, chosen=run.args.columns, schema=schema
-        ) as writer:
+            form, out, output, show, columns, chosen=run.args.columns, schema=schema,
+            given=run.given(),
+        ) as writer:  # fmt: skip
             for found in answered(entries, partial(run.stream, live=live)):
                 if isinstance(found, Failure):
                     raise InputError(f"{found.row.where}: {found.reason}")

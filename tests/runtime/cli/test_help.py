@@ -195,4 +195,4 @@ def test_examples_of_predict_run(
     for line in examples:
         code, out, err = command(*shlex.split(line)[1:])
         assert (code, err) == (0, "")
-        assert out or "-o" in line
+        assert out or "-o" in line or "--html" in line

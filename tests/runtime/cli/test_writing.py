@@ -125,7 +125,7 @@ def test_returns_alone_end_lines(command: Command, predict: list[object], tmp_pa
 @pytest.mark.parametrize(
     ("name", "flags", "said"),
     [
-        ("a.xlsx", [], "cannot write .xlsx files; use .csv, .tsv, .txt, .jsonl, .ndjson or .par"),
+        ("a.xlsx", [], "cannot write .xlsx files; use .csv, .tsv, .txt, .jsonl, .ndjson, .parq"),
         ("a.json", [], "cannot write .json files"),
         ("a.csv.zst", [], "cannot write .zst files; use .gz, or no compression"),
         ("a.parquet.gz", [], "Parquet is compressed by itself; leave .gz out"),
