@@ -59,3 +59,9 @@ install(TARGETS leanbert COMPONENT library
   LIBRARY DESTINATION lib ARCHIVE DESTINATION lib RUNTIME DESTINATION bin)
 install(FILES include/leanbert.h include/leanbert.hpp COMPONENT library DESTINATION include)
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/leanbert.pc" COMPONENT library DESTINATION lib/pkgconfig)
+
+if(LEANBERT_NATIVE_TESTS AND NOT WIN32)
+  add_executable(native_library_fuzz fuzz/library.cpp)
+  target_link_libraries(native_library_fuzz PRIVATE leanbert_library_objects leanbert_objects ${threads})
+  target_compile_options(native_library_fuzz PRIVATE -O1 -Wall -Wextra $<$<BOOL:${LEANBERT_NATIVE_WERROR}>:-Werror>)
+endif()

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Builds the native engine under sanitizers and runs its C++ and Python tests with them (gcc or clang, from anywhere):
 #   sanitize.sh BUILD_FOLDER [address|thread|posix]...  all by default; PYTHON names the interpreter
-# address is ASan and UBSan over the stress test and tests/native; thread is TSan over the stress test, because an
-# interpreter that TSan does not know gives findings of its own; posix is the same over condition variables.
+# address is ASan and UBSan over the stress test, tests/native and, for FUZZ_SECONDS (60), hostile bundles and texts for
+# the C library; thread is TSan over the stress test, because an interpreter that TSan does not know gives findings of its
+# own; posix is the same over condition variables.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
@@ -25,6 +26,11 @@ for kind in "$@"; do
     runtime="$(${CXX:-c++} -print-file-name=libasan.so) $(${CXX:-c++} -print-file-name=libubsan.so)"
     cd "$root"
     LD_PRELOAD="$runtime" ASAN_OPTIONS=detect_leaks=0 LEANBERT_NATIVE_LIBRARY="$build/$kind/libleanbert_native.so" \
-      "${PYTHON:-python3}" -m pytest -q -p no:cacheprovider tests/native
+      "${PYTHON:-python3}" -m pytest -q -p no:cacheprovider tests/native \
+      --ignore tests/native/c_library/test_examples.py  # other languages' own runtimes
+    # Hostile bundles and texts for the C library, for FUZZ_SECONDS of the processor.
+    rm -rf "$build/bundles" "$build/work"
+    PYTHONPATH=runtime:. "${PYTHON:-python3}" -m tests.native.c_library.bundles "$build/bundles" >/dev/null
+    "$build/$kind/native_library_fuzz" "${FUZZ_SECONDS:-60}" 1 "$build/work" "$build"/bundles/*
   fi
 done

@@ -16,7 +16,7 @@ from tests.helpers import tiny_bundles
 from tests.helpers.c_library import AGGREGATIONS, EMBEDDED, CLibraryError, Model
 from tests.helpers.real_texts import AWKWARD, LONG
 from tests.helpers.sentence_directories import describe
-from tests.native.c_library.conftest import TAGS, change, write_config
+from tests.native.c_library.sealing import TAGS, change, write_config
 
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLE = (ROOT / "export/leanbert_export/sample_texts.txt").read_text(encoding="utf-8")

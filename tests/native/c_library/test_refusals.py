@@ -16,7 +16,7 @@ import pytest
 from tests.helpers import c_library, tiny_bundles
 from tests.helpers.c_library import CLibraryError, Model
 from tests.helpers.sentence_directories import describe, write_json
-from tests.native.c_library.conftest import change, write_config
+from tests.native.c_library.sealing import change, write_config
 
 Make = Callable[..., Path]
 
