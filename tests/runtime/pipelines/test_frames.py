@@ -118,6 +118,20 @@ def test_datasets(classify: Any, wanted: dict[str, list[Any]]) -> None:
     found = answered(classify, datasets.Dataset.from_dict({"text": TEXTS}))
     assert isinstance(found, datasets.Dataset)
     assert list(found["label"]) == wanted["label"]
+    kinds = {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["bad", "good"])}
+    given = {"text": [*TEXTS, "a gain"], "label": [1, 0, 0, 1]}
+    data = datasets.Dataset.from_dict(given, datasets.Features(kinds))
+    found = answered(classify, data.select([0, 1, 2]))
+    assert found.column_names == ["text", "label", "predicted_label", "score"]
+    assert (found.features["label"], list(found["label"])) == (kinds["label"], [1, 0, 0])
+    assert list(found["predicted_label"]) == wanted["label"]
+    assert list(found["score"]) == wanted["score"]
+    assert data.column_names == ["text", "label"]
+    column = data.select([0, 2])["text"]  # a lazy column, and rows that are drawn one by one
+    labels = [label for label in wanted["label"] if label]
+    assert [row["label"] for row in classify(column)] == labels
+    rows = (row["text"] for row in data.select([0, 2]).to_iterable_dataset())
+    assert [row["label"] for row in classify.stream(rows)] == labels
 
 
 def test_refusals(classify: Any) -> None:
