@@ -129,5 +129,7 @@ def counted(model: str) -> dict[str, float]:
 
 
 def test_what_has_no_room_is_refused(cluster: None) -> None:
-    with pytest.raises(InputError, match="no worker has room for 3 threads"):
+    with pytest.raises(InputError, match="0 workers of 3 threads have room in the cluster"):
         placement(threads=3)
+    with pytest.raises(InputError, match="2 workers of 1 threads have room"):
+        placement(workers=3)

@@ -73,7 +73,9 @@ def placement(
         model: as :func:`leanbert.pipeline` takes it; ``None`` is the embedded model.
         column: of the texts.
         threads: cores of each worker, which Ray is asked for.
-        workers: most actors; ``None`` for as many as the cluster has cores for now.
+        workers: how many actors; ``None`` for one at first, and more while cores are free, up to
+            as many as the cluster has cores for now. Ray's own tasks, which read and write, need
+            cores beside these.
         batch_size: rows of a batch.
         options: of :func:`leanbert.pipeline`: ``task``, and defaults for the arguments of a call.
 
@@ -82,14 +84,17 @@ def placement(
         LeanBertError: the model cannot be opened.
     """
     recipe = recipe_for(model, column, threads, options)
-    most = int(ray.cluster_resources().get("CPU", 0)) // threads if workers is None else workers
-    if most < 1:
-        raise InputError(f"no worker has room for {threads} threads; the cluster has fewer cores")
+    most = int(ray.cluster_resources().get("CPU", 0)) // threads
+    if most < (workers or 1):
+        raise InputError(
+            f"{most} workers of {threads} threads have room in the cluster; change workers or "
+            "threads"
+        )
     return {
         "fn_constructor_args": (recipe, ray.put(packed(recipe.path))),
         "batch_format": "pyarrow",
         "batch_size": batch_size,
-        "compute": ActorPoolStrategy(min_size=1, max_size=most),
+        "compute": ActorPoolStrategy(min_size=workers or 1, max_size=workers or most),
         "num_cpus": threads,
         "memory": recipe.memory,
     }
