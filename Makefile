@@ -52,13 +52,15 @@ $(MINIMUMS)/.installed: pyproject.toml tests/packaging/minimums.py
 	    $$($(LOWEST) tests/packaging/minimums.py)
 	@touch $@
 
-# Ray and Spark on this machine, each as a cluster of two workers; takes minutes. Spark needs Java 17.
+# Ray and Spark on this machine, each as a cluster of two workers, and frames of libraries that the
+# other environments lack; takes minutes. Spark needs Java 17.
 # Their workers start in other directories, so the sources are named from the root.
 CLUSTERS := .venv-clusters
 SOURCES = $(CURDIR)/runtime:$(CURDIR)/export:$(CURDIR)/benchmarks:$(CURDIR)/models:$(CURDIR)
 clusters: $(CLUSTERS)/.installed
 	PYTHONPATH=$(SOURCES) LEANBERT_CLUSTERS=1 $(CLUSTERS)/bin/python -m pytest \
-	    tests/clusters tests/runtime/integrations
+	    tests/clusters tests/runtime/integrations tests/runtime/pipelines/test_frames.py \
+	    tests/docs/test_cookbook.py
 
 $(CLUSTERS)/.installed: pyproject.toml constraints.txt
 	@echo "setting up $(CLUSTERS) (once; downloads Ray and Spark, 600 MB)"

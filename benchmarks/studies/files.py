@@ -4,11 +4,13 @@ Rate: the rows are answered in turns, as a list by a pipeline in throughput mode
 the command in this process. The command's time includes opening the model, so rows should be many.
 Memory: a child process reads rows from a pipe that a generator feeds, once few and once many; with
 ``--stub`` nothing is computed, so that millions of rows take minutes. Linux and macOS only.
+What ``-o`` finds in its file of the other measurement stays there.
 
 examples:
-  python -m studies.files --rows 50000 --turns 5
+  python -m studies.files --rows 50000 --turns 5 -o benchmarks/results/files.json
   python -m studies.files --memory --first 20000 --last 200000
   python -m studies.files --memory --stub --first 1000000 --last 10000000
+  python -m studies.files --table benchmarks/results/files.json
 """
 
 from __future__ import annotations
@@ -25,13 +27,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from leanbert import pipeline
+from leanbert import __version__, pipeline
 from leanbert.cli import main as leanbert
+from leanbert.cpu import allowed_cores, cpu_name
 from leanbert.errors import LeanBertError
+from leanbert_bench.report.formatting import number
+from leanbert_bench.results.schema import read_json
 from leanbert_bench.run.resident import peak_memory
 from leanbert_bench.run.workload import mixed_texts
 from leanbert_bench.statistics import median
-from studies.command_line import new_parser, one_line_errors
+from studies.command_line import Json, measure_or_show, new_parser, one_line_errors
 
 _WORDS = 24  # of a headline
 _SERIES = 4096  # different texts
@@ -122,9 +127,49 @@ def answer_here(files: Sequence[str], model: str | None, *, stub: bool) -> int:
     return code
 
 
+def measured(args: argparse.Namespace) -> Json:
+    """The rates or the memory, beside what the file of ``-o`` holds already."""
+    known = args.output and args.output.exists()
+    found: Json = read_json(args.output) if known else {}
+    found |= {"leanbert": __version__, "cpu": cpu_name(), "threads": allowed_cores()}
+    if args.memory:
+        sizes = [args.first, args.last]
+        peaks = [memory(rows, args.model, stub=args.stub) for rows in sizes]
+        found["memory"] = {"rows": sizes, "computed": not args.stub, "peak_mib": peaks}
+    else:
+        turns = rates(args.rows, args.turns, args.model)
+        listed, filed = zip(*turns, strict=True)
+        found["rate"] = {"rows": args.rows, "list": [*listed], "file": [*filed]}
+    return found
+
+
+def table(results: Json) -> str:
+    """The results in Markdown."""
+    lines = ["| | | |", "| --- | --- | --- |"]
+    rate, memory = results.get("rate"), results.get("memory")
+    if rate:
+        listed, filed = median(rate["list"]), median(rate["file"])
+        ratio = median([b / a for a, b in zip(rate["list"], rate["file"], strict=True)])
+        lines.append(f"| a list in memory | {listed:,.0f} texts per second | 1 |")
+        lines.append(f"| from CSV to CSV | {filed:,.0f} texts per second | {ratio:.2f} |")
+    if memory:
+        (few, many), (small, large) = memory["rows"], memory["peak_mib"]
+        lines.append(f"| peak of the resident memory, {few:,} rows | {number(small)} MiB | 1 |")
+        lines.append(f"| the same, {many:,} rows | {number(large)} MiB | {large / small:.2f} |")
+    about = f"LeanBERT {results['leanbert']}, embedded model, {results['cpu']}, "
+    about += f"{results['threads']} threads"
+    if rate:
+        about += f"; {rate['rows']:,} different headlines, {len(rate['list'])} turns, the opening "
+        about += "of the model and the last write to the disk included"
+    if memory and not memory["computed"]:
+        about += "; the memory is that of the command with a stub in the place of the model's "
+        about += "computation"
+    return "\n".join([*lines, "", f"{about}."])
+
+
 def parse(words: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = new_parser(__doc__)
+    parser = new_parser(__doc__, results=True)
     parser.add_argument("-m", "--model", metavar="DIR", help="a bundle (the embedded one)")
     parser.add_argument("--rows", type=int, default=50_000, metavar="N", help="rows (50000)")
     parser.add_argument("--turns", type=int, default=3, metavar="N", help="turns (3)")
@@ -140,23 +185,10 @@ def main(words: Sequence[str] | None = None) -> int:
     """Measure, and print what was found."""
     args = parse(words)
 
-    def run() -> int:
-        if args.here:
-            return answer_here(args.here, args.model, stub=args.stub)
-        if args.memory:
-            few, many = (
-                memory(rows, args.model, stub=args.stub) for rows in (args.first, args.last)
-            )
-            print(f"peak RSS: {args.first:,} rows {few:.0f} MiB, {args.last:,} rows {many:.0f} MiB")
-            print(f"x {many / few:.3f}")
-            return 0
-        found = rates(args.rows, args.turns, args.model)
-        for listed, filed in found:
-            print(f"list {listed:,.0f}/s  file {filed:,.0f}/s  x {filed / listed:.3f}")
-        print(f"median x {median([filed / listed for listed, filed in found]):.3f}")
-        return 0
-
-    return one_line_errors("files", run)
+    if args.here:
+        files = args.here
+        return one_line_errors("files", lambda: answer_here(files, args.model, stub=args.stub))
+    return measure_or_show("files", args, lambda: measured(args), table)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ class Watched:
         self.predictor, self.folder, self.killing = predictor, folder, killing
 
     def __call__(self, batches: Iterator[Any]) -> Iterator[Any]:
-        model = self.predictor._model()
+        model = self.predictor.opened()
         limit, _ = resource.getrlimit(resource.RLIMIT_AS)
         with (self.folder / "tasks").open("a") as file:
             file.write(f"{os.getpid()} {id(model)} {model.threads} {limit}\n")

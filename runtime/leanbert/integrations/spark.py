@@ -77,14 +77,14 @@ class Predictor:
 
     def in_arrow(self, batches: Iterator[Any]) -> Iterator[Any]:
         """For ``mapInArrow``: record batches with the answers as further columns."""
-        model = self._model()
+        model = self.opened()
         for batch in batches:
             self._count(batch.num_rows, batch.column(self._recipe.column).null_count)
             yield from self._recipe.answered(model, batch).to_batches()
 
     def in_pandas(self, frames: Iterator[Any]) -> Iterator[Any]:
         """For ``mapInPandas``: frames with the answers as further columns."""
-        model = self._model()
+        model = self.opened()
         for frame in frames:
             self._count(len(frame), int(frame[self._recipe.column].isna().sum()))
             yield model.table(frame, self._recipe.column)
@@ -93,7 +93,7 @@ class Predictor:
         """A pandas UDF from a column of texts to a column of structs, ``label`` and ``score``."""
 
         def answers(columns: Iterator[Any]) -> Iterator[Any]:
-            model = self._model()
+            model = self.opened()
             for texts in columns:
                 self._count(len(texts), int(texts.isna().sum()))
                 answered = model.table(texts.rename(None)).iloc[:, 1:]
@@ -106,7 +106,8 @@ class Predictor:
         answers.__annotations__ = dict(zip(("columns", "return"), kinds, strict=True))
         return pandas_udf(answers, self._answers)
 
-    def _model(self) -> Pipeline[Any]:
+    def opened(self) -> Pipeline[Any]:
+        """The model in a worker, which opens it once."""
         folder = Path(SparkFiles.getRootDirectory())
         return self._recipe.opened((folder / self._recipe.file_name).read_bytes, folder)
 

