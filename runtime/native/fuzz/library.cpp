@@ -6,7 +6,7 @@
 // of JSON, pieces of other files. Most rounds then seal the bundle again, as an attacker could, so that the change gets
 // past the hashes and into the parsers and the engine. Where the bundle opens, it answers texts: random bytes, broken
 // UTF-8, special tokens, pieces of the bundle's own files, a long text now and then. Needs ASan and UBSan to tell
-// anything (tests/sanitize.sh); with clang the same code is a target of libFuzzer (LEANBERT_LIBFUZZER).
+// anything (tests/sanitize.sh). LEANBERT_FUZZ_ROUND repeats one round.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -311,18 +311,6 @@ void one(const std::uint8_t* bytes, std::size_t size) {
 
 }  // namespace
 
-#if defined(LEANBERT_LIBFUZZER)
-// LEANBERT_FUZZ_BUNDLES names the bundles, separated by colons, and LEANBERT_FUZZ_WORK the folder.
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
-  if (bundles.empty()) {
-    std::istringstream names(std::getenv("LEANBERT_FUZZ_BUNDLES"));
-    for (std::string name; std::getline(names, name, ':');) bundles.push_back(read_bundle(name));
-    work = std::getenv("LEANBERT_FUZZ_WORK");
-  }
-  one(bytes, size);
-  return 0;
-}
-#else
 int main(int argc, char** argv) {
   if (argc < 5) {
     std::fprintf(stderr, "usage: native_library_fuzz SECONDS SEED WORK_FOLDER BUNDLE...\n");
@@ -353,4 +341,3 @@ int main(int argc, char** argv) {
   std::printf("\n");
   return !only && (opened == 0 || opened == rounds);  // of no use: everything is refused, or nothing
 }
-#endif
