@@ -12,8 +12,8 @@ from leanbert_export.int8.rounding import (
     CACHED,
     Doubles,
     Floats,
+    nearest_levels,
     quantize_columns,
-    restore_columns,
 )
 from leanbert_export.int8.searching import least_error
 
@@ -111,10 +111,18 @@ def choose_range(sample: Sample, weight: Floats) -> ActivationRange:
     """Choose the zero point and the clip whose rounding changes ``rows @ weight`` least."""
     rows, shares = sample.few()
     parts = [np.ascontiguousarray(rows[i::_ROW_PARTS]) for i in range(_ROW_PARTS)]
+    roots = np.sqrt(shares).astype(np.float32)[:, None]
+    # |x @ W|^2 is x @ (W @ W.T) @ x, which is less work where there are more outputs than inputs.
+    square = weight @ weight.T if weight.shape[1] > weight.shape[0] else None
 
     def part(candidate: ActivationRange, i: int) -> float:
-        changed = (parts[i] - candidate.round_trip(parts[i])) @ weight
-        return float(np.square(changed, out=changed).sum(axis=1) @ shares[i::_ROW_PARTS])
+        lost = candidate.round_trip(parts[i])
+        lost -= parts[i]
+        lost *= roots[i::_ROW_PARTS]
+        if square is not None:
+            return float(np.vdot(lost @ square, lost))
+        changed = lost @ weight
+        return float(np.vdot(changed, changed))
 
     def whole(candidate: ActivationRange) -> float:
         changed = (rows - candidate.round_trip(rows)) @ weight
@@ -151,18 +159,21 @@ def choose_smoothing(sample: Sample, weight: Floats, limit: int) -> Floats | Non
     candidates = [plain, *_candidates(largest, np.abs(weight).max(axis=1))]
     number = -(-weight.shape[1] * len(weight) // _SMOOTHED_AT_ONCE)
     parts = [np.ascontiguousarray(weight[:, i::number]) for i in range(number)]
+    roots = np.sqrt(shares).astype(np.float32)[:, None]
+    counted = [wanted[:, i::number] * roots for i in range(number)]
     rounded: dict[int, Floats] = {}
 
     def rows_of(candidate: int) -> Floats:
-        if candidate not in rounded:
-            rounded[candidate] = ActivationRange().round_trip(rows / candidates[candidate])
-        return rounded[candidate]
+        return ActivationRange().round_trip(rows / candidates[candidate])
 
     def part(candidate: int, i: int) -> float:
-        restored = restore_columns(parts[i] * candidates[candidate][:, None], limit)
-        lost = rows_of(candidate) @ restored
-        np.subtract(wanted[:, i::number], lost, out=lost)
-        return worth(candidate) * float(np.square(lost, out=lost).sum(axis=1) @ shares)
+        if candidate not in rounded:
+            rounded[candidate] = rows_of(candidate) * roots
+        levels, scale = nearest_levels(parts[i] * candidates[candidate][:, None], limit)
+        lost = rounded[candidate] @ levels
+        lost *= scale
+        lost -= counted[i]
+        return worth(candidate) * float(np.vdot(lost, lost))
 
     def whole(candidate: int) -> float:
         levels, scale = quantize_columns(weight * candidates[candidate][:, None], limit)

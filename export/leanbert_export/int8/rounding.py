@@ -38,12 +38,15 @@ def quantize_columns(weight: Floats, limit: int) -> tuple[Int8, Floats]:
     return np.clip(np.rint(weight / scale), -limit, limit).astype(np.int8), scale
 
 
-def restore_columns(weight: Floats, limit: int) -> Floats:
-    """What :func:`quantize_columns` leaves of the weights, written over them."""
+def nearest_levels(weight: Floats, limit: int) -> tuple[Floats, Floats]:
+    """:func:`quantize_columns` for estimates: in float32, written over the weights.
+
+    The weights are multiplied by the inverse of their scale, not divided, so that one in a million
+    becomes a neighbouring level.
+    """
     scale = column_scales(weight, limit)
-    np.rint(np.divide(weight, scale, out=weight), out=weight)
-    np.clip(weight, -limit, limit, out=weight)
-    return np.multiply(weight, scale, out=weight)
+    np.multiply(weight, 1 / scale, out=weight)
+    return np.rint(weight, out=weight), scale
 
 
 def column_scales(weight: Floats, limit: int) -> Floats:

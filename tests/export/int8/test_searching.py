@@ -41,7 +41,7 @@ def test_the_least_is_found_and_most_parts_are_not_computed(seed: int) -> None:
 
 
 def test_near_candidates_are_compared_by_their_whole_errors() -> None:
-    errors = Errors([[5.0, 5.0], [1.0, 1.0], [1.0, 1.00001], [1.0, 1.1]], [10.0, 2.0, 1.9, 2.1])
+    errors = Errors([[5.0, 5.0], [1.0, 1.0], [1.0, 1.0001], [1.0, 1.1]], [10.0, 2.0, 1.9, 2.1])
     assert errors.search() == 2
     assert errors.whole == [1, 2]
 
