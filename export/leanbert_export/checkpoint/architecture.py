@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from leanbert_export.checkpoint.own_code import why_own_code
 from leanbert_export.errors import CheckpointError
 
 __all__ = ["check_architecture"]
@@ -27,8 +28,9 @@ def check_architecture(raw: Mapping[str, Any], where: Path) -> None:
     positions = raw.get("position_embedding_type")
     length = raw.get("segment_means_seq_len", _LANDMARKS)
     landmarks = raw.get("num_landmarks", _LANDMARKS)
+    own_code = why_own_code(raw) if raw.get("auto_map") else None
     for wrong, reason in (
-        (raw.get("auto_map"), "needs its own code (auto_map), which is never run"),
+        (own_code, str(own_code)),
         (
             raw.get("quantization_config"),
             "is of a quantized checkpoint (quantization_config); export the one that it was made "

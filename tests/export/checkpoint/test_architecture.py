@@ -27,6 +27,10 @@ from tests.export.test_failures import edit_config
         ({"pruned_heads": {"0": [1]}}, "names pruned_heads"),
         ({"attention_type": "block_sparse"}, "asks for attention_type 'block_sparse'"),
         ({"auto_map": {"AutoModel": "a.B"}}, "needs its own code (auto_map)"),
+        (
+            {"auto_map": {"AutoModel": "a.B"}, "model_type": "new"},
+            "transformers has no class for model_type 'new'; take a checkpoint that was converted",
+        ),
         ({"architectures": ["BertLMHeadModel"]}, "architecture BertLMHeadModel; LeanBERT exports"),
     ],
 )
