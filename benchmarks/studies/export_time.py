@@ -8,6 +8,7 @@ A checkout of an earlier tree (git worktree add ../before ef0b794) wants its nat
 examples:
   python -m studies.export_time --before ../before -o benchmarks/results/export-time.json
   python -m studies.export_time --before ../before --checkpoint models/finbert --turns 1
+  python -m studies.export_time --before ../before --under "taskset -c 0,1"
   python -m studies.export_time --table benchmarks/results/export-time.json
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -67,7 +69,9 @@ print(json.dumps({"seconds": sum(steps.values()), "steps": steps, "peak_bytes": 
 """
 
 
-def export_once(tree: Path, checkpoint: Path, output: Path, threads: int) -> Json:
+def export_once(
+    tree: Path, checkpoint: Path, output: Path, threads: int, under: Sequence[str] = ()
+) -> Json:
     """Export with the sources of one tree, in a process of its own.
 
     Args:
@@ -75,6 +79,7 @@ def export_once(tree: Path, checkpoint: Path, output: Path, threads: int) -> Jso
         checkpoint: a directory.
         output: the bundle's directory.
         threads: ``OMP_NUM_THREADS`` of the process.
+        under: the words of a command that runs the process, such as ``taskset -c 0,1``.
 
     Returns:
         ``seconds``, ``steps`` (seconds by name), ``peak_bytes`` and ``sha256`` of the graph and of
@@ -93,7 +98,7 @@ def export_once(tree: Path, checkpoint: Path, output: Path, threads: int) -> Jso
         "OMP_NUM_THREADS": str(threads),
     }
     ended = subprocess.run(
-        [sys.executable, "-c", _CHILD, str(tree), str(checkpoint.resolve()), str(output)],
+        [*under, sys.executable, "-c", _CHILD, str(tree), str(checkpoint.resolve()), str(output)],
         env=environment,
         stdout=subprocess.PIPE,
         text=True,
@@ -105,7 +110,15 @@ def export_once(tree: Path, checkpoint: Path, output: Path, threads: int) -> Jso
     return {**found, "sha256": {name: file_sha256(output / name) for name in _COMPARED}}
 
 
-def measure(before: Path, after: Path, checkpoint: Path, *, turns: int, threads: int) -> Json:
+def measure(
+    before: Path,
+    after: Path,
+    checkpoint: Path,
+    *,
+    turns: int,
+    threads: int,
+    under: Sequence[str] = (),
+) -> Json:
     """Export with both trees by turns, the earlier one first in every other turn.
 
     Raises:
@@ -117,7 +130,7 @@ def measure(before: Path, after: Path, checkpoint: Path, *, turns: int, threads:
         for name in reversed(trees) if turn % 2 else trees:
             with tempfile.TemporaryDirectory(prefix="leanbert-study-") as folder:
                 output = Path(folder) / "bundle"
-                exports[name].append(export_once(trees[name], checkpoint, output, threads))
+                exports[name].append(export_once(trees[name], checkpoint, output, threads, under))
     return {**describe_study(), "threads": threads, "exports": exports}
 
 
@@ -160,6 +173,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     add("--shape", default="bert-base", choices=SHAPES, help="of the seeded weights (bert-base)")
     add("--turns", type=int, default=2, metavar="N", help="exports by each tree (2)")
     add("--threads", type=int, default=allowed_cores(), metavar="N", help="default: all cores")
+    add("--under", default="", metavar="WORDS", help="a command that runs each export")
     args = parser.parse_args(words)
     if (args.before is None) == (args.table is None):
         parser.error("give --before DIR, or --table FILE")
@@ -174,7 +188,14 @@ def main(words: Sequence[str] | None = None) -> int:
 
     def run() -> Json:
         checkpoint = args.checkpoint or random_checkpoint(args.shape, default_cache(), args.threads)
-        found = measure(args.before, args.after, checkpoint, turns=args.turns, threads=args.threads)
+        found = measure(
+            args.before,
+            args.after,
+            checkpoint,
+            turns=args.turns,
+            threads=args.threads,
+            under=shlex.split(args.under),
+        )
         return {**found, "checkpoint": args.checkpoint.name if args.checkpoint else args.shape}
 
     return measure_or_show("export_time", args, run, table)
