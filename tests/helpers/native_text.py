@@ -85,6 +85,16 @@ class NativeTokenizer:
             found.append(Encoded(rows[own, 0], types[own], rows[own, 1:3], rows[own, 3], bool(cut)))
         return found
 
+    def encode_one_without_a_copy(self, text: bytes, max_tokens: int) -> None:
+        """Encode one text, to look at the memory that takes."""
+        _call(
+            self.library.probe_tokenizer_encode_one,
+            self.handle,
+            text,
+            ctypes.c_size_t(len(text)),
+            ctypes.c_size_t(max_tokens),
+        )
+
     @property
     def unknown(self) -> int:
         """The id of the unknown token, or -1."""
@@ -146,6 +156,25 @@ def _plain(value: Any) -> Any:
     if len(value) == 1 and value[0][0] == "list":
         return ["list", *(_plain(item) for item in value[0][1])]
     return [(key.removesuffix("="), _plain(item)) for key, item in value]
+
+
+STEPS = ("clean", "chinese", "decompose", "drop_accents", "drop_marks", "lower")
+"""What the native normalizer does, in the order of ``enum class Step``."""
+
+
+def normalize(text: str, *steps: str) -> str:
+    """What some of :data:`STEPS` make of a text."""
+    data = text.encode()
+    numbers = bytes(map(STEPS.index, steps))
+    size = ctypes.c_size_t(8 * len(data) + 16)
+    out = ctypes.create_string_buffer(size.value)
+    library = _probe()
+    library.probe_normalize.restype = ctypes.c_size_t
+    written = library.probe_normalize(
+        numbers, ctypes.c_size_t(len(numbers)), data, ctypes.c_size_t(len(data)), out, size
+    )
+    assert written <= size.value
+    return out.raw[:written].decode()
 
 
 def unicode_properties() -> npt.NDArray[np.int32]:

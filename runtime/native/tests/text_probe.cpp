@@ -6,10 +6,13 @@
 #include <cstring>
 #include <exception>
 #include <string>
+#include <vector>
 
 #include "text/json.h"
+#include "text/normalizer.h"
 #include "text/tokenizer.h"
 #include "text/unicode.h"
+#include "text/utf8.h"
 
 using namespace leanbert::text;
 
@@ -169,6 +172,15 @@ LB_PROBE int probe_tokenizer_encode(void* tokenizer, const char* text, const std
   });
 }
 
+// One text, which is not copied, so that what it takes is the tokenizer's.
+LB_PROBE int probe_tokenizer_encode_one(void* tokenizer, const char* text, std::size_t bytes, std::size_t max_tokens,
+                                        char* message) {
+  return status(message, [&] {
+    Encoding encoding;
+    static_cast<const Tokenizer*>(tokenizer)->encode({text, bytes}, max_tokens, encoding);
+  });
+}
+
 // The flags, combining class and lower-case difference of every character, [0x110000, 3].
 LB_PROBE void probe_unicode(std::int32_t* out) {
   for (std::uint32_t code = 0; code < 0x110000; code++) {
@@ -177,4 +189,27 @@ LB_PROBE void probe_unicode(std::int32_t* out) {
     out[3 * code + 1] = known.combining_class;
     out[3 * code + 2] = known.to_lower;
   }
+}
+
+// What steps (numbers of Step) make of a text; at most `size` bytes are written, and how many there are is returned.
+LB_PROBE std::size_t probe_normalize(const std::uint8_t* steps, std::size_t count, const char* text, std::size_t bytes,
+                                     char* out, std::size_t size) {
+  struct {
+    std::string text;
+    void put(Character c) {
+      char encoded[4];
+      text.append(encoded, put_utf8(c.code, encoded));
+    }
+  } sink;
+  std::vector<Step> chosen;
+  for (std::size_t i = 0; i < count; i++) chosen.push_back(static_cast<Step>(steps[i]));
+  Normalization normalization(chosen, sink);
+  for (std::size_t at = 0; at < bytes;) {
+    const Decoded character = decode_utf8({text, bytes}, at);
+    normalization.put({character.code, 0, 0});
+    at += character.size;
+  }
+  normalization.finish();
+  std::memcpy(out, sink.text.data(), std::min(size, sink.text.size()));
+  return sink.text.size();
 }

@@ -72,8 +72,11 @@ std::optional<Found> AddedTokens::next(std::string_view text, std::size_t& from,
     const AddedToken* token = longest(text, from);
     if (!token) continue;
     std::size_t begin = from, end = from + token->content.size();
-    from = end - 1;
-    if (token->is_text || (token->single_word && !stands_alone(text, begin, end))) continue;
+    from = end;
+    if (token->is_text || (token->single_word && !stands_alone(text, begin, end))) {
+      from--;
+      continue;
+    }
     if (token->lstrip) {
       while (begin > done) {
         const auto [place, code] = character_before(text, begin);
@@ -89,7 +92,6 @@ std::optional<Found> AddedTokens::next(std::string_view text, std::size_t& from,
         end += character.size;
       }
     }
-    from = end;
     return Found{begin, end, token};
   }
   return std::nullopt;

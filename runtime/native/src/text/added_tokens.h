@@ -33,7 +33,8 @@ class AddedTokens {
   bool empty() const { return tokens_.empty(); }
 
   // The next token that begins from `from` to `limit`, the longest of several. `done` is where the text begins that no
-  // token has taken yet, so that no white space is taken twice. Moves `from` to where the search goes on.
+  // token has taken yet, so that no white space is taken twice. Moves `from` to where the search goes on: in front of
+  // white space that the token takes, so that a token which begins with it may begin before `done`.
   std::optional<Found> next(std::string_view text, std::size_t& from, std::size_t limit, std::size_t done) const;
 
  private:

@@ -61,7 +61,8 @@ void add_steps(std::vector<Step>& steps, const Json& part, const std::string& na
     }
   } else if (type == "BertNormalizer") {
     only_keys(part, name, {"type", "clean_text", "handle_chinese_chars", "strip_accents", "lowercase"});
-    add_bert(steps, flag_in(name + ".clean_text", part.find("clean_text")), flags_of(part, name));
+    const bool cleans = flag_in(name + ".clean_text", part.find("clean_text"));
+    add_bert(steps, cleans, flags_of(part, name));
   } else if (type == "NFD" || type == "Lowercase" || type == "StripAccents") {
     only_keys(part, name, {"type"});
     steps.push_back(type == "NFD" ? Step::decompose : type == "Lowercase" ? Step::lower : Step::drop_marks);
@@ -71,16 +72,12 @@ void add_steps(std::vector<Step>& steps, const Json& part, const std::string& na
   if (steps.size() > most_steps) refuse(name + " has too many steps");
 }
 
-// Whether the settings changed what tokenizer.json says.
-bool read_normalizer(Parts& parts, const Json& normalizer, const Settings& settings) {
-  if (!normalizer || normalizer.is_null()) return false;
+// Sets the steps that tokenizer.json says; the flags, too, where the settings decide over them.
+std::optional<Flags> read_normalizer(Parts& parts, const Json& normalizer) {
+  if (!normalizer || normalizer.is_null()) return std::nullopt;
   add_steps(parts.steps, normalizer, "normalizer");
-  if (type_of(normalizer) != "BertNormalizer") return false;
-  const Flags stored = flags_of(normalizer, "normalizer"), decided = settings.decide(stored);
-  if (!(decided != stored)) return false;
-  parts.steps.clear();
-  add_bert(parts.steps, normalizer.find("clean_text").boolean(), decided);
-  return true;
+  if (type_of(normalizer) != "BertNormalizer") return std::nullopt;
+  return flags_of(normalizer, "normalizer");
 }
 
 // What the steps make of a text.
@@ -120,12 +117,29 @@ void check_pre_tokenizer(const Json& part) {
 
 // ---- added tokens --------------------------------------------------------------------------------
 
-void read_added(Parts& parts, const Json& list, bool is_changed, const Settings& settings) {
+bool is_white_space(std::string_view token) {
+  for (std::size_t at = 0; at < token.size();) {
+    const Decoded character = decode_utf8(token, at);
+    if (!(properties(character.code).flags & SPACE)) return false;
+    at += character.size;
+  }
+  return true;
+}
+
+// White space, or what byte-level BPE writes for a space.
+bool has_space_at_ends(std::string_view token) {
+  const auto is_space = [](std::uint32_t code) { return code == 0x120 || properties(code).flags & SPACE; };
+  std::size_t last = token.size() - 1;
+  while ((static_cast<unsigned char>(token[last]) & 0xC0) == 0x80) last--;
+  return is_space(decode_utf8(token, 0).code) || is_space(decode_utf8(token, last).code);
+}
+
+void read_added(Parts& parts, const Json& list, bool is_changed, bool splits_special) {
   if (!list || list.is_null()) return;
   if (!list.is_list()) refuse("added_tokens is " + brief(list) + "; expected a list");
   std::vector<AddedToken> raw, normalized;
   std::set<std::string> normals;
-  bool takes_right = false, begins_with_space = false;
+  bool takes_right = false, is_space = false;
   auto next = static_cast<std::int64_t>(parts.model.size());  // the id of one that the vocabulary lacks
   std::int64_t largest = -1;
   for (const auto& [key, item] : list.items()) {
@@ -138,7 +152,7 @@ void read_added(Parts& parts, const Json& list, bool is_changed, const Settings&
     token.single_word = flag_in(name + "'s single_word", item.find("single_word"));
     token.lstrip = flag_in(name + "'s lstrip", item.find("lstrip"));
     token.rstrip = flag_in(name + "'s rstrip", item.find("rstrip"));
-    token.is_text = flag_in(name + "'s special", item.find("special")) && settings.splits_special_tokens();
+    token.is_text = flag_in(name + "'s special", item.find("special")) && splits_special;
     const bool is_normalized = flag_in(name + "'s normalized", item.find("normalized"));
     // The tokenizers package gives ids by its own rule, whatever the file says.
     std::int64_t expected = parts.model.id(token.content);
@@ -159,11 +173,12 @@ void read_added(Parts& parts, const Json& list, bool is_changed, const Settings&
       if (token.content.empty()) refuse(name + " is empty when it is normalized");
       if (!normals.insert(token.content).second) refuse(name + " reads like another when it is normalized");
     }
-    begins_with_space |= properties(decode_utf8(token.content, 0).code).flags & SPACE;
+    if (parts.trimming.trims && ((is_normalized && (token.lstrip || token.rstrip)) || has_space_at_ends(token.content)))
+      refuse(name + " takes or is white space, and RobertaProcessing trims its place; use the bundle from Python");
+    is_space |= is_white_space(token.content);
     (is_normalized ? normalized : raw).push_back(std::move(token));
   }
-  if (takes_right && begins_with_space)
-    refuse("an added token begins with white space that another one takes (rstrip)");
+  if (takes_right && is_space) refuse("an added token is white space that another one takes (rstrip)");
   parts.raw = AddedTokens(std::move(raw));
   parts.normalized = AddedTokens(std::move(normalized));
 }
@@ -285,11 +300,19 @@ Parts read_parts(std::string_view tokenizer_json, std::string_view tokenizer_con
     if (!model.is_object()) refuse("model is " + brief(model) + "; expected an object");
     return Parts(model);
   });
-  const bool is_changed = in_file(file, [&] { return read_normalizer(parts, root.find("normalizer"), *settings); });
+  const auto stored = in_file(file, [&] { return read_normalizer(parts, root.find("normalizer")); });
+  const auto decided =
+      in_file(config, [&] { return stored ? std::optional(settings->decide(*stored)) : std::nullopt; });
+  const bool is_changed = stored && *decided != *stored;
+  if (is_changed) {
+    parts.steps.clear();
+    add_bert(parts.steps, root.find("normalizer").find("clean_text").boolean(), *decided);
+  }
+  const bool splits_special = in_file(config, [&] { return settings->splits_special_tokens(); });
   in_file(file, [&] {
     check_pre_tokenizer(root.find("pre_tokenizer"));
-    read_added(parts, root.find("added_tokens"), is_changed, *settings);
     read_post_processor(parts, root.find("post_processor"));
+    read_added(parts, root.find("added_tokens"), is_changed, splits_special);
   });
   in_file(config, [&] {
     check_added(parts, settings->find("added_tokens_decoder"));

@@ -97,7 +97,7 @@ class Run {
       end_segment();
       tokens_.put(found->token->id, static_cast<std::uint32_t>(found->begin), static_cast<std::uint32_t>(found->end));
       tokens_.end_word();
-      done = taken = search = found->end;
+      done = taken = found->end;
     }
     end_segment();
   }
@@ -161,7 +161,7 @@ class Run {
       const std::size_t behind = stretch.number(found->end);
       tokens_.put(found->token->id, stretch.characters[last].begin, stretch.characters[behind - 1].end);
       tokens_.end_word();
-      done = search = found->end;
+      done = found->end;
     }
   }
 
