@@ -84,6 +84,7 @@ def placement(
         LeanBertError: the model cannot be opened.
     """
     recipe = recipe_for(model, column, threads, options)
+    archive = ray.put(packed(recipe.path))  # it also starts Ray, where nothing has
     most = int(ray.cluster_resources().get("CPU", 0)) // threads
     if most < (workers or 1):
         raise InputError(
@@ -91,7 +92,7 @@ def placement(
             "threads"
         )
     return {
-        "fn_constructor_args": (recipe, ray.put(packed(recipe.path))),
+        "fn_constructor_args": (recipe, archive),
         "batch_format": "pyarrow",
         "batch_size": batch_size,
         "compute": ActorPoolStrategy(min_size=workers or 1, max_size=workers or most),

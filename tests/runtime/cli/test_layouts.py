@@ -112,3 +112,16 @@ def test_sentences_have_the_numbers_of_their_documents(
     else:
         found = [(str(row["document"]), row["id"], row["sentence"]) for row in rows]
     assert found == PARTS
+
+
+def test_each_file_of_text_in_a_folder_is_a_document(
+    command: Command, predict: list[object], tmp_path: Path
+) -> None:
+    folder = tmp_path / "reports"
+    folder.mkdir()
+    for name, text in DOCUMENTS:
+        (folder / f"{name}.txt").write_text(f"{text}\n", encoding="utf-8")
+    command(*predict, "--split", "sentences", "-i", folder, "-o", tmp_path / "parts.csv")
+    with open_table(tmp_path / "parts.csv") as table:
+        found = [(row.values["document"], row.values["sentence"]) for row in table.rows]
+    assert found == [(number, sentence) for number, _, sentence in PARTS]
