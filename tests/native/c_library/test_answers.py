@@ -14,6 +14,7 @@ import pytest
 from leanbert import pipeline
 from tests.helpers import tiny_bundles
 from tests.helpers.c_library import AGGREGATIONS, EMBEDDED, CLibraryError, Model
+from tests.helpers.native_families import deberta, modernbert, mpnet, nomic
 from tests.helpers.real_texts import AWKWARD, LONG
 from tests.helpers.sentence_directories import describe
 from tests.native.c_library.sealing import TAGS, change, write_config
@@ -111,6 +112,18 @@ def test_classifiers_of_every_kind_answer_as_python_does(
     assert same_bits(
         ours, scores_of(pipeline("text-classification", path, threads=1, engine="native"), texts)
     )
+
+
+@pytest.mark.parametrize("family", [mpnet, deberta, nomic, modernbert], ids=lambda f: f.__name__)
+def test_layouts_of_other_encoders_answer_as_python_does(
+    make_native: Callable[..., Path], family: Any
+) -> None:
+    path = make_native(extend=family, types=0)
+    texts = tiny_texts(12)
+    with Model(path) as model:
+        ours = model.classify(texts)
+    classify = pipeline("text-classification", path, threads=1, engine="native")
+    assert same_bits(ours, scores_of(classify, texts))
 
 
 def test_labels_are_named_as_python_names_them(make_native: Callable[..., Path]) -> None:
