@@ -127,7 +127,7 @@ class LeanBertFp32(_LeanBert):
     """The recipe ``fp32`` on ONNX Runtime."""
 
     name = "LeanBERT fp32"
-    makes_with: ClassVar[tuple[str, ...]] = ("torch", "transformers", "optimum-onnx", "onnx")
+    makes_with: ClassVar[tuple[str, ...]] = ("torch", "transformers", "onnx")
     engine = "onnxruntime"
     recipe: ClassVar[str] = "fp32"
     seconds_to_prepare = 30.0

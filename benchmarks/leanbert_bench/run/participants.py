@@ -136,12 +136,20 @@ def screen(who: Participant, subject: Subject) -> None:
     needed = [*kind.requires, *(kind.makes_with if made_here else ())]
     absent = missing_packages(name for name in needed if name != "leanbert")
     if absent:
-        what = "'leanbert[export]'" if kind.family == "leanbert" else " ".join(absent)
-        who.drop("skipped", f"{', '.join(absent)} not installed", f"pip install {what}")
+        who.drop("skipped", f"{', '.join(absent)} not installed", _installation(kind, absent))
         return
     reason = kind.why_not(subject.config) or _no_pipeline(kind, subject.task)
     if reason:
         who.drop("skipped", reason)
+
+
+def _installation(kind: type[Backend], absent: list[str]) -> str:
+    """The command that installs what a back end lacks."""
+    if kind.family == "leanbert":
+        return "pip install 'leanbert[export]'"
+    if "optimum-onnx" in absent:  # which holds back transformers
+        return "pip install 'leanbert[bench-peers]' in an environment of its own"
+    return f"pip install {' '.join(absent)}"
 
 
 def _no_pipeline(kind: type[Backend], task: str) -> str | None:

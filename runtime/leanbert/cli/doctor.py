@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         "numpy": _version("numpy"),
         "onnxruntime": _onnxruntime(),
         "tokenizers": _version("tokenizers"),
-        "export": _extra("export", ("torch", "transformers", "optimum", "onnx", "onnx_ir")),
+        "export": _extra("export", ("torch", "transformers", "onnx", "onnx_ir")),
     }
     if args.json:
         sys.stdout.write(json_line(findings, indent=1))
