@@ -86,10 +86,10 @@ def load_checkpoint(checkpoint: Checkpoint) -> LoadedCheckpoint:
             model, info = getattr(transformers, head.auto_model).from_pretrained(
                 checkpoint.path,
                 config=config,
-                dtype=torch.float32,
                 trust_remote_code=False,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # they are named below
+                **{dtype_argument(transformers.__version__): torch.float32},
             )
         except Exception as error:  # what transformers and torch raise has no common base
             raise CheckpointError(
@@ -112,6 +112,12 @@ def load_checkpoint(checkpoint: Checkpoint) -> LoadedCheckpoint:
         model.config.pad_token_id = tokenizer.pad_token_id  # the bundle's config says it
     content = json.loads(model.config.to_json_string(use_diff=True))
     return LoadedCheckpoint(checkpoint, tokenizer, model, content, notes)
+
+
+def dtype_argument(version: str) -> str:
+    """The name of ``from_pretrained``'s argument in a version of transformers."""
+    major, minor = map(int, version.split(".")[:2])
+    return "dtype" if (major, minor) >= (4, 56) else "torch_dtype"
 
 
 def _check_mismatched(

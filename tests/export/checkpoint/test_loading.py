@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForMaskedLM, BertConfig, BertForPreTraining
 
 from leanbert_export.checkpoint.heads import HEADS
-from leanbert_export.checkpoint.loading import LoadedCheckpoint
+from leanbert_export.checkpoint.loading import LoadedCheckpoint, dtype_argument
 from leanbert_export.errors import CheckpointError
 from leanbert_export.exporting import export
 from tests.export.conftest import Workshop, load
@@ -185,6 +185,11 @@ def test_numbers_that_are_no_weights(checkpoint_copy: Path, dtype: torch.dtype) 
     name = f"{LAYER}.dense.weight"
     change(checkpoint_copy, lambda tensors: tensors.update({name: tensors[name].to(dtype)}))
     assert f"{name} is stored as " in refused(checkpoint_copy)
+
+
+def test_the_dtype_has_another_name_in_older_releases() -> None:
+    names = {version: dtype_argument(version) for version in ("4.53.0", "4.55.4", "4.56.1", "5.0")}
+    assert list(names.values()) == ["torch_dtype", "torch_dtype", "dtype", "dtype"]
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
