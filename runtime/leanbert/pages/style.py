@@ -71,9 +71,8 @@ article {{ margin: 2rem 0; padding-top: 1.25rem; border-top: 1px solid var(--lin
 .tip {{ display: none; position: fixed; z-index: 1; left: 0; right: 0; bottom: 0;
   padding: .6rem 1rem; background: var(--raised); color: var(--text);
   border-top: 2px solid var(--line); font-size: .95rem; line-height: 1.4; text-align: center;
-  font-variant-numeric: tabular-nums; }}
+  max-height: 40vh; overflow: auto; font-variant-numeric: tabular-nums; }}
 .part:focus > .tip {{ display: block; }} .part:hover > .tip {{ display: block; z-index: 2; }}
-.tip b {{ white-space: nowrap; }}
 mark {{ color: inherit; padding: .1em .25em; border-radius: .3em; background: var(--k0);
   -webkit-box-decoration-break: clone; box-decoration-break: clone; }}
 .tag {{ font-size: .72em; font-weight: 650; letter-spacing: .02em; margin-left: .4em;
@@ -87,8 +86,8 @@ mark {{ color: inherit; padding: .1em .25em; border-radius: .3em; background: va
 ol.rows {{ padding: 0; list-style: none; }}
 .row {{ display: flex; gap: .75rem; align-items: baseline; justify-content: space-between;
   margin: .35rem 0; }}
-.row > .body {{ flex: 1; padding: 0; }} .key span {{ padding: .1em .4em; border-radius: .25em; }}
-.row > .score {{ flex: none; font-size: .9rem; font-variant-numeric: tabular-nums;
+.row > .body {{ flex: 1; padding: 0; }} .key span:not(.word) {{ padding: .1em .4em; border-radius: .25em; }}
+.row > .score {{ flex: 0 1 auto; max-width: 45%; font-size: .9rem; font-variant-numeric: tabular-nums;
   text-align: right; }}
 figure {{ margin: .75rem 0 1rem; padding: .75rem; background: var(--raised);
   border-radius: .5rem; }}
@@ -118,7 +117,7 @@ td.words, th.words {{ text-align: left; white-space: normal; min-width: 12rem; }
 footer {{ margin-top: 2.5rem; color: var(--muted); font-size: .85rem; }}
 @media (max-width: 34rem) {{
   body {{ font-size: 1rem; }} .row {{ flex-direction: column; gap: .1rem; margin: .7rem 0; }}
-  .row > .score {{ text-align: left; }} }}
+  .row > .score {{ text-align: left; max-width: none; }} }}
 @media print {{ body {{ padding: 0; max-width: none; }} .tip, .skip {{ display: none !important; }}
   figure, tr, .row {{ break-inside: avoid; }}
   .part, mark, .row > .body, .plot path {{ print-color-adjust: exact; }} }}
