@@ -13,7 +13,7 @@ NATIVE_LIBRARY := $(CURDIR)/build/native/libleanbert_native.so
 NATIVE = $(wildcard runtime/native/*.* runtime/native/*/* runtime/native/*/*/*)
 CPP = $(filter %.cpp %.h %.hpp,$(NATIVE)) $(wildcard examples/*/*.c examples/*/*.cpp)
 # What mypy checks beside the packages that pyproject.toml names.
-MYPY_REST := benchmarks/studies runtime/native/tools runtime/native/wheel tests
+MYPY_REST := benchmarks/studies examples runtime/native/tools runtime/native/wheel tests
 ISSUE_FORMS = $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*))
 PYTEST = LEANBERT_NATIVE_LIBRARY=$(wildcard $(NATIVE_LIBRARY)) $(DEV)/bin/python -m pytest
 

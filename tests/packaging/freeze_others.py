@@ -18,7 +18,6 @@ import tempfile
 from pathlib import Path
 
 from leanbert import pipeline
-from leanbert.engines.native.binding import LIBRARY
 from tests.helpers.frozen_apps import CONSOLE, answer, freezer, install, recipe, size_mb
 
 TEXTS = ["Operating profit rose to EUR 13.1 mn.", "Sales fell."]
@@ -55,8 +54,7 @@ def freeze(tool: str, work: Path) -> Path:
         (work / "setup.py").write_text(recipe(tool), encoding="utf-8")
         words, made = ["setup.py", "build_exe"], work / "frozen" / "app"
     else:
-        library = sources / "leanbert" / "engines" / "_native" / Path(LIBRARY).name
-        line = recipe(tool).replace("\\\n", " ").replace("LIBRARY", str(library))
+        line = recipe(tool).replace("\\\n", " ")
         words = [*shlex.split(line)[1:], "--jobs=1"]
         made = work / "app.dist" / "app.bin"
     subprocess.run(

@@ -86,9 +86,9 @@ mark {{ color: inherit; padding: .1em .25em; border-radius: .3em; background: va
 ol.rows {{ padding: 0; list-style: none; }}
 .row {{ display: flex; gap: .75rem; align-items: baseline; justify-content: space-between;
   margin: .35rem 0; }}
-.row > .body {{ flex: 1; padding: 0; }} .key span:not(.word) {{ padding: .1em .4em; border-radius: .25em; }}
-.row > .score {{ flex: 0 1 auto; max-width: 45%; font-size: .9rem; font-variant-numeric: tabular-nums;
-  text-align: right; }}
+.row > .body {{ flex: 1; }}
+.row > .score {{ flex: 0 1 auto; max-width: 45%; text-align: right; font-size: .9rem;
+  font-variant-numeric: tabular-nums; }}
 figure {{ margin: .75rem 0 1rem; padding: .75rem; background: var(--raised);
   border-radius: .5rem; }}
 figcaption {{ font-size: .9rem; margin-bottom: .5rem; }}
@@ -106,6 +106,7 @@ figcaption {{ font-size: .9rem; margin-bottom: .5rem; }}
 .plot .mean {{ stroke: var(--text); stroke-width: 2.5; stroke-linejoin: round; }}
 .key {{ list-style: none; margin: .25rem 0 1rem; padding: 0; display: flex; flex-wrap: wrap;
   gap: .3rem 1rem; font-size: .9rem; }}
+.key span:not(.word) {{ padding: .1em .4em; border-radius: .25em; }}
 details {{ margin: .75rem 0; }} summary {{ cursor: pointer; }}
 .scroll {{ overflow-x: auto; margin-top: .5rem; }}
 table {{ border-collapse: collapse; width: 100%; font-size: .88rem; line-height: 1.4;
