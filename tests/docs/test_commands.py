@@ -19,7 +19,10 @@ ONE_WORD = ("predict", "info", "verify", "doctor", "pull", "export", "bench", "c
 COMMANDS = (*ONE_WORD, *(f"bench {name}" for name in BENCH))
 OWN_PAGES = [page for page in PAGES if page.parent.name not in {"fuzz", "leanbert_training"}]
 """The others describe commands of their own."""
-ELSEWHERE = {"frozen.md": {"--add-data", "--include-data-files", "--strip"}, "native.md": {"--isa", "--every-token"}}
+ELSEWHERE = {
+    "frozen.md": {"--add-data", "--include-data-files", "--strip"},
+    "native.md": {"--isa", "--every-token"},
+}
 """Flags of other programs that a page names alone."""
 
 
