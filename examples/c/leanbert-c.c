@@ -81,7 +81,12 @@ int main(int argc, char** argv) {
   for (int i = 2; i < argc && !failed; i++) failed = answer(model, argv[i]);
   char line[65536];
   while (argc == 2 && !failed && fgets(line, sizeof line, stdin)) {
-    line[strcspn(line, "\r\n")] = 0;
+    const size_t end = strcspn(line, "\r\n");
+    if (end + 1 == sizeof line) {
+      failed = fail("a line has more than 65534 bytes");
+      break;
+    }
+    line[end] = 0;
     failed = answer(model, line);
   }
   leanbert_close(model);

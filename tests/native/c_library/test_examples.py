@@ -83,6 +83,11 @@ def test_c(library: Path, tmp_path: Path, expected: list[dict[str, float]]) -> N
         assert line.split()[0] == max(scores, key=scores.__getitem__)
     piped = run([*command, str(EMBEDDED)], tmp_path, input="\n".join(TEXTS) + "\n")
     assert piped.splitlines() == lines
+    long = subprocess.run(
+        [*command, str(EMBEDDED)], input="x " * 40_000, capture_output=True, text=True
+    )
+    assert (long.returncode, long.stdout) == (1, "")
+    assert "a line has more than 65534 bytes" in long.stderr
     refused = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True)
     assert refused.returncode == 1
     assert refused.stderr.startswith("leanbert-c: ") and "leanbert.json" in refused.stderr
