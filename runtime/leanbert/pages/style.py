@@ -114,7 +114,7 @@ table {{ border-collapse: collapse; width: 100%; font-size: .88rem; line-height:
 th, td {{ padding: .35rem .5rem; text-align: right; vertical-align: top; white-space: nowrap; }}
 th {{ color: var(--muted); font-weight: 600; }}
 tbody tr {{ border-top: 1px solid var(--line); }}
-td.words, th.words {{ text-align: left; white-space: normal; min-width: 12rem; }}
+td.words, th.words {{ text-align: left; white-space: normal; min-width: 6rem; }}
 footer {{ margin-top: 2.5rem; color: var(--muted); font-size: .85rem; }}
 @media (max-width: 34rem) {{
   body {{ font-size: 1rem; }} .row {{ flex-direction: column; gap: .1rem; margin: .7rem 0; }}
