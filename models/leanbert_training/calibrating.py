@@ -1,4 +1,4 @@
-"""Fit the temperature of a classifier to labelled rows, and fold it into the weights."""
+"""Fit the temperature and the bias of a classifier to labelled rows, and fold them in."""
 
 from __future__ import annotations
 
@@ -60,6 +60,60 @@ def fit_temperature(logits: Floats, labels: npt.NDArray[np.int64]) -> float:
         else:
             low = left
     return 2 / (low + high)
+
+
+def fit_scaling(
+    logits: Floats, labels: npt.NDArray[np.int64], weights: Floats
+) -> tuple[float, Floats]:
+    """The temperature and the bias under which ``labels`` are most likely (arXiv 1706.04599).
+
+    The likelihood of ``logits / temperature + bias`` has one maximum, which Newton's method finds.
+    The bias takes back a preference for labels that the training rows had more often.
+
+    *Shape:* logits ``(rows, labels)``, labels and weights ``(rows,)``; the bias ``(labels,)``.
+
+    Args:
+        logits: the answers.
+        labels: the index of each row's label.
+        weights: how much each row counts.
+
+    Returns:
+        The temperature, and the bias, whose values sum to zero.
+
+    Raises:
+        ValueError: there are no rows, or no temperature from 0.25 to 4 fits them: all or none of
+            the answers are right.
+    """
+    if not len(labels):
+        raise ValueError("no rows to fit a temperature on")
+    rows, size = logits.shape
+    shares = weights / weights.sum()
+    # One parameter per column: 1 / temperature, then the bias of every label but the last.
+    inputs = np.zeros((rows, size, size))
+    inputs[:, :, 0] = logits
+    inputs[:, : size - 1, 1:] = np.eye(size - 1)
+    wanted = np.eye(size)[labels]
+    found = np.array([1.0, *[0.0] * (size - 1)])
+    for _ in range(50):
+        chances = softmax(inputs @ found)
+        gradient = np.einsum("r,rl,rlp->p", shares, chances - wanted, inputs)
+        mean = np.einsum("rl,rlp->rp", chances, inputs)
+        curvature = np.einsum("r,rl,rlp,rlq->pq", shares, chances, inputs, inputs)
+        curvature -= np.einsum("r,rp,rq->pq", shares, mean, mean)
+        step = np.linalg.solve(curvature + 1e-9 * np.eye(size), gradient)
+        found -= step * min(1.0, 1.0 / float(np.abs(step).max() + 1e-12))
+        if np.abs(step).max() < 1e-8:
+            break
+    if not 0.25 <= found[0] <= 4.0:
+        raise ValueError(f"no temperature from 0.25 to 4 fits the {rows} rows")
+    bias = np.array([*found[1:], 0.0])
+    return 1 / float(found[0]), bias - bias.mean()
+
+
+def fold_bias(model: Any, bias: Floats) -> None:
+    """Add ``bias`` to the classifier's bias. Changes ``model``. *Shape:* ``(labels,)``."""
+    own = model.classifier.bias.data
+    own += own.new_tensor(bias)
 
 
 def fold_temperature(model: Any, temperature: float) -> None:

@@ -97,8 +97,9 @@ def _refined(calibration: dict[str, Any]) -> dict[str, str]:
         f"{calibration['share']:.0%} of the way, chosen on rows held back",
         "temperature": fitted
         + ", ".join(f"{rows[kind]} {name}" for kind, name in HELD.items())
-        + f" held back ({HELD_SHARE:.0%} of the public rows), each source with the same weight; "
-        "folded into the weights",
+        + f" held back ({HELD_SHARE:.0%} of the public rows), the last with half the weight of the "
+        "others; folded into the weights with a bias of each label: "
+        + ", ".join(f"{label} {bias:+.2f}" for label, bias in calibration["bias"].items()),
     }
 
 

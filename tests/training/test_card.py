@@ -53,3 +53,20 @@ def test_the_placed_card_names_the_page_that_describes_the_recipe() -> None:
     page = manifest.card["seed"].partition("(")[2].rstrip(")")
     assert page == "models/leanbert_training/README.md"
     assert (ROOT / page).is_file()
+
+
+def test_the_card_of_refined_weights_tells_bias_and_sources() -> None:
+    calibration = {
+        "source": {"bundle": "0123456789abcdef"},
+        "share": 0.8,
+        "temperature": 1.03,
+        "bias": {"positive": -0.2, "negative": -0.31, "neutral": 0.51},
+        "rows": {"tweet": 5, "finbert": 6, "case": 7},
+    }
+
+    found = card._refined(calibration)
+
+    assert "the seal 0123456789ab:" in found["refined"]
+    assert "80% of the way" in found["refined"]
+    assert found["temperature"].startswith("1.03, fitted on 5 ")
+    assert found["temperature"].endswith("positive -0.20, negative -0.31, neutral +0.51")

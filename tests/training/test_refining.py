@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from leanbert_training import refining, training
+from leanbert_training.data import LABELS
 from leanbert_training.rows import Row
 from tests.helpers.training_models import network
 
@@ -35,15 +36,17 @@ def test_weights_between_two_networks() -> None:
     torch.testing.assert_close(found["second.weight"], one.second.weight.data)
 
 
-def test_every_source_counts_the_same() -> None:
+def test_sources_count_as_their_weights_say_whatever_their_rows() -> None:
     rows = held()
-    kinds = [rows[i].kind for i in refining._balanced(rows)]
-    assert [kinds.count(kind) for kind in refining.SOURCES] == [12, 12, 12]
+    weights = refining._weights(rows)
+    for kind, weight in refining.WEIGHTS.items():
+        mine = [w for w, row in zip(weights, rows, strict=True) if row.kind == kind]
+        assert sum(mine) == pytest.approx(weight)
 
 
 @pytest.fixture
 def calibrated(tmp_path: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Two networks, of which the weights half-way are surest of the right labels."""
+    """Two networks; the weights six tenths of the way between them answer best."""
     networks = {"lexicon": network(), "settled": network()}
     with torch.no_grad():
         networks["lexicon"].model.classifier.bias.zero_()
@@ -52,9 +55,11 @@ def calibrated(tmp_path: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) 
 
     def answers(made: training.TwoHeads, _: Any, texts: list[str]) -> np.ndarray:
         share = float(made.model.classifier.bias[0].detach()) / 2
-        sure = 1.0 + 8 * (1 - 2 * abs(share - 0.5))
+        sure = 3.0 - 2 * abs(share - 0.6)
         labels = [int(text[-1]) for text in texts]
         logits = np.array([[sure * (i == label) for i in range(3)] for label in labels])
+        logits += np.random.default_rng(0).normal(size=logits.shape) * 1.5
+        logits[:, 0] += 0.7  # the first label is preferred
         return np.stack([logits, logits], axis=1)
 
     def load(folder: Path) -> tuple[training.TwoHeads, Any]:
@@ -75,18 +80,21 @@ def calibrated(tmp_path: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) 
     )
     written = json.loads((tmp_path / "final" / "calibration.json").read_text(encoding="utf-8"))
     assert written == found
-    return {**found, "bias": saved[0].model.classifier.bias}
+    return {**found, "folded": saved[0].model.classifier.bias}
 
 
 def test_the_rows_held_back_choose_how_far_to_go(calibrated: dict[str, Any]) -> None:
-    assert calibrated["share"] == 0.5
-    losses = {share: found["loss"] for share, found in calibrated["shares"].items()}
-    assert min(losses, key=losses.__getitem__) == "0.5"
+    assert calibrated["share"] == 0.6
+    losses = {share: found["after"]["loss"] for share, found in calibrated["shares"].items()}
+    assert min(losses, key=losses.__getitem__) == "0.6"
     assert calibrated["rows"] == {"tweet": 12, "finbert": 6, "case": 3}
     assert calibrated["source"] == {"bundle": "ab"}
 
 
-def test_the_temperature_is_folded_into_the_weights(calibrated: dict[str, Any]) -> None:
-    assert calibrated["temperature"] == pytest.approx(0.25, abs=0.01)  # all answers are right
-    assert calibrated["bias"].tolist() == pytest.approx([1 / calibrated["temperature"]] * 3)
-    assert calibrated["after"]["loss"] < calibrated["shares"]["0.5"]["loss"]
+def test_temperature_and_bias_are_folded_into_the_weights(calibrated: dict[str, Any]) -> None:
+    bias = np.array([calibrated["bias"][label] for label in LABELS])
+    assert bias[0] == bias.min() < -0.3  # against the preference
+    expected = 1.2 / calibrated["temperature"] + bias
+    assert calibrated["folded"].tolist() == pytest.approx(expected.tolist(), abs=1e-5)
+    for found in calibrated["shares"].values():
+        assert found["after"]["loss"] < found["before"]["loss"]
