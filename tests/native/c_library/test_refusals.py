@@ -187,6 +187,13 @@ def test_other_tokenizers_are_refused_by_name(make_native: Make) -> None:
     assert "BPE" in line
 
 
+@pytest.mark.parametrize("data", [b"{", b"[]", b'{"model": \xff}'])
+def test_a_tokenizer_that_is_no_json_is_corrupt(make_native: Make, data: bytes) -> None:
+    path = make_native()
+    (path / "tokenizer.json").write_bytes(data)
+    assert "tokenizer.json: " in refusal(change(path), c_library.CORRUPT)
+
+
 def test_pipes_and_folders_are_not_read(make_native: Make) -> None:
     for name in ("config.json", "leanbert.json", "model.onnx.data"):
         path = make_native()

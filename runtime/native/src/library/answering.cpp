@@ -6,6 +6,7 @@
 
 #include "library/failure.h"
 #include "library/numerics.h"
+#include "text/json.h"
 #include "text/refused.h"
 
 namespace leanbert::library {
@@ -15,6 +16,14 @@ namespace {
 // 12 MB). A text may have more tokens.
 constexpr std::size_t most_tokens = 4096, most_texts = 1024;
 
+bool is_json(const std::string& content) {
+  try {
+    return text::Document(content).root().is_object();
+  } catch (const text::Refused&) {
+    return false;
+  }
+}
+
 text::Tokenizer read_tokenizer(const Bundle& bundle) {
   const std::string where = bundle.directory.shown("tokenizer.json");
   const auto side_file = [&](const char* name) { return bundle.content(name, most_json_bytes).value_or(""); };
@@ -23,7 +32,7 @@ text::Tokenizer read_tokenizer(const Bundle& bundle) {
   try {
     return text::Tokenizer::read(content, config, map);
   } catch (const text::Refused& error) {
-    throw Failure(LEANBERT_UNSUPPORTED, where + ": " + error.what());
+    throw Failure(is_json(content) ? LEANBERT_UNSUPPORTED : LEANBERT_CORRUPT, where + ": " + error.what());
   }
 }
 
