@@ -61,7 +61,7 @@ def typing(rest):
 
 def finish():
     if app.text.get("1.0", "end-1c") != app.started:
-        return root.after(20, finish)
+        return root.after(20, after_done, app.number, finish)
     tell(verdict=app.verdict["text"], detail=app.detail["text"], numbers=app.number,
          positive=marked("positive"), negative=marked("negative"), neutral=marked("neutral"))
     root.after(200, lambda: (print("shown", flush=True), root.after(60000, root.destroy)))
@@ -136,6 +136,7 @@ def has(pixels: Any, colour: str) -> int:
     return int(np.all(pixels == wanted, axis=2).sum())
 
 
+@pytest.mark.slow
 def test_what_is_typed_is_scored_and_marked(display: Screen) -> None:
     app = started(TYPED, display)
     try:
@@ -156,6 +157,7 @@ def test_what_is_typed_is_scored_and_marked(display: Screen) -> None:
     assert app.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_long_report_leaves_the_interface_free_and_a_newer_text_cancels_it(
     display: Screen,
 ) -> None:

@@ -38,6 +38,7 @@ def html() -> str:
     return made.html()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_what_a_browser_shows(html: str, tmp_path: Path, dark: bool) -> None:
     for found in measured(html, tmp_path, dark=dark, widths=[1000, 360]):
