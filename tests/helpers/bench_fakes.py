@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from leanbert_bench.backends import Backend
+from leanbert_bench.backends.base import TEXT_TASKS
+from leanbert_bench.backends.text_only import TextOnlyBackend
 from leanbert_bench.run.worker import serve
 
 if TYPE_CHECKING:
@@ -115,6 +117,23 @@ class Refuses(Fake):
     @classmethod
     def why_not(cls, config: ModelConfig) -> str | None:
         return f"it knows no {config.model_type}"
+
+
+class TextsAlone(TextOnlyBackend):
+    """Knows of a text how long it is, and of a batch how many they are."""
+
+    name = "Texts alone"
+    family = "fake"
+    tasks = TEXT_TASKS
+
+    def load(self) -> None:
+        self.threads_set = {"threads": self.model.threads}
+
+    def compute(self, texts: Sequence[str]) -> Floats:
+        return np.array([[len(text), len(texts), 0] for text in texts], np.float32)
+
+    def size(self) -> int:
+        return 1
 
 
 class SlowToMake(Fake):

@@ -40,6 +40,17 @@ SMALL = Plan(
 assert FULL.turns > SMALL.turns
 
 
+def write_tokenizer(folder: Path) -> None:
+    """Write a tokenizer of whole words in the place of the empty file."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+
+    made = Tokenizer(WordLevel({"[UNK]": 0, "good": 7}, "[UNK]"))
+    made.pre_tokenizer = Whitespace()
+    made.save(str(folder / "tokenizer.json"))
+
+
 def checkpoint(folder: Path, *labels: str, **config: Any) -> Path:
     folder.mkdir()
     content = {

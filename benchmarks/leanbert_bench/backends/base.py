@@ -67,6 +67,8 @@ class Backend(ABC):
     """About how long it takes for BERT-base; ``--quick`` plans with it."""
     seconds_if_random: ClassVar[float | None] = None
     """The same for random weights, where that is less."""
+    takes_ids: ClassVar[bool] = True
+    """Whether :meth:`forward` exists; those that only take texts have no times of single shapes."""
     seconds_to_load: ClassVar[float] = 4.0
     """About how long it takes to its first answers."""
 
@@ -84,6 +86,11 @@ class Backend(ABC):
     def prepare(cls, preparation: Preparation) -> Path:
         """Make what is loaded later, in a process of its own; by default it is the checkpoint."""
         return preparation.checkpoint
+
+    @classmethod
+    def installed_folders(cls) -> tuple[Path, ...]:
+        """Return what it needs on the disk beside the distributions of :attr:`requires`."""
+        return ()
 
     @property
     def imports(self) -> tuple[str, ...]:
@@ -140,6 +147,10 @@ class Backend(ABC):
             ids[i, : len(row)] = row
             mask[i, : len(row)] = 1
         return {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+
+    def scores_of_texts(self, texts: Sequence[str], batches: Iterable[Sequence[int]]) -> Floats:
+        """Compute :meth:`scores` of texts; the batches are indices into ``texts``."""
+        return self.scores(self.tokenize(texts), batches)
 
     def scores(self, rows: Sequence[Sequence[int]], batches: Iterable[Sequence[int]]) -> Floats:
         """Compute what answers are made of: probabilities of labels, or mean-pooled embeddings.

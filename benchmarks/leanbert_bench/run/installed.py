@@ -14,13 +14,24 @@ _NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 Find = Callable[[str], Any]
 
 
-def installed_bytes(names: Iterable[str], find: Find = metadata.distribution) -> int | None:
-    """Return the bytes of these distributions and all they require; ``None`` if one is absent."""
+def installed_bytes(
+    names: Iterable[str], folders: Iterable[Path] = (), find: Find = metadata.distribution
+) -> int | None:
+    """Return the bytes of these distributions and all they require; ``None`` if one is absent.
+
+    Args:
+        names: of the distributions.
+        folders: whose files are counted, too: packages that are not Python's.
+        find: gives a distribution by its name.
+    """
     try:
         found = closure(names, find)
     except metadata.PackageNotFoundError:
         return None
-    return sum(distribution_bytes(one) for one in found.values())
+    files = (file for folder in folders for file in folder.rglob("*") if file.is_file())
+    return sum(distribution_bytes(one) for one in found.values()) + sum(
+        file.stat().st_size for file in files
+    )
 
 
 def closure(names: Iterable[str], find: Find = metadata.distribution) -> dict[str, Any]:

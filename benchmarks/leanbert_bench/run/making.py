@@ -163,7 +163,7 @@ def _backend(run: Run, who: Participant, about: About) -> Json:
         },
         "bundle": _bundle(who, loaded["about"]),
         "model_bytes": loaded["size"],
-        "installed_bytes": installed_bytes(kind.requires),
+        "installed_bytes": installed_bytes(kind.requires, kind.installed_folders()),
         "prepare_s": prepared["seconds"] if prepared else 0.0,
         "cold_start_s": [sample["seconds"] for sample in cold],
         "load_s": [sample["load_s"] for sample in starts],

@@ -204,6 +204,8 @@ class Run:
                 self._warn(f"--quick's time was spent in turn {turn + 1}, before {part.name}")
                 return False
             for who in self._alive():
+                if part.shape and not who.kind.takes_ids:
+                    continue
                 if not self._step(who, part, turn):
                     self._warn(f"--quick's time was spent in turn {turn + 1}, in {part.name}")
                     return False

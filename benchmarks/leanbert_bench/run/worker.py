@@ -127,7 +127,7 @@ class _Worker:
 
     def _scores(self, message: Message) -> Message:
         backend = self._loaded
-        found = backend.scores(backend.tokenize(message["texts"]), message["batches"])
+        found = backend.scores_of_texts(message["texts"], message["batches"])
         return {"scores": [[round(float(value), 7) for value in row] for row in found]}
 
     def _predict(self, message: Message) -> Message:

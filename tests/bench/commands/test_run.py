@@ -21,7 +21,7 @@ from leanbert_bench.commands.run_options import plan_of
 from leanbert_bench.results.schema import read_results
 from leanbert_bench.run import measuring, plan
 from leanbert_bench.run.subjects import choose_specs, choose_subject
-from tests.helpers.bench_models import checkpoint
+from tests.helpers.bench_models import checkpoint, write_tokenizer
 
 FEW = ("--turns", "1", "--grid", "1x8", "--scenarios", "SingleStream", "--memory-texts", "2")
 
@@ -233,6 +233,15 @@ def test_some_back_ends_run_only_if_they_are_named(
         "transformers-pipeline-batch-32",
         "optimum-int8-batch-32",
         "leanbert-int8-onnxruntime-shared",
+        "zentorch-fp32",
+        "sentence-transformers",
+        "sentence-transformers-onnx-int8",
+        "sentence-transformers-openvino",
+        "fastembed",
+        "kjarni",
+        "llama-cpp-f16",
+        "llama-cpp-q8",
+        "transformers-js-q8",
     }
     args = parse(*words, "--backends", "optimum-int8-batch-32")
     assert [spec.id for spec in choose_specs(args, subject)] == ["optimum-int8-batch-32"]
@@ -258,7 +267,7 @@ def test_back_ends_are_listed_without_their_libraries() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == ""
-    assert done.stdout.count("\n") == len(backends.REGISTRY) == 15
+    assert done.stdout.count("\n") == len(backends.REGISTRY) == 25
     assert "openvino-int8" in done.stdout
 
 
@@ -268,3 +277,16 @@ def test_back_ends_are_listed_without_their_libraries() -> None:
 )
 def test_optimum_preset(flags: list[str], preset: str) -> None:
     assert optimum_preset(flags) == preset
+
+
+def test_a_back_end_that_takes_texts_alone_has_scenarios_and_no_shapes(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fakes(monkeypatch, "Fake", "TextsAlone")
+    write_tokenizer(tmp_path / "model")
+    assert main(["bench", "run", *words, *FEW]) == 0
+    reference, alone = read_results(tmp_path / "out")["backends"]
+    assert (reference["status"], alone["status"]) == ("ok", "ok")
+    assert reference["grid"]
+    assert alone["grid"] == {}
+    assert set(alone["scenarios"]) == set(reference["scenarios"])

@@ -49,10 +49,10 @@ def find(tmp_path: Path) -> Any:
 
 def test_requirements_are_followed_once_and_extras_are_not(find: Any) -> None:
     assert sorted(closure(["top"], find)) == ["leaf", "mid-dle", "top"]
-    assert installed_bytes(["top"], find) == 123
-    assert installed_bytes(["leaf", "top"], find) == 123
-    assert installed_bytes(["leaf"], find) == 3
-    assert installed_bytes(["absent"], find) is None
+    assert installed_bytes(["top"], find=find) == 123
+    assert installed_bytes(["leaf", "top"], find=find) == 123
+    assert installed_bytes(["leaf"], find=find) == 3
+    assert installed_bytes(["absent"], find=find) is None
 
 
 def test_numpy_as_it_is_installed() -> None:
