@@ -1,13 +1,16 @@
-r"""Export a small model of each family, and time it beside PyTorch: what fuses, how near int8 is.
+r"""Each family on the native engine, beside PyTorch, ONNX Runtime and OpenVINO: how near, how fast.
 
 The weights are seeded, in the shape of MiniLM's smallest (3 layers of 384), with a classifier of
 three labels and the embedded model's vocabulary. Speed does not depend on the values. Agreement on
-random weights is a lower bound, since their answers lie near each other. --prepare exports, which
-takes minutes; without it the bundles are timed by leanbert bench run.
+random weights is a lower bound, since their answers lie near each other. --prepare makes the
+bundles and what the peers load, which takes minutes. After that the engines, each in a process of
+its own, take turns with each family; what was measured stays in the work directory, so that the
+families can be measured a few at a time. NomicBERT and GTE need transformers 5.
 
 examples:
   python -m studies.families --work-dir build/families --prepare
   python -m studies.families --work-dir build/families -o benchmarks/results/families.json
+  python -m studies.families --work-dir build/families --families bert mpnet --turns 3
   python -m studies.families --table benchmarks/results/families.json
 """
 
@@ -17,21 +20,31 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
-from leanbert.cli import main as leanbert
 from leanbert.cpu import allowed_cores
-from leanbert.errors import InputError
-from leanbert_bench.provenance import describe_study
-from leanbert_bench.results.access import backend_of, shapes_of
-from leanbert_bench.results.per_turn import faster, forward_ms
-from leanbert_bench.results.schema import read_json, read_results
+from leanbert.errors import InputError, LeanBertError
+from leanbert_bench.provenance import describe_study, installed
+from leanbert_bench.results.per_turn import faster
+from leanbert_bench.results.schema import read_json
+from leanbert_bench.run.process import WorkerError, WorkerProcess
 from leanbert_bench.run.random_weights import save_random_checkpoint
+from leanbert_bench.statistics import median
 from studies.command_line import Json, measure_or_show, new_parser, one_line_errors
+from studies.family_peers import make_peers
 
 LAYERS = 3
-REFERENCE = "pytorch-eager-fp32"
-ENGINES = ("onnxruntime", "native")
+VOCABULARY = 30522
+ENGINES: Mapping[str, tuple[str, str, str]] = {
+    "native": ("native", "leanbert_bench.backends.leanbert:GivenBundleNative", "bundle"),
+    "pytorch": ("PyTorch fp32", "studies.family_peers:PyTorchFp32", "checkpoint"),
+    "onnxruntime": ("ONNX Runtime int8", "studies.family_peers:OnnxRuntimeInt8", "peers"),
+    "openvino": ("OpenVINO int8", "leanbert_bench.backends.openvino:OpenVinoInt8", "peers"),
+}
+"""The name in the table, the back end and the folder of each engine."""
+
+PEERS = tuple(ENGINES)[1:]
 
 _SIZES = {
     "hidden_size": 384,
@@ -44,8 +57,8 @@ _POSITIONS = {"max_position_embeddings": 514, "type_vocab_size": 1}
 
 FAMILIES: Mapping[str, Json] = {
     "bert": _SIZES,
-    "bert-cased": {**_SIZES, "model_type": "bert", "lower_case": False},
     "roberta": {**_SIZES, **_POSITIONS},
+    "camembert": {**_SIZES, **_POSITIONS},
     "distilbert": _DISTILBERT,
     "electra": {**_SIZES, "embedding_size": 128},
     "albert": {**_SIZES, "embedding_size": 128},
@@ -67,12 +80,17 @@ FAMILIES: Mapping[str, Json] = {
         "global_attn_every_n_layers": 2,
         "reference_compile": False,
     },
+    "nomic_bert": {**_SIZES, "max_position_embeddings": 512},
+    "gte": {**_SIZES, "max_position_embeddings": 512},
 }
 """What differs from the defaults of each family's config, in the order of the table."""
 
 
 def prepare(family: str, folder: Path) -> Json:
-    """Make a family's checkpoint and its bundle in ``folder``; return what the export found.
+    """Make a family's checkpoint, its bundle and its peers in ``folder``.
+
+    Returns:
+        What the export found, and why a peer cannot be made.
 
     Raises:
         LeanBertError: the export failed.
@@ -80,72 +98,109 @@ def prepare(family: str, folder: Path) -> Json:
     from leanbert_export.exporting import export
     from leanbert_export.samples import sample_texts
 
-    checkpoint = folder / "checkpoint"
-    config = {"model_type": family, "vocab_size": 30522, "initializer_range": 0.05}
-    save_random_checkpoint(checkpoint, **{**config, **FAMILIES[family]})
+    checkpoint, peers = folder / "checkpoint", folder / "peers"
+    config = {"model_type": family, "vocab_size": VOCABULARY, "initializer_range": 0.05}
+    try:
+        save_random_checkpoint(checkpoint, **{**config, **FAMILIES[family]})
+    except ValueError as error:  # transformers has no such family
+        version = installed("transformers")
+        raise InputError(f"{family}: transformers {version} does not have it") from error
     texts = list(sample_texts()[::3])
+    if family == "mpnet":  # its code takes id 1 for padding, which is [UNK] in this vocabulary
+        texts = [text for text in texts if text.isascii()]
     report = export(str(checkpoint), folder / "bundle", texts=texts, calibration=texts, force=True)
+    peers.mkdir(exist_ok=True)
     found: Json = {
         "family": family,
-        "fused": report.graph,
+        "graph": report.graph,
         "int8_matmuls": report.operators.get("MatMulIntegerToFloat", 0),
         "fp32_difference": report.fp32.max_output_difference,
         "agreement": report.final.agreement,
         "mean_difference": report.final.mean_difference,
         "rows": report.final.rows,
         "native": report.native,
+        "without": make_peers(checkpoint, peers, texts),
     }
     (folder / "report.json").write_text(json.dumps(found), encoding="utf-8")
     return found
 
 
-def measure(folder: Path, options: Sequence[str]) -> Json:
-    """Return what a family's export found, with its times per turn by shape and engine.
+def measure(
+    folders: Mapping[str, Path], shapes: Sequence[str], *, turns: int, threads: int, seconds: float
+) -> None:
+    """Time the engines with each family by turns; each family's ``times.json`` is written.
 
     Args:
-        folder: what :func:`prepare` filled.
-        options: further words of leanbert bench run.
+        folders: what :func:`prepare` filled, by the family.
+        shapes: batch x tokens.
+        turns: of each engine.
+        threads: of each engine.
+        seconds: for which an engine answers in a turn.
 
     Raises:
-        InputError: nothing was prepared there, or the run failed.
+        InputError: nothing was prepared there.
     """
-    report = read_json(folder / "report.json")
-    engines = ENGINES if report["native"].startswith("yes") else ENGINES[:1]
-    file = folder / "results.json"
-    words = ["bench", "run", "--checkpoint", str(folder / "checkpoint"), "--measure", "forward"]
-    words += ["--bundle", str(folder / "bundle"), "--engines", ",".join(engines)]
-    words += ["--backends", REFERENCE, *options, "-o", str(file)]
-    if leanbert(words):
-        raise InputError(f"{folder}: the back ends above gave no result")
-    results = read_results(file)
-    who = {"pytorch": REFERENCE, **{name: f"leanbert:bundle:{name}" for name in engines}}
-    times = {
-        shape: {
-            name: forward_ms(backend_of(results, id_) or {}, shape) for name, id_ in who.items()
+    reports = {family: read_json(folder / "report.json") for family, folder in folders.items()}
+    with ExitStack() as stack:
+        workers = {
+            engine: stack.enter_context(WorkerProcess(factory, threads, "studies.family_peers"))
+            for engine, (_, factory, _) in ENGINES.items()
         }
-        for shape in shapes_of(results)
-    }
-    return {**report, "times": times}
+        for family, folder in folders.items():
+            report = reports[family]
+            for engine, worker in workers.items():
+                if engine in report["without"] or not _is_native(report, engine):
+                    continue
+                try:
+                    worker.ask(
+                        "load",
+                        family=family,
+                        path=str(folder / ENGINES[engine][2]),
+                        checkpoint=str(folder / "checkpoint"),
+                        threads=threads,
+                    )
+                except WorkerError as error:
+                    report["without"][engine] = str(error)[:60]
+            times: dict[str, dict[str, list[float]]] = {shape: {} for shape in shapes}
+            for turn in range(turns):
+                for shape in shapes:
+                    batch, tokens = map(int, shape.split("x"))
+                    for engine in reversed(workers) if turn % 2 else workers:
+                        if engine in report["without"] or not _is_native(report, engine):
+                            continue
+                        answer = workers[engine].ask(
+                            "time", family=family, batch=batch, tokens=tokens,
+                            vocabulary=VOCABULARY, seconds=seconds,
+                        )  # fmt: skip
+                        times[shape].setdefault(engine, []).append(answer["ms"])
+            found = {**report, "times": times, "threads": threads}
+            (folder / "times.json").write_text(json.dumps(found), encoding="utf-8")
+
+
+def _is_native(report: Json, engine: str) -> bool:
+    return engine != "native" or str(report["native"]).startswith("yes")
 
 
 def table(found: Json) -> str:
     """Return the Markdown table of the results."""
     shapes = list(found["rows"][0]["times"])
-    columns = ["family", "fused", "int8 matmuls per layer", "same label as PyTorch", "native"]
-    columns += [f"{shape}, {engine}" for shape in shapes for engine in ("ONNX Runtime", "native")]
+    columns = ["family", "int8 matmuls per layer", "same label as PyTorch"]
+    for shape in shapes:
+        columns += [f"{shape}: native, ms", *(f"x {ENGINES[peer][0]}" for peer in PEERS)]
     lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     for row in found["rows"]:
         cells = [
             row["family"],
-            row["fused"].split(";")[0],
             f"{row['int8_matmuls'] / LAYERS:.1f}",
             f"{row['agreement']:.1%} of {row['rows']}",
-            "yes" if row["native"].startswith("yes") else "no",
         ]
         for shape in shapes:
             times = row["times"][shape]
-            ratios = [faster(times.get(engine) or [], times["pytorch"]) for engine in ENGINES]
-            cells += [f"{ratio.median:.1f}" if ratio else "" for ratio in ratios]
+            own = times.get("native")
+            cells.append(f"{median(own):.2f}" if own else str(row["native"]))
+            for peer in PEERS:
+                ratio = faster(own or [], times.get(peer) or [])
+                cells.append(f"{ratio.median:.1f}" if ratio else row["without"].get(peer, ""))
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -157,9 +212,10 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     add("--work-dir", type=Path, metavar="DIR", help="checkpoints and bundles, by family")
     add("--prepare", action="store_true", help="export, and time nothing")
     add("--families", nargs="+", default=list(FAMILIES), choices=FAMILIES, metavar="NAME")
-    add("--grid", default="1x32,8x128", metavar="BxT,...", help="batch x tokens (1x32,8x128)")
+    add("--grid", default="1x32,1x128", metavar="BxT,...", help="batch x tokens (1x32,1x128)")
     add("--threads", type=int, default=allowed_cores(), help="of each engine (all allowed)")
-    add("--turns", type=int, default=3, help="of each back end (3)")
+    add("--turns", type=int, default=3, help="of each engine (3)")
+    add("--seconds", type=float, default=0.15, help="of each turn and shape (0.15)")
     args = parser.parse_args(words)
     if (args.work_dir is None) == (args.table is None):
         parser.error("give --work-dir DIR, or --table FILE")
@@ -170,15 +226,31 @@ def main(words: Sequence[str] | None = None) -> int:
     """Prepare, or measure and print the table, or print that of earlier results."""
     args = parse(words)
 
-    def prepare_all() -> int:
-        for family in args.families:
+    def prepared(family: str) -> bool:
+        try:
             print(family, prepare(family, args.work_dir / family), flush=True)
-        return 0
+        except LeanBertError as error:  # the other families are made all the same
+            print(family, error, flush=True)
+            return False
+        return True
+
+    def prepare_all() -> int:
+        return 1 if sum(not prepared(family) for family in args.families) else 0
 
     def measure_all() -> Json:
-        options = ["--grid", args.grid, "--threads", str(args.threads), "--turns", str(args.turns)]
-        rows = [measure(args.work_dir / family, options) for family in args.families]
-        return {**describe_study(), "threads": args.threads, "rows": rows}
+        measure(
+            {family: args.work_dir / family for family in args.families},
+            args.grid.split(","),
+            turns=args.turns,
+            threads=args.threads,
+            seconds=args.seconds,
+        )
+        files = [args.work_dir / family / "times.json" for family in FAMILIES]
+        return {
+            **describe_study(),
+            "threads": args.threads,
+            "rows": [read_json(file) for file in files if file.is_file()],
+        }
 
     if args.prepare:
         return one_line_errors("families", prepare_all)
