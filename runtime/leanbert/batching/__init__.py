@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from leanbert.batching.runner import GROUP, MAX_TOKENS, Prepared, Runner
+from leanbert.batching.grouping import GROUP, Prepared
+from leanbert.batching.runner import MAX_TOKENS, Runner
 
 __all__ = ["GROUP", "MAX_TOKENS", "Prepared", "Runner"]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
 from typing import TypeVar
-
-from leanbert.batching.drawing import DrawnAhead
 
 __all__ = ["MAX_WAIT_MS", "live_groups"]
 
@@ -18,21 +16,30 @@ MAX_WAIT_MS = 50.0
 _GROWTH = 4
 
 
-def live_groups(items: Iterable[T], size: int, seconds: float) -> Iterator[list[T]]:
+def live_groups(
+    items: Iterable[T],
+    size: int,
+    seconds: float,
+    weigh: Callable[[T], int] | None = None,
+    most: int = 0,
+) -> Iterator[list[T]]:
     """Groups of at most ``size`` items, drawn lazily on the caller's thread.
 
     The first group is one item. As long as every item comes within ``seconds``, groups grow
     fourfold; an item that took longer ends its group, and the next one is of one item again. A
     group also ends when its first item has waited for ``seconds``: while the next item is being
-    drawn that is noticed of a :class:`~leanbert.batching.drawing.DrawnAhead` alone.
+    drawn that is noticed of items alone that can be waited for, as those of
+    :class:`leanbert.batching.drawing.DrawnAhead` can. Where items have weights by ``weigh``, a
+    group ends with the item that makes it weigh ``most``.
     """
-    drawn = items if isinstance(items, DrawnAhead) else None
+    comes_within: Callable[[float], bool] | None = getattr(items, "comes_within", None)
     iterator = iter(items)
     limit = 1
     group: list[T] = []
+    weight = 0
     asked = since = monotonic()
     while True:
-        if group and drawn is not None and not drawn.comes_within(max(0, since + seconds - asked)):
+        if group and comes_within and not comes_within(max(0, since + seconds - asked)):
             limit = 1
             yield group
             group = []
@@ -45,9 +52,13 @@ def live_groups(items: Iterable[T], size: int, seconds: float) -> Iterator[list[
         now = monotonic()
         slow = now - asked >= seconds
         if not group:
-            since = now
+            since, weight = now, 0
         group.append(item)
-        if slow or now - since >= seconds or len(group) >= limit:
+        full = len(group) >= limit
+        if weigh is not None:
+            weight += weigh(item)
+            full |= weight >= most
+        if slow or now - since >= seconds or full:
             if slow:
                 limit = 1
             elif len(group) >= limit:

@@ -65,11 +65,13 @@ class Shared(Generic[Row]):
 class Recent(Generic[Row]):
     """The latest different rows of one call, by their token ids and types.
 
-    What is remembered takes at most about 16 MB; the row that was seen longest ago is forgotten
-    first. Groups are planned and filled in the same order, by one thread.
+    What is remembered takes at most about 16 MB, or ``most`` bytes if that is less; the row that
+    was seen longest ago is forgotten first. Groups are planned and filled in the same order, by one
+    thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
+        self._most = _BYTES if most is None else min(most, _BYTES)
         self._cells: OrderedDict[tuple[bytes, ...], _Cell[Row]] = OrderedDict()
         self._bytes = 0
 
@@ -97,7 +99,7 @@ class Recent(Generic[Row]):
         """Take the results of a group's new rows, and forget what there is no room for."""
         for cell in shared.fill(rows):
             self._bytes += _weight(cell)
-        while self._bytes > _BYTES:
+        while self._bytes > self._most:
             key, cell = next(iter(self._cells.items()))
             if not hasattr(cell, "value"):  # a later group's, which is still computed
                 break

@@ -9,15 +9,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from leanbert.arguments import MODES, check_choice, check_count
 from leanbert.aside import Aside
-from leanbert.batching.live import live_groups
-from leanbert.batching.order import chunks, cut_batches
+from leanbert.batching.grouping import CHUNK, GROUP, Most, Prepared, groups
+from leanbert.batching.order import cut_batches
 from leanbert.batching.repeats import Recent, Shared
 from leanbert.batching.workers import in_order
 from leanbert.bundle import Bundle
@@ -26,23 +25,17 @@ from leanbert.cpu import allowed_cores
 from leanbert.engines import Batch, Engine, load_engine
 from leanbert.errors import warn
 from leanbert.tokenization.cutting import report_cut
-from leanbert.tokenization.encodings import Encodings, join
+from leanbert.tokenization.encodings import Encodings
 from leanbert.tokenization.tokenizer import Tokenizer
 
-__all__ = ["GROUP", "MAX_TOKENS", "Prepared", "Runner"]
+__all__ = ["MAX_TOKENS", "Runner"]
+
+_SHARES = 4  # of what a ceiling leaves to hold: two groups, remembered rows, what is under way
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Encodings)
 Row = TypeVar("Row")
 R = TypeVar("R")
-
-GROUP = 2048
-"""Inputs that are ordered together: enough to batch like with like, little enough to stream."""
-
-GROUP_TOKENS = 1 << 18
-"""Tokens that are ordered together where one input may be many rows, documents for example."""
-
-_CHUNK = 64  # inputs that are prepared between two looks at GROUP_TOKENS
 
 MAX_TOKENS = {"latency": 1024, "throughput": 512}
 """Padded tokens of one batch in each mode; more makes no matmul faster and leaves the caches.
@@ -50,18 +43,6 @@ MAX_TOKENS = {"latency": 1024, "throughput": 512}
 Half as many per worker in throughput mode keep what is resident level; no budget from 256 to 2048
 was faster by more than the noise of a shared machine.
 """
-
-
-@dataclass(frozen=True)
-class Prepared(Generic[T, E]):
-    """Some inputs, checked and tokenized."""
-
-    items: Sequence[T]
-    """The inputs as the task's ``postprocess`` wants them back."""
-    encodings: E
-    """The rows of the first input, then those of the second, and so on."""
-    counts: Sequence[int] | None = None
-    """How many rows each input has; ``None`` where each has one."""
 
 
 class Runner:
@@ -72,9 +53,10 @@ class Runner:
         threads: cores that one call computes on; ``None`` for all that this process may use.
         mode: ``"latency"`` or ``"throughput"``: whether they share a batch, or have each its own.
         engine: see :func:`leanbert.engines.load_engine`.
+        max_memory_mb: a ceiling in MiB; see :func:`leanbert.pipelines.pipeline`.
 
     Raises:
-        InputError: ``threads``, ``mode`` or ``engine`` cannot be used.
+        InputError: ``threads``, ``mode``, ``engine`` or ``max_memory_mb`` cannot be used.
         EngineError: the engine asked for cannot run the bundle.
     """
 
@@ -84,6 +66,7 @@ class Runner:
         threads: int | None = None,
         mode: str = "latency",
         engine: str = "auto",
+        max_memory_mb: int | None = None,
     ) -> None:
         check_choice("mode", mode, MODES)
         check_count("threads", threads, most=1024)
@@ -96,10 +79,17 @@ class Runner:
         # The tokenizer is read while the engine packs its weights without the interpreter's lock.
         reading = Aside(partial(Tokenizer.of, bundle), "leanbert-tokenizer")
         try:
-            self.engine: Engine = load_engine(bundle, cores, engine)
+            self.engine: Engine = load_engine(
+                bundle, cores, engine, max_memory_mb=max_memory_mb, callers=self.workers
+            )
         finally:
             reading.wait()
         self.tokenizer = reading.result()
+        self.tokenizer.start_threads()
+        ceiling = self.engine.ceiling
+        self._held = None if ceiling is None else ceiling.holding // _SHARES
+        if ceiling is not None:
+            self.tokenizer.keep_below(ceiling)
         self.max_tokens = MAX_TOKENS[mode]
         self.repeats = 0
         """Rows that were not computed so far, because another had the same token ids."""
@@ -116,6 +106,7 @@ class Runner:
         group: int = GROUP,
         max_wait_ms: float | None = None,
         deduplicate: bool = True,
+        weights: tuple[int, int] = (0, 0),
     ) -> Iterator[R]:
         """Answer each input, lazily and in order, a group of inputs at a time.
 
@@ -123,7 +114,7 @@ class Runner:
         question makes with its candidates. The rows of a group are ordered by length together.
         A group is drawn in full before its first answer; in throughput mode the next one too, so
         that it is tokenized while this one is computed. So at most two groups are held, each of up
-        to ``group`` inputs or about :data:`GROUP_TOKENS` tokens.
+        to ``group`` inputs or about :data:`~leanbert.batching.grouping.GROUP_TOKENS` tokens.
 
         With ``max_wait_ms`` the inputs are a live feed. The first is answered before a second is
         drawn; then groups grow fourfold as long as they fill within that time, and one that takes
@@ -144,6 +135,8 @@ class Runner:
             group: how many inputs are ordered together at most.
             max_wait_ms: milliseconds that a group is waited for; ``None`` waits for whole groups.
             deduplicate: whether rows with the same token ids are computed once.
+            weights: bytes that are kept of a row, and of each of its tokens: by these a ceiling
+                bounds the groups.
 
         Raises:
             InputError: what ``inputs`` or ``preprocess`` raised; the answers of the groups before
@@ -151,17 +144,18 @@ class Runner:
             EngineError: the engine failed; likewise.
         """
         waiting: deque[tuple[Prepared[T, E], Shared[Row] | None]] = deque()
-        recent: Recent[Row] | None = Recent() if deduplicate else None
+        recent: Recent[Row] | None = Recent(self._held) if deduplicate else None
+        most = Most.of(group, self._held, weights)
 
         def jobs() -> Iterator[list[Callable[[], list[tuple[int, Row]]]]]:
-            for prepared in _groups(inputs, preprocess, group, max_wait_ms):
+            for prepared in groups(inputs, preprocess, most, max_wait_ms):
                 report_cut(prepared.encodings)
                 shared = None if recent is None else recent.plan(prepared.encodings)
                 waiting.append((prepared, shared))
                 yield self._jobs(prepared.encodings, forward, batch_size, shared)
 
         def keeps_up() -> bool:  # or else what is computed would wait for a slow feed
-            return max_wait_ms is None or len(waiting[-1][0].items) >= _CHUNK
+            return max_wait_ms is None or len(waiting[-1][0].items) >= CHUNK
 
         with closing(in_order(jobs(), self.workers, keeps_up)) as computed:
             for found in computed:
@@ -189,7 +183,7 @@ class Runner:
         Raises:
             EngineError: the engine failed.
         """
-        recent: Recent[Row] | None = Recent() if deduplicate else None
+        recent: Recent[Row] | None = Recent(self._held) if deduplicate else None
         shared = None if recent is None else recent.plan(encodings)
         jobs = self._jobs(encodings, forward, batch_size, shared)
         with closing(in_order([jobs], self.workers)) as computed:
@@ -237,52 +231,3 @@ class Runner:
             cut = cut_batches(encodings.lengths[rows], self.max_tokens, batch_size)
             batches = [[rows[i] for i in batch] for batch in cut]
         return [partial(run, indices) for indices in batches]
-
-
-def _groups(
-    inputs: Iterable[object],
-    preprocess: Callable[[Sequence[object], int], Prepared[T, E]],
-    size: int,
-    max_wait_ms: float | None,
-) -> Iterator[Prepared[T, E]]:
-    """Up to ``size`` inputs, or as many as have ``GROUP_TOKENS`` tokens, prepared."""
-    start = held = tokens = 0
-    parts: list[Prepared[T, E]] = []
-    for chunk, complete in _drawn(inputs, size, max_wait_ms):
-        part = preprocess(chunk, start)
-        start += len(chunk)
-        held += len(chunk)
-        tokens += len(part.encodings.input_ids)
-        parts.append(part)
-        if complete or held >= size or tokens >= GROUP_TOKENS:
-            yield _joined(parts)
-            parts, held, tokens = [], 0, 0
-    if parts:
-        yield _joined(parts)
-
-
-def _drawn(
-    inputs: Iterable[object], size: int, max_wait_ms: float | None
-) -> Iterator[tuple[list[object], bool]]:
-    """Some inputs, and whether a live feed's group ends with them."""
-    if max_wait_ms is None:
-        yield from ((chunk, False) for chunk in chunks(inputs, min(_CHUNK, size)))
-        return
-    for group in live_groups(inputs, size, max_wait_ms / 1000):
-        for at in range(0, len(group), _CHUNK):
-            yield group[at : at + _CHUNK], at + _CHUNK >= len(group)
-
-
-def _joined(parts: Sequence[Prepared[T, E]]) -> Prepared[T, E]:
-    if len(parts) == 1:
-        return parts[0]
-    counts = [
-        count
-        for part in parts
-        for count in (part.counts if part.counts is not None else [1] * len(part.items))
-    ]
-    return Prepared(
-        list(chain.from_iterable(part.items for part in parts)),
-        join([part.encodings for part in parts]),
-        counts,
-    )

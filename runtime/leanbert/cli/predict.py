@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_bundle_flag(group)
     group.add_argument("--task", metavar="TASK", help="default: what the bundle was exported for")
     add_engine_flags(group)
+    group.add_argument("--max-memory-mb", type=int, metavar="N", help="a ceiling of memory, MiB")
     group.add_argument(
         "--mode", choices=MODES, metavar="NAME", help="latency for few texts, throughput for many"
     )

@@ -48,14 +48,17 @@ class Run(NamedTuple):
         """
         from leanbert.pipelines import pipeline
 
+        chosen: dict[str, Any] = dict(choice_of(args))
+        if args.output_name is not None:
+            chosen["output_name"] = args.output_name
         model = pipeline(
             args.task,
             bundle_of(args),
             mode=args.mode or mode,
             threads=args.threads,
             engine=args.engine,
-            **choice_of(args),
-            **({} if args.output_name is None else {"output_name": args.output_name}),
+            max_memory_mb=args.max_memory_mb,
+            **chosen,
         )
         pools = getattr(model, "modules", None) is not None
         return cls(args, model, call_options(args, model.task, pools=pools))

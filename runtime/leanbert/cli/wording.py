@@ -15,7 +15,8 @@ _VALUES = {
 _ARGUMENTS = (
     "aggregation_strategy", "batch_size", "candidate_labels", "combine", "doc_stride", "engine",
     "file_name", "force", "function_to_apply", "handle_impossible_answer", "hypothesis_template",
-    "ignore_labels", "max_answer_len", "max_drop", "max_length", "mode", "model", "multi_label",
+    "ignore_labels", "max_answer_len", "max_drop", "max_length", "max_memory_mb", "mode", "model",
+    "multi_label",
     "normalize", "output_name", "pooling", "precision", "prompt_name", "revision", "split",
     "stride", "subfolder", "targets", "task", "threads", "tie_margin", "top_k", "truncate_dim",
     "truncation", "window",

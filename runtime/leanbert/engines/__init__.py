@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from leanbert.arguments import ENGINES, check_count
 from leanbert.bundle import Bundle
@@ -12,6 +12,9 @@ from leanbert.engines.native.engine import NativeEngine
 from leanbert.engines.outputs import ModelOutputs
 from leanbert.engines.report import EngineReport
 from leanbert.errors import EngineError, InputError, MissingExtraError
+
+if TYPE_CHECKING:
+    from leanbert.engines.ceiling import Ceiling
 
 __all__ = [
     "ENGINES",
@@ -31,6 +34,8 @@ class Engine(Protocol):
     """As a user names it, for example ``"onnxruntime"``."""
     report: EngineReport
     """How it computes, and why the native engine does not, where it was passed over."""
+    ceiling: Ceiling | None
+    """How ``max_memory_mb`` is divided; ``None`` without one."""
     output_names: tuple[str, ...]
     output_ranks: Mapping[str, int | None]
     """Axes of each output in the graph: 2 for one row per text (and for ``start_logits`` and
@@ -55,7 +60,12 @@ class Engine(Protocol):
 
 
 def load_engine(
-    bundle: Bundle, intra_op_num_threads: int | None = None, engine: str = "auto"
+    bundle: Bundle,
+    intra_op_num_threads: int | None = None,
+    engine: str = "auto",
+    *,
+    max_memory_mb: int | None = None,
+    callers: int = 1,
 ) -> Engine:
     """Load the engine for ``bundle``.
 
@@ -64,15 +74,21 @@ def load_engine(
         intra_op_num_threads: threads of one call; ``None`` for all cores this process may use.
         engine: ``"native"``, ``"onnxruntime"``, or ``"auto"``: native wherever it can run the
             bundle, else ONNX Runtime.
+        max_memory_mb: a ceiling of what the engine takes together with the modules, the tokenizer
+            and the texts: see :mod:`leanbert.engines.ceiling`; ``None`` for none.
+        callers: threads that compute batches at the same time; they share the ceiling.
 
     Raises:
-        InputError: the number of threads makes no sense, or there is no such engine.
+        InputError: the number of threads makes no sense, or there is no such engine, or the ceiling
+            is too low.
         BundleCorruptError, EngineError: the engine cannot load the graph, or cannot compute it
             exactly on this CPU.
         MissingExtraError: it is ONNX Runtime, which is not installed.
     """
     check_count("threads", intra_op_num_threads, most=1024)
-    native = _native(bundle, intra_op_num_threads, engine)
+    check_count("max_memory_mb", max_memory_mb, most=1 << 24)
+    bound = None if max_memory_mb is None else (max_memory_mb, callers)
+    native = _native(bundle, intra_op_num_threads, engine, bound)
     if isinstance(native, NativeEngine):
         return native
     try:
@@ -81,6 +97,11 @@ def load_engine(
         why = f" (the native engine cannot run it: {native})" if native else ""
         raise MissingExtraError(f"{bundle.path}: {error}{why}") from error
 
+    if max_memory_mb is not None:
+        from leanbert.engines.bounded import BoundedOnnxRuntimeEngine  # late: few have a ceiling
+
+        cores = intra_op_num_threads and intra_op_num_threads * callers
+        return BoundedOnnxRuntimeEngine(bundle, cores, max_memory_mb, why_not_native=native)
     return OnnxRuntimeEngine(bundle, intra_op_num_threads, why_not_native=native)
 
 
@@ -104,8 +125,12 @@ def report_engine(bundle: Bundle, engine: str = "auto") -> EngineReport:
     return EngineReport("onnxruntime", matmuls, None, native)
 
 
-def _native(bundle: Bundle, threads: int | None, engine: str) -> NativeEngine | str | None:
+def _native(
+    bundle: Bundle, threads: int | None, engine: str, bound: tuple[int, int] | None = None
+) -> NativeEngine | str | None:
     """The native engine; the reason why it cannot run, a clause; ``None`` if it is not wanted.
+
+    ``bound`` are the ceiling in MiB and the callers that share it.
 
     Raises:
         InputError, EngineError: as :func:`load_engine`.
@@ -115,6 +140,10 @@ def _native(bundle: Bundle, threads: int | None, engine: str) -> NativeEngine | 
     if engine == "onnxruntime":
         return None
     try:
+        if bound is not None:
+            from leanbert.engines.native.bounded import BoundedNativeEngine  # late, likewise
+
+            return BoundedNativeEngine(bundle, threads, *bound)
         return NativeEngine(bundle, threads)
     except EngineError as error:
         if engine == "auto":

@@ -51,6 +51,7 @@ class ChosenOutput:
             )
         self._engine, self._chosen, self._bundle = engine, names[index], bundle
         self.name, self.report = engine.name, engine.report
+        self.ceiling = engine.ceiling
         self.output_names = tuple(self._renamed(name) for name in names)
         """See :class:`leanbert.engines.Engine`."""
         self.output_ranks: Mapping[str, int | None] = {

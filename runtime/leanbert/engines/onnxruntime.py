@@ -24,6 +24,7 @@ from leanbert.log import log_debug
 
 if TYPE_CHECKING:
     from leanbert.engines import ModelOutputs
+    from leanbert.engines.ceiling import Ceiling
 
 _KNOWN_INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids", "position_ids"})
 # What other exporters call the outputs: Optimum for sentence-transformers, and ONNX's own examples.
@@ -53,6 +54,9 @@ class OnnxRuntimeEngine:
     """
 
     name = "onnxruntime"
+    ceiling: Ceiling | None = None
+    """See :class:`leanbert.engines.Engine`."""
+    _run_options: ort.RunOptions | None = None
 
     def __init__(
         self,
@@ -113,11 +117,14 @@ class OnnxRuntimeEngine:
             if self._closed:
                 refuse_closed()
             if self._opened is None:
-                log_debug("%s: opening a session of ONNX Runtime", self._bundle.path)
-                options = self._options(self._bundle, self._threads)
-                disabled = use_uint8_weights(options) if self._uint8 else []
-                self._opened = open_session(self._bundle, options, disabled)
+                self._opened = self._open()
             return self._opened
+
+    def _open(self) -> ort.InferenceSession:
+        log_debug("%s: opening a session of ONNX Runtime", self._bundle.path)
+        options = self._options(self._bundle, self._threads)
+        disabled = use_uint8_weights(options) if self._uint8 else []
+        return open_session(self._bundle, options, disabled)
 
     def close(self) -> None:
         """See :class:`leanbert.engines.Engine`."""
@@ -173,7 +180,7 @@ class OnnxRuntimeEngine:
             name: inputs[name].astype(dtype, copy=False) for name, dtype in self._dtypes.items()
         }
         try:
-            found = session.run(None, feed)
+            found = session.run(None, feed, self._run_options)
         except Exception as error:  # ORT raises its own classes, all directly below Exception
             raise EngineError(f"{self._path}: failed to run ({first_line(error)})") from error
         outputs: ModelOutputs = {}

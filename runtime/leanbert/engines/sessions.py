@@ -72,6 +72,7 @@ def open_session(
             f"{bundle.model_path}: ONNX Runtime cannot load it ({first_line(error)}); "
             "copy or export it again"
         ) from error
+    session.disable_fallback()  # which would print
     del weights  # up to here ONNX Runtime reads them
     bundle.check_unchanged()  # what was loaded is what was checked
     return session

@@ -194,6 +194,7 @@ def pipeline(
     mode: str = "latency",
     threads: int | None = None,
     engine: str = "auto",
+    max_memory_mb: int | None = None,
     **defaults: Any,
 ) -> Any: ...  # the class of a task that only the run knows
 
@@ -205,6 +206,7 @@ def pipeline(
     mode: str = "latency",
     threads: int | None = None,
     engine: str = "auto",
+    max_memory_mb: int | None = None,
     **defaults: Any,
 ) -> Pipeline[Any]:
     """Open a model for a task; a drop-in for ``transformers.pipeline``.
@@ -225,6 +227,10 @@ def pipeline(
         engine: ``"native"`` is LeanBERT's own int8 engine (64-bit ARM, or x86-64 with AVX2 or
             better; bundles whose manifest has a layout for it). ``"onnxruntime"`` runs
             every bundle on every CPU; ``"auto"`` takes the native one wherever it can.
+        max_memory_mb: a ceiling, in MiB, of the memory that the process takes more than without the
+            pipeline: modules, weights, tokenizer, and what calls take. Batches shrink to keep to
+            it; a text that does not fit is an InputError, and so is a ceiling that is too low for
+            the model. Texts and answers that the caller holds are not counted.
         defaults: defaults for the arguments of a call, for example ``top_k=None``. And arguments
             of the opening: ``revision`` (branch, tag or commit) and ``token`` for a repository on
             the hub; ``file_name`` and ``subfolder``, which choose one of several ONNX files, as
@@ -262,7 +268,14 @@ def pipeline(
                     else "does not say its task; pass task=NAME:"
                 )
                 raise TaskError(f"{bundle.path}: the bundle {said} {', '.join(TASKS)}")
-        return _class(task)(bundle, mode=mode, threads=threads, engine=engine, **defaults)
+        return _class(task)(
+            bundle,
+            mode=mode,
+            threads=threads,
+            engine=engine,
+            max_memory_mb=max_memory_mb,
+            **defaults,
+        )
 
 
 def _opening(

@@ -54,6 +54,7 @@ class Pipeline(Lifetime, ABC, Generic[OptionsT]):
         threads: cores that one call computes on; ``None`` for all that this process may use.
         engine: who computes: see :func:`leanbert.pipelines.pipeline`.
         output_name: which output of a plain export's graph is decoded: likewise.
+        max_memory_mb: a ceiling of memory: likewise.
         defaults: defaults for the arguments of a call.
 
     Raises:
@@ -79,6 +80,7 @@ class Pipeline(Lifetime, ABC, Generic[OptionsT]):
         threads: int | None = None,
         engine: str = "auto",
         output_name: str | int | None = None,
+        max_memory_mb: int | None = None,
         **defaults: Any,
     ) -> None:
         self.bundle = bundle
@@ -86,13 +88,14 @@ class Pipeline(Lifetime, ABC, Generic[OptionsT]):
         self.threads = threads
         self.engine = engine
         self.output_name = output_name
+        self.max_memory_mb = max_memory_mb
         self.defaults = defaults
         labels = bundle.config.id2label
         self.labels = [labels[i] for i in range(len(labels))]
         """Name of each logit, where the head gives one row of them."""
         self._defaults = self.options_type.canonical(defaults, self.task)
         options = self.options_type(**self._defaults)  # reports a wrong default now
-        self.runner = Runner(bundle, threads, mode, engine)
+        self.runner = Runner(bundle, threads, mode, engine, max_memory_mb)
         if output_name is not None:
             from leanbert.engines.chosen import ChosenOutput  # late: a bundle has no use for it
 
@@ -275,6 +278,7 @@ class Pipeline(Lifetime, ABC, Generic[OptionsT]):
             group=self._group(options),
             max_wait_ms=options.max_wait_ms if isinstance(inputs, Iterator) else None,
             deduplicate=options.deduplicate,
+            weights=self._weights(options),
         )
 
     def _answer(
@@ -306,6 +310,12 @@ class Pipeline(Lifetime, ABC, Generic[OptionsT]):
     def _group(self, options: OptionsT) -> int:
         """How many inputs are ordered, and their answers held, together."""
         return GROUP
+
+    def _weights(self, options: OptionsT) -> tuple[int, int]:
+        """Bytes that ``keep`` keeps of a row, and of each of its tokens, about."""
+        rank = max(self.required_outputs.values())
+        labels = len(self.labels)
+        return (0, 4 * labels) if rank == 3 else (64 + 32 * labels, 0)
 
     @staticmethod
     def _is_one(inputs: object) -> bool:

@@ -256,7 +256,7 @@ def sentiment_score(labels: Sequence[str], scores: Floats) -> float | None:
 
 
 def prepare_sentences(
-    tokenizer: Tokenizer, texts: Sequence[Any], options: CallOptions
+    tokenizer: Tokenizer, texts: Sequence[Any], options: CallOptions, first: int
 ) -> Prepared[Any, Encodings]:
     """Texts with the places of their sentences; one row per sentence.
 
@@ -264,6 +264,9 @@ def prepare_sentences(
     """
     from leanbert.tokenization.sentences import sentence_spans  # late: few answers need rules
 
+    if tokenizer.ceiling is not None:
+        for i, text in enumerate(texts, first):
+            tokenizer.ceiling.check_held(text, i)
     split = [(text, sentence_spans(text) or [(0, len(text))]) for text in texts]
     encodings = tokenizer.encode(
         [text[start:end] for text, spans in split for start, end in spans],

@@ -224,6 +224,12 @@ class FeatureExtractionPipeline(Pipeline[FeatureExtractionOptions], Generic[Vect
         # Every token's vector is large, and larger still as a list: hold few of them.
         return GROUP if options.pooling else _TOKEN_GROUP
 
+    def _weights(self, options: FeatureExtractionOptions) -> tuple[int, int]:
+        size = self.bundle.config.raw.get("hidden_size")
+        # A vector of a token becomes a list of numbers, which takes eight times its bytes.
+        width = size if isinstance(size, int) and size > 0 else 4096
+        return (8 * width, 0) if options.pooling else (0, 36 * width)
+
     def preprocess(
         self, inputs: Sequence[object], first: int, options: FeatureExtractionOptions
     ) -> Prepared[TextInput, Encodings]:

@@ -182,6 +182,9 @@ class FillMaskPipeline(Pipeline[FillMaskOptions]):
                 )
         return Prepared(texts, encodings)
 
+    def _weights(self, options: FillMaskOptions) -> tuple[int, int]:
+        return 200 * options.top_k, 0
+
     def keep(
         self, outputs: ModelOutputs, batch: Batch, options: FillMaskOptions
     ) -> list[list[_Best] | None]:

@@ -119,6 +119,7 @@ class OpeningKeywords(TypedDict, total=False):
     mode: Literal["latency", "throughput"]
     threads: int | None
     engine: Literal["auto", "native", "onnxruntime"]
+    max_memory_mb: int | None
     # Which of several ONNX files, as Optimum names it.
     file_name: str | None
     subfolder: str | None

@@ -31,6 +31,7 @@ class Lifetime:
     threads: int | None
     engine: str
     output_name: str | int | None
+    max_memory_mb: int | None
     defaults: Mapping[str, Any]
     closed = False
     """Whether :meth:`close` was called."""
@@ -90,6 +91,7 @@ class Lifetime:
             "threads": self.threads,
             "engine": self.engine,
             "output_name": self.output_name,
+            "max_memory_mb": self.max_memory_mb,
         }
 
 

@@ -232,6 +232,9 @@ class QuestionAnsweringPipeline(Pipeline[QuestionAnsweringOptions], Generic[Extr
         windows = [both[:, batch.place(i)].copy() for i in range(len(batch))]
         return [window if is_finite(window) else None for window in windows]
 
+    def _weights(self, options: QuestionAnsweringOptions) -> tuple[int, int]:
+        return 0, 8
+
     def postprocess(
         self,
         item: Question,

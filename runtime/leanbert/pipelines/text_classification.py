@@ -196,7 +196,7 @@ class TextClassificationPipeline(DocumentPipeline[TextClassificationOptions], Ge
             texts = [_paired(text, options.text_pair, i) for i, text in enumerate(texts, first)]
         tokenizer = self.runner.tokenizer
         if options._split == "sentences":
-            return prepare_sentences(tokenizer, texts, options)
+            return prepare_sentences(tokenizer, texts, options, first)
         items: list[_Text] = [(text, []) for text in texts]
         if options.by_windows:
             segments = segment(

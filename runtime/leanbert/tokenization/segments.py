@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -100,14 +101,16 @@ def segment(
     encode = _encoder(tokenizer, stride, longest, strategy, is_split_into_words)
     if stride is not None and not is_split_into_words:
         _check_room(tokenizer, texts, stride, max_length, strategy, first_index)
+    most = _most_characters(tokenizer, texts, first_index, whole=stride is not None)
     windows: list[Window] = []
     counts: list[int] = []
     cut: list[int] = []
-    for first, end in _chunks(texts):
+    for first, end in _chunks(texts, most):
         if is_split_into_words:
             _check_words(texts[first:end], first_index + first)
-        found = encode_rows(encode, texts[first:end], first_index + first)
-        for i, (own, is_cut) in enumerate(found, first_index + first):
+        number = first_index + first
+        found = encode_rows(partial(encode, number), texts[first:end], number)
+        for i, (own, is_cut) in enumerate(found, number):
             if in_text_order and tokenizer.truncation_side == "left":
                 own.reverse()
             cut += [i] * is_cut
@@ -120,12 +123,15 @@ def segment(
 
 def _encoder(
     tokenizer: Tokenizer, stride: int | None, longest: int, strategy: str, split: bool
-) -> Callable[[list[Any]], list[Any]]:
-    """What turns some texts into the windows of each, with whether it was cut to its first."""
+) -> Callable[[int, list[Any]], list[Any]]:
+    """What turns some texts into the windows of each, with whether it was cut to its first.
+
+    It is told the number of the first text before.
+    """
     cutting = tokenizer.cut_to(longest, stride or 0, strategy)
     in_pieces = stride is not None and not split and tokenizer.truncation_side == "right"
 
-    def encode(part: list[Any]) -> list[Any]:
+    def encode(first: int, part: list[Any]) -> list[Any]:
         if in_pieces and stride is not None and len(part) == 1:
             own = tokenizer.pieces.windows(part[0], strategy == "only_second", longest, stride)
             if own is not None:
@@ -133,6 +139,9 @@ def _encoder(
         origins: dict[int, tuple[Origin, Origin]] = {}
         if stride is None and not split:
             origins = tokenizer.shortener.shorten(part, longest, strategy)[1]
+        if tokenizer.ceiling is not None:
+            for i, text in enumerate(part, first):
+                tokenizer.ceiling.check_tokenized(text, i)
         rows = cutting.encode_batch(part, is_pretokenized=split)
         return [_windows(row, origins.get(i), stride) for i, row in enumerate(rows)]
 
@@ -180,12 +189,29 @@ def _together(arrays: Sequence[npt.NDArray[Any]], dtype: Any) -> npt.NDArray[Any
     return np.concatenate(arrays) if arrays else np.zeros(0, dtype)
 
 
-def _chunks(texts: Sequence[Any]) -> Iterator[tuple[int, int]]:
-    """Ranges of up to ``_CHUNK`` texts or ``_CHUNK_CHARACTERS``, but one text at least."""
+def _most_characters(
+    tokenizer: Tokenizer, texts: Sequence[Any], first_index: int, *, whole: bool
+) -> int:
+    """Characters of the texts that are tokenized at once; below a ceiling it checks each text.
+
+    Raises:
+        InputError: the windows of a text, where all are held (``whole``), do not fit.
+    """
+    ceiling = tokenizer.ceiling
+    if ceiling is None:
+        return _CHUNK_CHARACTERS
+    if whole:
+        for i, text in enumerate(texts, first_index):
+            ceiling.check_held(text, i)
+    return min(_CHUNK_CHARACTERS, ceiling.characters)
+
+
+def _chunks(texts: Sequence[Any], most: int) -> Iterator[tuple[int, int]]:
+    """Ranges of up to ``_CHUNK`` texts or ``most`` characters, but one text at least."""
     start = characters = 0
     for i, text in enumerate(texts):
         size = len(text) if isinstance(text, str) else _size(text)
-        if i > start and (i - start == _CHUNK or characters + size > _CHUNK_CHARACTERS):
+        if i > start and (i - start == _CHUNK or characters + size > most):
             yield start, i
             start, characters = i, 0
         characters += size

@@ -70,6 +70,10 @@ class Shortener:
     def _counting(self) -> tokenizers.Tokenizer:
         return whole_copy(self._base)
 
+    def characters(self, tokens: int) -> int:
+        """Characters of a text that are tokenized at least, where ``tokens`` tokens are kept."""
+        return _CHARACTERS * (tokens + self._margin)
+
     def shorten(
         self, texts: list[Any], tokens: int, strategy: str = "longest_first"
     ) -> tuple[list[Any], dict[int, tuple[Origin, Origin]]]:
@@ -90,7 +94,7 @@ class Shortener:
         Raises:
             TypeError: a text has lone surrogates.
         """
-        limit = _CHARACTERS * (tokens + self._margin)
+        limit = self.characters(tokens)
         origins: dict[int, tuple[Origin, Origin]] = {}
         for i, text in enumerate(texts):
             if isinstance(text, str):
@@ -150,7 +154,7 @@ class Shortener:
 
     def _part(self, text: str, tokens: int) -> tuple[str, int]:
         """The part of a text that decides its outermost tokens, and where it begins."""
-        size = _CHARACTERS * (tokens + self._margin)
+        size = self.characters(tokens)
         while (span := self._span(text, size)) is not None:
             part = text[slice(*span)]
             if self._count(part) >= tokens + self._margin:

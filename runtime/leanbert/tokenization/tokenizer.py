@@ -9,10 +9,10 @@ texts, and where each token stands in its text: :mod:`leanbert.tokenization.segm
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tokenizers
 
@@ -31,11 +31,15 @@ from leanbert.tokenization.settings import configure, has_token_types, read_sett
 from leanbert.tokenization.shortening import Shortener
 from leanbert.tokenization.special_tokens import SpecialTokens
 
+if TYPE_CHECKING:
+    from leanbert.engines.ceiling import Ceiling
+
 __all__ = ["Tokenizer"]
 
 # A tokenizers.Encoding holds some 100 bytes per token, its text among them, so few exist at once:
 # those of 2,048 long texts made most of a process's growth (58 of 174 MiB).
 _CHUNK = 64  # texts
+_MOST_CHARACTERS = 1 << 17  # of so many texts, as far as they are not cut off before
 
 _COPIES = 4  # tokenizers of another max_length, stride or strategy that are kept
 
@@ -85,7 +89,6 @@ class Tokenizer:
         """Whether a pair's two parts get different token types; otherwise all types are 0."""
         base.no_padding()  # files from sentence-transformers come with fixed padding
         base.enable_truncation(max_length, direction=self.truncation_side)
-        _start_threads(base)
         self.max_length = max_length
         self.settings = settings
         """What the tokenizer's side files say."""
@@ -97,6 +100,10 @@ class Tokenizer:
         self._base = base
         self._decoder = base.decoder
         self._copies: dict[tuple[int, int, str], tokenizers.Tokenizer] = {}
+        self._kept_copies = _COPIES
+        self._most_characters = _MOST_CHARACTERS
+        self.ceiling: Ceiling | None = None
+        """What bounds the texts; see :meth:`keep_below`."""
         self._lock = threading.Lock()
 
     @classmethod
@@ -108,6 +115,21 @@ class Tokenizer:
             content=bundle.tokenizer_json(),
             settings=read_settings(bundle.side_file),
         )
+
+    def start_threads(self) -> None:
+        """Start the library's threads now, where ``OMP_NUM_THREADS`` bounds them.
+
+        The library counts affinity and quota by itself, but reads another variable, once a process.
+        """
+        if omp_num_threads() is not None:
+            with variable("RAYON_NUM_THREADS", str(allowed_cores())):
+                self._base.encode_batch_fast([""])
+
+    def keep_below(self, ceiling: Ceiling) -> None:
+        """From now on keep to the part of a ceiling, and refuse what cannot."""
+        self.ceiling = ceiling
+        self._kept_copies = 1
+        self._most_characters = min(_MOST_CHARACTERS, ceiling.characters)
 
     @property
     def backend(self) -> tokenizers.Tokenizer:
@@ -146,21 +168,40 @@ class Tokenizer:
 
         def encode(part: list[Any]) -> list[Any]:
             part, _ = self.shortener.shorten(part, longest, strategy)
+            if self.ceiling is not None:
+                for i, text in enumerate(part, first_index + start):
+                    self.ceiling.check_tokenized(text, i)
             rows: list[Any] = encode_batch(part)
             return rows
 
         parts: list[Encodings] = []
-        for start in range(0, len(texts) or 1, _CHUNK):
-            part = texts[start : start + _CHUNK] if len(texts) > _CHUNK else texts
+        start = 0
+        for part in self._chunks(texts, longest):
             rows = encode_rows(encode, part, first_index + start)
             cut: list[int] = []
             if truncation is not True:
                 cut = [first_index + start + i for i, row in enumerate(rows) if row.overflowing]
             parts.append(Encodings.made_of(rows, self.has_token_types, cut, longest))
+            start += len(part)
         found = join(parts)
         if truncation is False:
             refuse_cut(found.cut, longest)
         return found
+
+    def _chunks(self, texts: Sequence[Any], longest: int) -> Iterator[Sequence[Any]]:
+        """The texts in lists that are tokenized at once; no list where there are none."""
+        if len(texts) <= 1:
+            yield texts
+            return
+        whole = self.shortener.characters(longest)
+        first = characters = 0
+        for i, text in enumerate(texts):
+            size = _size(text, whole)
+            if i > first and (i - first == _CHUNK or characters + size > self._most_characters):
+                yield texts[first:i]
+                first, characters = i, 0
+            characters += size
+        yield texts[first:]
 
     def cut_to(
         self, max_length: int | None, stride: int = 0, strategy: str = "longest_first"
@@ -200,7 +241,7 @@ class Tokenizer:
                     length, stride=stride, strategy=strategy, direction=self.truncation_side
                 )
             self._copies[key] = copy  # the last used stands last
-            while len(self._copies) > _COPIES:
+            while len(self._copies) > self._kept_copies:
                 del self._copies[next(iter(self._copies))]
         return copy
 
@@ -262,14 +303,11 @@ class Tokenizer:
         return prefix or None
 
 
-def _start_threads(base: tokenizers.Tokenizer) -> None:
-    """Start the library's threads where ``OMP_NUM_THREADS`` bounds them.
-
-    The library counts affinity and quota by itself, but reads another variable, once a process.
-    """
-    if omp_num_threads() is not None:
-        with variable("RAYON_NUM_THREADS", str(allowed_cores())):
-            base.encode_batch_fast([""])
+def _size(text: object, most: int) -> int:
+    """Characters of a text or a pair, of each part ``most`` at most."""
+    if isinstance(text, str):
+        return min(len(text), most)
+    return sum(_size(part, most) for part in text) if isinstance(text, (tuple, list)) else 0
 
 
 def _beside(path: Path, name: str) -> Mapping[str, Any]:

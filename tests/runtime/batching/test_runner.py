@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from leanbert import pipeline
-from leanbert.batching import Prepared, Runner, runner
+from leanbert.batching import Prepared, Runner, grouping
 from leanbert.engines import Batch
 from leanbert.tokenization import segment
 
@@ -48,7 +48,7 @@ def test_each_text_is_answered_from_all_its_windows(
     assert any(row[-1] > 3 for row in together)
     for text, row in zip(texts[:50], together, strict=False):
         assert row == pytest.approx(rows(running, [text])[0], abs=1e-5)
-    monkeypatch.setattr(runner, "GROUP_TOKENS", 100)
+    monkeypatch.setattr(grouping, "GROUP_TOKENS", 100)
     for row, other in zip(together, rows(running, texts, batch_size=3), strict=True):
         assert row == pytest.approx(other, abs=1e-5)
 
@@ -75,7 +75,7 @@ def test_rows_are_computed_in_batches_and_come_back_in_order(tiny_bundle: Path, 
 def test_groups_are_bounded_by_their_tokens(
     tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "GROUP_TOKENS", 100)
+    monkeypatch.setattr(grouping, "GROUP_TOKENS", 100)
     running = pipeline("text-classification", tiny_bundle, threads=1).runner
     drawn: list[int] = []
 

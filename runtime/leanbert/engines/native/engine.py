@@ -27,10 +27,13 @@ from leanbert.leaving import hold_if_leaving
 
 if TYPE_CHECKING:
     from leanbert.engines import ModelOutputs
+    from leanbert.engines.ceiling import Ceiling
 
-__all__ = ["NativeEngine"]
+__all__ = ["MOST_THREADS", "NativeEngine", "layout_of"]
 
-_MOST_THREADS = 64  # of one call, leanbert_native.h
+MOST_THREADS = 64
+"""Of one call, as leanbert_native.h says."""
+
 _MESSAGE = 256  # bytes
 _PER_TEXT = ("first_token", "mean")  # heads with one row per text
 _SPAN = ("start_logits", "end_logits")
@@ -51,9 +54,11 @@ class NativeEngine:
     """
 
     name = "native"
+    ceiling: Ceiling | None = None
+    """See :class:`leanbert.engines.Engine`."""
 
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
-        layout = _layout_of(bundle)
+        layout = layout_of(bundle)
         if layout.head in _PER_TEXT:
             bundle.check_num_labels(layout.num_labels)
         self._path = bundle.path
@@ -65,7 +70,7 @@ class NativeEngine:
         self.output_ranks: Mapping[str, int | None] = dict.fromkeys(self.output_names, rank)
         library = load_library()
         path = os.fsencode(bundle.path / layout.file)
-        model = layout.describe(path, min(_MOST_THREADS, threads or allowed_cores()))
+        model = layout.describe(path, min(MOST_THREADS, threads or allowed_cores()))
         pointer = ctypes.c_void_p()
         message = ctypes.create_string_buffer(_MESSAGE)
         if library.lb_open(ctypes.byref(model), ctypes.byref(pointer), message, _MESSAGE):
@@ -147,7 +152,7 @@ def _pointer(array: npt.NDArray[Any]) -> Any:
         return array.ctypes.data
 
 
-def _layout_of(bundle: Bundle) -> Layout:
+def layout_of(bundle: Bundle) -> Layout:
     """The layout of a bundle that this machine can run.
 
     Raises:

@@ -87,6 +87,8 @@ class Layout:
         new = set() if content["format"] == LAYOUT_FORMATS[0] else _NEW
         _exactly("architecture", architecture, {*_SIZES, *_OTHERS, *(new & set(architecture))})
         sizes = {name: _whole(architecture, name, _U32) for name in _SIZES}
+        self.sizes: Mapping[str, int] = sizes
+        """The sizes of the architecture by their names in the layout."""
         self.hidden_size = sizes["hidden_size"]
         self.head = _one_of(architecture, "head", HEADS)
         """``"none"``, ``"first_token"``, ``"every_token"`` or ``"mean"``: what has logits."""
@@ -103,6 +105,8 @@ class Layout:
         self._layers = (LayerRecord * number)(
             *(self._layer(i, *(of_layers[name][i] for name in _OF_LAYERS)) for i in range(number))
         )
+        self.relative_rows = max((layer.position_key.rows for layer in self._layers), default=0)
+        """Rows of the tables of relative positions; 0 without any."""
         buckets = _wholes(architecture, _BUCKETS)
         self._buckets = (ctypes.c_uint32 * len(buckets))(*buckets)
         self._model = ModelRecord(
