@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from leanbert import pipeline
+from leanbert.engines import Batch
 from leanbert.errors import InputError
 from tests.helpers import native_bundles
 from tests.helpers.command import Command
@@ -78,7 +80,7 @@ def test_the_peak_stays_below_the_ceiling(
 
 
 @pytest.mark.parametrize(("engine", "ceiling"), [("native", 40), ("onnxruntime", 90)])
-def test_a_ceiling_that_is_too_low_says_what_is_enough(engine: str, ceiling: int) -> None:
+def test_a_ceiling_that_is_too_low_says_what_is_enough(engine: Any, ceiling: int) -> None:
     with pytest.raises(InputError, match=f"^max_memory_mb is {ceiling}; .* needs at least ") as low:
         pipeline("text-classification", engine=engine, max_memory_mb=ceiling)
     least = int(str(low.value).split()[-1])
@@ -103,7 +105,7 @@ def test_a_text_that_does_not_fit_is_refused_and_the_next_one_answered() -> None
 
 
 @pytest.mark.parametrize("value", [0, -5, 1.5, "100", True])
-def test_what_is_no_ceiling_is_refused(tiny_bundle: Path, value: object) -> None:
+def test_what_is_no_ceiling_is_refused(tiny_bundle: Path, value: Any) -> None:
     with pytest.raises(InputError, match="max_memory_mb is"):
         pipeline("text-classification", tiny_bundle, max_memory_mb=value)
 
@@ -113,14 +115,18 @@ def test_the_native_engine_splits_a_batch_and_answers_the_same_bits(tmp_path: Pa
     texts = [f"profit rose {i} " * (1 + i) for i in range(12)]
     free = pipeline("text-classification", folder, engine="native", threads=2)
     bound = pipeline("text-classification", folder, engine="native", threads=2, max_memory_mb=200)
-    engine = bound.runner.engine
+    engine: Any = bound.runner.engine
     batch = bound.runner.tokenizer.encode(texts, truncation=True)
     whole = free.runner.engine.run(batch)["logits"]
     calls: list[int] = []
     needs = engine._needs.bytes_of
-    most = needs(batch.take([11]))  # the longest text alone
-    engine._needs.bytes_of = lambda part: calls.append(len(part)) or needs(part)
-    object.__setattr__(engine._parts, "computing", most)
+
+    def counted(part: Batch) -> int:
+        calls.append(len(part))
+        return int(needs(part))
+
+    object.__setattr__(engine._parts, "computing", needs(batch.take([11])))  # the longest alone
+    engine._needs.bytes_of = counted
     assert engine.run(batch)["logits"].tobytes() == whole.tobytes()
     assert max(calls) == 12
     assert len(calls) > 3
