@@ -20,7 +20,7 @@ PROBE bool probe_sha256(const char* data, std::uint64_t size, std::uint64_t part
 
 PROBE void probe_softmax(float* values, std::uint64_t count) { softmax(values, count); }
 PROBE void probe_sigmoid(float* values, std::uint64_t count) { sigmoid(values, count); }
-PROBE void probe_normalize(float* values, std::uint64_t count) { normalize(values, count); }
+PROBE void probe_unit_length(float* values, std::uint64_t count) { normalize(values, count); }
 PROBE void probe_pool(int pooling, const float* hidden, std::uint64_t tokens, std::uint64_t width, float* out) {
   pool(static_cast<Pooling>(pooling), hidden, tokens, width, out);
 }

@@ -33,7 +33,7 @@ def probe() -> Any:
     library.probe_sha256.restype = ctypes.c_bool
     pointer, size = ctypes.c_void_p, ctypes.c_uint64
     library.probe_sha256.argtypes = [ctypes.c_char_p, size, size, ctypes.c_bool, ctypes.c_char_p]
-    for name in ("softmax", "sigmoid", "normalize"):
+    for name in ("softmax", "sigmoid", "unit_length"):
         getattr(library, f"probe_{name}").argtypes = [pointer, size]
     library.probe_pool.argtypes = [ctypes.c_int, pointer, size, size, pointer]
     return library
@@ -76,9 +76,9 @@ def test_vectors_are_scaled_as_numpy_scales_them(probe: Any) -> None:
     rng = np.random.default_rng(3)
     for width in [*range(1, 300), 384, 768, 1024, 4096, 4100]:
         row = rng.normal(0, 1, width).astype(np.float32)
-        assert changed(probe, "normalize", row).tobytes() == numerics.l2_normalize(row).tobytes()
+        assert changed(probe, "unit_length", row).tobytes() == numerics.l2_normalize(row).tobytes()
     zeros = np.zeros(8, np.float32)
-    assert changed(probe, "normalize", zeros).tobytes() == zeros.tobytes()
+    assert changed(probe, "unit_length", zeros).tobytes() == zeros.tobytes()
 
 
 @pytest.mark.parametrize("number", range(len(POOLS)), ids=lambda i: POOLS[i].__name__)
