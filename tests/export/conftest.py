@@ -155,7 +155,8 @@ def load(folder: Path, task: str | None = None) -> LoadedCheckpoint:
 
 
 def _save(model: Any, folder: Path) -> None:
-    model.save_pretrained(folder)
+    with quiet():  # transformers 5 shows a bar
+        model.save_pretrained(folder)
     for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
         shutil.copyfile(MINILM / name, folder / name)
 

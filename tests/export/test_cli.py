@@ -63,7 +63,7 @@ def test_card_then_verify(recipe: str, workshop: Workshop, tmp_path: Path, capsy
 
     assert main(["verify", str(output)]) == 0
     captured = capsys.readouterr()
-    assert captured.out.startswith(f"{output}: 7 files intact; 25 golden texts within ")
+    assert captured.out.startswith(f"{output}: 6 files intact; 25 golden texts within ")
     assert captured.err == ""
 
 
