@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from leanbert.errors import BundleCorruptError, EngineError, InputError
+from leanbert.errors import BundleCorruptError, EngineError, InputError, LeanBertWarning
 from leanbert.integrations import carrying
 from leanbert.integrations.carrying import Recipe, packed, recipe_for
 
@@ -109,5 +109,8 @@ def test_another_version_and_a_bundle_without_manifest_are_refused(
     with pytest.raises(EngineError, match=r"this worker has LeanBERT .* and the driver 0\.0"):
         dataclasses.replace(recipe, version="0.0").opened(never)
     (recipe.path / "leanbert.json").unlink()
-    with pytest.raises(InputError, match="has no manifest, by which a worker could check it"):
+    with (
+        pytest.warns(LeanBertWarning, match="nothing of it is verified"),
+        pytest.raises(InputError, match="has no manifest, by which a worker could check it"),
+    ):
         recipe_for(recipe.path, "headline", 1, {"task": "text-classification"})
