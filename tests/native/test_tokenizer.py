@@ -238,6 +238,18 @@ def test_refuses_wrong_settings(config: dict[str, Any], why: str) -> None:
     assert why in str(refused.value)
 
 
+def test_names_the_file_that_is_wrong() -> None:
+    good = json.dumps(words())
+    for number, name in enumerate(
+        ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+    ):
+        files = [good, "{}", "{}"]
+        for broken, why in (("[]", "not a JSON object"), ("{", "not valid JSON")):
+            files[number] = broken
+            with pytest.raises(RefusedError, match=f"^{name}: {why}"):
+                NativeTokenizer(*files)
+
+
 def test_refuses_a_contradiction_that_changes_added_tokens() -> None:
     with pytest.raises(RefusedError, match="contradicts the normalizer"):
         opened(added(normalized=True, content="New"), {"do_lower_case": False})

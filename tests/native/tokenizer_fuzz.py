@@ -5,7 +5,7 @@
 
 Ids, types, places, words and whether a text was cut must be the same, for texts of every kind, also
 where their UTF-8 is damaged, under random vocabularies, normalizers, added tokens, special tokens
-and limits. One process, about a million texts in ten minutes; the first difference ends it with
+and limits. One process, about a million texts in two minutes; the first difference ends it with
 what repeats it.
 """
 
@@ -135,7 +135,7 @@ def compare_files(paths: Iterable[Path], case: TokenizerCase) -> int:
 
 
 def compare(count: int, seed: int, base: Path | None = None, *, per_case: int = _PER_CASE) -> int:
-    """Compare ``count`` texts; returns how many tokenizers were refused.
+    """Compare ``count`` texts; returns how many tokenizers were refused, and replaced by others.
 
     Raises:
         AssertionError: there is a difference.
@@ -144,23 +144,24 @@ def compare(count: int, seed: int, base: Path | None = None, *, per_case: int = 
     refused = 0
     for start in range(0, count, per_case):
         draw = random.Random(f"{seed}/{start}")  # noqa: S311
-        use_base = content is not None and draw.random() < 0.5
-        case = random_case(draw, content if use_base else None)
         texts = [
             random_bytes(draw) if draw.random() < 0.1 else random_text(draw).encode()
             for _ in range(min(per_case, count - start))
         ]
-        try:
-            wrong = differences(case, texts)
-        except RefusedError as error:
-            refused += 1
-            assert _may_be_refused(case, str(error)), f"seed {seed}/{start}: {error}"
-            continue
-        assert not wrong, f"seed {seed}/{start}: {_shown(case, wrong[0])}"
+        while True:  # until a tokenizer is not refused
+            case = random_case(draw, content if draw.random() < 0.5 else None)
+            try:
+                wrong = differences(case, texts)
+            except RefusedError as error:
+                refused += 1
+                assert _may_be_refused(str(error)), f"seed {seed}/{start}: {error}"
+                continue
+            assert not wrong, f"seed {seed}/{start}: {_shown(case, wrong[0])}"
+            break
     return refused
 
 
-def _may_be_refused(case: TokenizerCase, line: str) -> bool:
+def _may_be_refused(line: str) -> bool:
     """Whether the line names what random cases have and the C library does not do."""
     allowed = ("when it is normalized", "RobertaProcessing trims its place")
     return any(words in line for words in allowed)
@@ -192,7 +193,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     cases = -(-options.count // _PER_CASE)
-    print(f"{options.count:,} texts, {cases - refused:,} tokenizers: no difference")
+    print(f"{options.count:,} texts, {cases:,} tokenizers ({refused} refused): no difference")
     return 0
 
 

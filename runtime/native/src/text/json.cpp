@@ -19,6 +19,25 @@ namespace {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
+// Whether a number in decimal notation is less than 1, whatever its sign.
+bool is_below_one(std::string_view digits) {
+  constexpr std::int64_t many = 1'000'000'000'000;  // more than a file has digits
+  std::int64_t order = 0, exponent = 0;             // digits before the point, or zeros behind it, with the first digit
+  bool has_begun = false, is_fraction = false;
+  std::size_t at = 0;
+  for (; at < digits.size() && digits[at] != 'e' && digits[at] != 'E'; at++) {
+    is_fraction = is_fraction || digits[at] == '.';
+    if (!is_digit(digits[at]) || (is_fraction && has_begun)) continue;
+    has_begun = has_begun || digits[at] != '0';
+    if (is_fraction && !has_begun) order--;
+    if (!is_fraction && has_begun) order++;
+  }
+  const bool is_negative = at + 1 < digits.size() && digits[at + 1] == '-';
+  for (; at < digits.size(); at++)
+    if (is_digit(digits[at])) exponent = std::min(many, exponent * 10 + (digits[at] - '0'));
+  return order + (is_negative ? -exponent : exponent) <= 0;
+}
+
 // A number that was checked already; correctly rounded, whatever the locale. Out of range it is 0 or infinite.
 double to_double(std::string_view digits) {
   double value = 0;
@@ -32,10 +51,7 @@ double to_double(std::string_view digits) {
   const bool is_out_of_range = in.fail();
 #endif
   if (!is_out_of_range) return value;
-  // No number of a file that is bounded is so long that its digits and not its exponent decide.
-  const std::size_t exponent = digits.find_first_of("eE");
-  const bool is_small = exponent != std::string_view::npos && digits[exponent + 1] == '-';
-  const double size = is_small ? 0 : std::numeric_limits<double>::infinity();
+  const double size = is_below_one(digits) ? 0 : std::numeric_limits<double>::infinity();
   return digits[0] == '-' ? -size : size;
 }
 

@@ -271,6 +271,12 @@ auto in_file(const char* name, const Read& read) {
   }
 }
 
+std::unique_ptr<const Document> read_object(std::string_view text) {
+  auto document = std::make_unique<const Document>(std::string(text));
+  if (!document->root().is_object()) refuse("not a JSON object");
+  return document;
+}
+
 std::int32_t unknown_of(const Parts& parts, const Settings& settings) {
   if (const auto named = settings.special("unk_token")) return parts.id(*named);
   const std::int32_t usual = parts.id("[UNK]");
@@ -288,10 +294,13 @@ Parts read_parts(std::string_view tokenizer_json, std::string_view tokenizer_con
                  std::string_view special_tokens_map_json) {
   constexpr const char* file = "tokenizer.json";
   constexpr const char* config = "tokenizer_config.json";
-  const auto document = in_file(file, [&] { return std::make_unique<Document>(std::string(tokenizer_json)); });
+  const auto document = in_file(file, [&] { return read_object(tokenizer_json); });
   const Json root = document->root();
-  const auto settings =
-      in_file(config, [&] { return std::make_unique<Settings>(tokenizer_config_json, special_tokens_map_json); });
+  const auto side_file = [](const char* name, std::string_view text) {
+    return text.empty() ? nullptr : in_file(name, [&] { return read_object(text); });
+  };
+  const Settings settings(side_file(config, tokenizer_config_json),
+                          side_file("special_tokens_map.json", special_tokens_map_json));
   Parts parts = in_file(file, [&] {
     only_keys(root, "it",
               {"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor",
@@ -301,25 +310,24 @@ Parts read_parts(std::string_view tokenizer_json, std::string_view tokenizer_con
     return Parts(model);
   });
   const auto stored = in_file(file, [&] { return read_normalizer(parts, root.find("normalizer")); });
-  const auto decided =
-      in_file(config, [&] { return stored ? std::optional(settings->decide(*stored)) : std::nullopt; });
+  const auto decided = in_file(config, [&] { return stored ? std::optional(settings.decide(*stored)) : std::nullopt; });
   const bool is_changed = stored && *decided != *stored;
   if (is_changed) {
     parts.steps.clear();
     add_bert(parts.steps, root.find("normalizer").find("clean_text").boolean(), *decided);
   }
-  const bool splits_special = in_file(config, [&] { return settings->splits_special_tokens(); });
+  const bool splits_special = in_file(config, [&] { return settings.splits_special_tokens(); });
   in_file(file, [&] {
     check_pre_tokenizer(root.find("pre_tokenizer"));
     read_post_processor(parts, root.find("post_processor"));
     read_added(parts, root.find("added_tokens"), is_changed, splits_special);
   });
   in_file(config, [&] {
-    check_added(parts, settings->find("added_tokens_decoder"));
-    settings->is_left("padding_side", root.find("padding"));  // C pads nothing, and checks what Python checks
-    parts.cuts_left = settings->is_left("truncation_side", root.find("truncation"));
-    parts.has_token_types = settings->has_token_types();
-    parts.unknown = unknown_of(parts, *settings);
+    check_added(parts, settings.find("added_tokens_decoder"));
+    settings.is_left("padding_side", root.find("padding"));  // C pads nothing, and checks what Python checks
+    parts.cuts_left = settings.is_left("truncation_side", root.find("truncation"));
+    parts.has_token_types = settings.has_token_types();
+    parts.unknown = unknown_of(parts, settings);
   });
   return parts;
 }

@@ -1,6 +1,7 @@
 #include "text/settings.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "text/checks.h"
 
@@ -21,12 +22,6 @@ bool is_among(std::string_view name, const std::string_view (&names)[n]) {
   return std::find(names, names + n, name) != names + n;
 }
 
-void read(std::optional<Document>& document, std::string_view text) {
-  if (text.empty()) return;
-  document.emplace(std::string(text));
-  if (!document->root().is_object()) refuse("not a JSON object");
-}
-
 void remove_ending(std::string& name, std::string_view ending) {
   if (name.size() >= ending.size() && name.compare(name.size() - ending.size(), ending.size(), ending) == 0)
     name.resize(name.size() - ending.size());
@@ -34,9 +29,8 @@ void remove_ending(std::string& name, std::string_view ending) {
 
 }  // namespace
 
-Settings::Settings(std::string_view tokenizer_config_json, std::string_view special_tokens_map_json) {
-  read(config_, tokenizer_config_json);
-  read(map_, special_tokens_map_json);
+Settings::Settings(std::unique_ptr<const Document> config, std::unique_ptr<const Document> special_tokens_map)
+    : config_(std::move(config)), map_(std::move(special_tokens_map)) {
   const Json name = find("tokenizer_class");
   if (!name.is_string()) return;
   family_ = name.string();

@@ -2,6 +2,7 @@
 // leanbert.tokenization.settings does it in Python, after transformers' fast tokenizers.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,8 +13,8 @@ namespace leanbert::text {
 
 class Settings {
  public:
-  // Each may be empty; the first wins. Throws Refused where one is no JSON object.
-  Settings(std::string_view tokenizer_config_json, std::string_view special_tokens_map_json);
+  // Objects, of which the first wins; each may be missing.
+  Settings(std::unique_ptr<const Document> config, std::unique_ptr<const Document> special_tokens_map);
 
   // The value of a key; null is a value.
   Json find(std::string_view key) const;
@@ -38,7 +39,7 @@ class Settings {
   Normalizer decide(const Normalizer& stored) const;
 
  private:
-  std::optional<Document> config_, map_;
+  std::unique_ptr<const Document> config_, map_;
   std::string family_;
 };
 
