@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         "engine": _engine(),
         "native engine": _native(),
         "embedded model": _embedded(),
-        "products": _products(),
+        "matmuls": _matmuls(),
         "numpy": _version("numpy"),
         "onnxruntime": _onnxruntime(),
         "tokenizers": _version("tokenizers"),
@@ -61,7 +61,7 @@ def _bounds() -> str:
     return ", ".join([*bounds, f"OMP_NUM_THREADS {wanted}"] if wanted else bounds)
 
 
-def _products() -> str:
+def _matmuls() -> str:
     """How 8-bit weights are multiplied here; asks ONNX Runtime, which may be missing."""
     if find_spec("onnxruntime") is None:
         return "unknown without onnxruntime"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leanbert.arguments import ENGINES
+from leanbert.cli.wording import flag_of
 from leanbert.errors import InputError
 from leanbert.records.names import FORMATS
 from leanbert.shown import listed
@@ -42,9 +43,9 @@ def add_bundle_flag(group: argparse._ArgumentGroup) -> None:
     )
     add_alias(group, "--model", dest="bundle")
     for name in _CHOICE:
-        group.add_argument(_flag(name), metavar="NAME", help=argparse.SUPPRESS)
+        group.add_argument(flag_of(name), metavar="NAME", help=argparse.SUPPRESS)
     group.add_argument("--output-name", metavar="NAME", help=argparse.SUPPRESS)
-    flags = ", ".join(map(_flag, _CHOICE))
+    flags = ", ".join(map(flag_of, _CHOICE))
     group.description = f"{flags} (of a repository), --output-name NAME"
 
 
@@ -94,10 +95,6 @@ def located(args: argparse.Namespace) -> tuple[Path, dict[str, str | None]]:
     if choice.pop("revision", None) is not None:
         raise InputError("--revision is of a repository on the hub; name it as owner/name")
     return (embedded_bundle() if named is None else Path(named)), choice
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
 
 
 def bundle_of(args: argparse.Namespace) -> str | None:

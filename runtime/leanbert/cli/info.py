@@ -168,16 +168,16 @@ def _recipe(recipe: dict[str, Any]) -> list[str]:
     lines = [str(recipe.get("name", "?"))]
     for name, value in recipe.items():
         if name == "products" and isinstance(value, dict):
-            lines.append(f"products: {_products(value)}")
+            lines.append(f"matmuls: {_matmuls(value)}")
         elif name not in {"name", "gate"}:  # the card has a line for the gate
             lines.append(f"{name}: {value}")
     return lines
 
 
-def _products(products: dict[str, object]) -> str:
+def _matmuls(plans: dict[str, object]) -> str:
     """How many are in int8; those that are not, by name."""
-    kept = [name for name, plan in products.items() if plan == "fp32"]
-    counted = f"{len(products) - len(kept)} in int8"
+    kept = [name for name, plan in plans.items() if plan == "fp32"]
+    counted = f"{len(plans) - len(kept)} in int8"
     return f"{counted}, in fp32 {', '.join(kept)}" if kept else counted
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from leanbert.records.names import COMPRESSED, endings_of
 __all__ = ["Job", "plan"]
 
 _NAME = "{name}"
+_BRACES = re.compile(r"\{(?!name\})[A-Za-z_]+\}")
 _WRITTEN = {".txt": ".csv", ".ndjson": ".jsonl", ".arrow": ".parquet", ".feather": ".parquet"}
 """The ending of an output in a folder, where it is not the input's."""
 _ASKED = {"json": ".jsonl", "csv": ".csv", "table": ".txt", "html": ".html"}
@@ -64,6 +66,8 @@ def plan(
         _check(jobs)
         for file in found:
             (folder / file.relative).parent.mkdir(parents=True, exist_ok=True)
+    elif (braces := _BRACES.search(output)) is not None:
+        raise InputError(f"{output}: {braces[0]} stands for nothing; {_NAME} is an input's name")
     elif _NAME in output:
         jobs = [Job([file], Path(output.replace(_NAME, _stem(file)))) for file in found]
         _check(jobs)

@@ -98,7 +98,7 @@ def output_form(path: Path | None, asked: str | None, task: str) -> str | None:
     """
     ending, compression = ("", "") if path is None else endings_of(path)
     form = _FORMS.get(ending)
-    if compression and path is not None and not _is_stream(path):
+    if compression and path is not None and not _is_written_through(path):
         if compression != ".gz":
             raise InputError(
                 f"{path}: cannot write {compression} files; use .gz, or no compression"
@@ -109,7 +109,7 @@ def output_form(path: Path | None, asked: str | None, task: str) -> str | None:
         if form == "parquet":
             raise InputError(f"{path}: --{asked} does not write Parquet; leave it out")
         return asked
-    if form is None and ending and path is not None and not _is_stream(path):
+    if form is None and ending and path is not None and not _is_written_through(path):
         raise InputError(
             f"{path}: cannot write {ending} files; use {listed(list(_FORMS))}, all but .parquet "
             "also with .gz, or say the form with --csv or --json"
@@ -129,7 +129,7 @@ def is_resumable(path: Path | None, asked: str | None = None) -> bool:
         path: of the output; ``None`` is stdout.
         asked: the form that a flag asks for.
     """
-    if path is None or _is_stream(path):
+    if path is None or _is_written_through(path):
         return False
     return (asked or _FORMS.get(endings_of(path)[0])) != "html"
 
@@ -149,7 +149,7 @@ def open_output(path: Path | None, form: str | None) -> Iterator[TextIO | Binary
     elif form == "parquet":
         with whole_binary_file(path) as file:
             yield file
-    elif is_gzipped(path) and not _is_stream(path):
+    elif is_gzipped(path) and not _is_written_through(path):
         import gzip  # late: few outputs are compressed
         import io
 
@@ -211,5 +211,5 @@ def make_writer(
     return LinesWriter(show, text)
 
 
-def _is_stream(path: Path) -> bool:
+def _is_written_through(path: Path) -> bool:
     return own_descriptor(path) is not None or (path.exists() and not path.is_file())

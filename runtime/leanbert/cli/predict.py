@@ -127,7 +127,7 @@ def _run_texts(args: argparse.Namespace) -> int:
 
 
 def _columns(given: str) -> list[str]:
-    names = [part for part in given.split(",") if part]
+    names = [part.strip() for part in given.split(",") if part.strip()]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise argparse.ArgumentTypeError(f"{twice!r} is named twice")

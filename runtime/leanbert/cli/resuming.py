@@ -20,6 +20,7 @@ from leanbert.cli.progress import Progress
 from leanbert.cli.running import Run
 from leanbert.cli.staging import StagedParquet, StagedText
 from leanbert.cli.streams import complain
+from leanbert.cli.wording import flag_of
 from leanbert.cli.writing import Columns, Writer
 from leanbert.errors import LeanBertError
 from leanbert.files import name_full_disk
@@ -29,8 +30,8 @@ __all__ = ["write_resumable"]
 
 _ELSEWHERE = frozenset(
     {"bundle", "columns", "command", "delimiter", "encoding", "engine", "force", "form", "input",
-     "file_name", "input_format", "max_errors", "mode", "no_quotes", "output", "resume", "revision",
-     "subfolder",
+     "file_name", "input_format", "max_errors", "max_memory_mb", "mode", "no_quotes",
+     "output", "resume", "revision", "subfolder",
      "run", "task", "texts", "threads"}
 )  # fmt: skip
 """Flags that change no answer, or of which other parts of the identity or the rows tell."""
@@ -169,7 +170,7 @@ def _identity(
 ) -> dict[str, Any]:
     """What the answers and the file follow from, by the words that messages use."""
     given = {
-        f"--{name.replace('_', '-')}": value
+        flag_of(name): value
         for name, value in vars(run.args).items()
         if name not in _ELSEWHERE and value is not None and value is not False
     }

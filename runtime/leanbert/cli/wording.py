@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["in_flags"]
+__all__ = ["flag_of", "in_flags"]
 
 _VALUES = {
     "truncation=True": "--truncation longest_first",
@@ -27,7 +27,7 @@ _FOUND = re.compile(rf"^({'|'.join(_ARGUMENTS)}) is ")
 
 def in_flags(message: str) -> str:
     """``message`` with ``truncation=True``, ``engine="native"`` and ``top_k is 0`` as flags."""
-    message = _FOUND.sub(lambda found: f"{_flag(found[1])} is ", message)
+    message = _FOUND.sub(lambda found: f"{flag_of(found[1])} is ", message)
     return _GIVEN.sub(_as_flag, message)
 
 
@@ -36,8 +36,9 @@ def _as_flag(found: re.Match[str]) -> str:
     if known is not None:
         return known
     value = found[3] or found[4] or found[2]
-    return _flag(found[1]) if value == "True" else f"{_flag(found[1])} {value}"
+    return flag_of(found[1]) if value == "True" else f"{flag_of(found[1])} {value}"
 
 
-def _flag(name: str) -> str:
+def flag_of(name: str) -> str:
+    """The flag of an argument of the library."""
     return "--" + ("bundle" if name == "model" else name.replace("_", "-"))

@@ -130,6 +130,10 @@ def _use_fast(value: object, _: Bundle) -> str | None:
 
 
 def _revision(value: object, bundle: Bundle) -> str | None:
+    from leanbert.pipelines import embedded_bundle  # late: it imports this module
+
+    if bundle.path == embedded_bundle():
+        return "the embedded model has one: leave it out, or name a repository as owner/name"
     source = bundle.manifest.source.get("revision") if bundle.manifest else None
     if value == source:
         return None

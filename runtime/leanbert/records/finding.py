@@ -47,7 +47,7 @@ def find_files(given: Sequence[Path], *, any_ending: bool = False) -> list[Found
     found: dict[str, Found] = {}
     for path in given:
         for file in _files(path, any_ending=any_ending):
-            key = str(file.path) if _is_stream(file.path) else os.path.realpath(file.path)
+            key = str(file.path) if _is_open_already(file.path) else os.path.realpath(file.path)
             if key in found:
                 warn(f"{file.path}: is named several times; it is read once")
             else:
@@ -55,7 +55,7 @@ def find_files(given: Sequence[Path], *, any_ending: bool = False) -> list[Found
     return list(found.values())
 
 
-def _is_stream(path: Path) -> bool:
+def _is_open_already(path: Path) -> bool:
     return str(path) == "-" or own_descriptor(path) is not None
 
 
@@ -71,7 +71,7 @@ def _files(path: Path, *, any_ending: bool) -> Iterator[Found]:
 
 
 def _matched(path: Path, *, any_ending: bool) -> Iterator[Found]:
-    if path.is_dir() and not _is_stream(path):
+    if path.is_dir() and not _is_open_already(path):
         yield from _folder(path, any_ending=any_ending)
     else:
         yield Found(path, Path(path.name))

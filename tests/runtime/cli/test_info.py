@@ -147,7 +147,7 @@ def test_doctor(command: Command) -> None:
     assert re.fullmatch(r"[1-9][0-9]* usable \((no )?quota.*\)", found["cores"])
     native = found["native engine"].startswith("yes, ")
     assert found["engine"] == ("native" if native else "onnxruntime")
-    assert found["products"] in {Matmuls.INT8.value, Matmuls.UINT8.value}
+    assert found["matmuls"] in {Matmuls.INT8.value, Matmuls.UINT8.value}
     assert all(found[name][0].isdigit() for name in ("numpy", "onnxruntime", "tokenizers"))
     shown = command("doctor")[1]
     for line, name in zip(shown.splitlines(), found, strict=True):
@@ -188,7 +188,7 @@ def test_export_without_its_extra(tmp_path: Path) -> None:
 def test_doctor_without_the_engine(tmp_path: Path) -> None:
     script = HIDING.format(names=["onnxruntime"])
     found = json.loads(python(["-c", script, "doctor", "--json"], tmp_path).stdout)
-    assert found["products"] == "unknown without onnxruntime"
+    assert found["matmuls"] == "unknown without onnxruntime"
 
 
 @pytest.mark.parametrize("name", ["info", "verify"])

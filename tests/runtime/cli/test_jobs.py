@@ -62,6 +62,13 @@ def test_outputs_that_collide(
         plan(named(*names), output)
 
 
+@pytest.mark.parametrize("output", ["{nam}.csv", "{name}-{Stem}.csv"])
+def test_a_pattern_with_another_name(output: str, tmp_path: Path) -> None:
+    said = r"\{(nam|Stem)\} stands for nothing; \{name\} is an input's name$"
+    with pytest.raises(InputError, match=said):
+        plan(named("a.csv"), f"{tmp_path}/{output}")
+
+
 def test_stdin_has_no_name(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="stdin has no name for its output"):
         plan(find_files([Path("-")]), f"{tmp_path}/")
@@ -107,7 +114,7 @@ def test_columns_are_chosen(
     path = tmp_path / "a.csv"
     path.write_text("id,text,label\n1,profit,x\n")
     words = [*predict, "-i", path, "-o", tmp_path / out]
-    assert command(*words, "--columns", "label,id") == (0, "", "")
+    assert command(*words, "--columns", " label, id") == (0, "", "")
     read = table_of if out == "o.csv" else lambda path: [json.loads(path.read_text())]
     assert list(read(tmp_path / out)[0]) == ["label", "id", "predicted_label", "score"]
     assert command(*words, "--columns", "") == (0, "", "")

@@ -95,6 +95,12 @@ class TestOpening:
         own = str(tiny_bundle)
         assert pipeline("text-classification", own, tokenizer=own, config=tiny_bundle, threads=1)
 
+    def test_the_embedded_model_has_one_revision(self) -> None:
+        with pytest.raises(
+            InputError, match=r"^revision is 'main'; the embedded model has one: leave it out"
+        ):
+            pipeline("text-classification", revision="main", threads=1)
+
     def test_the_revision_that_the_bundle_was_made_of(self, bundle_copy: Path) -> None:
         manifest = read_content(bundle_copy)
         manifest["source"] |= {"revision": "4b1c", "model": "ProsusAI/finbert"}
@@ -109,7 +115,7 @@ class TestOpening:
             pipeline("text-classification", bundle_copy, dtype="float32", threads=1)
 
     def test_the_types_name_the_same_arguments(self) -> None:
-        own = {"mode", "threads", "engine", "output_name"}
+        own = {"mode", "threads", "engine", "max_memory_mb", "output_name"}
         assert set(keywords.OpeningKeywords.__annotations__) == set(OPENING) | own
 
 
