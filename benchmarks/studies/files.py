@@ -131,7 +131,7 @@ def measured(args: argparse.Namespace) -> Json:
     """The rates or the memory, beside what the file of ``-o`` holds already."""
     known = args.output and args.output.exists()
     found: Json = read_json(args.output) if known else {}
-    found |= {"leanbert": __version__, "cpu": cpu_name(), "threads": allowed_cores()}
+    found |= {"leanbert": __version__, "cpu": cpu_name()}
     if args.memory:
         sizes = [args.first, args.last]
         peaks = [memory(rows, args.model, stub=args.stub) for rows in sizes]
@@ -139,7 +139,12 @@ def measured(args: argparse.Namespace) -> Json:
     else:
         turns = rates(args.rows, args.turns, args.model)
         listed, filed = zip(*turns, strict=True)
-        found["rate"] = {"rows": args.rows, "list": [*listed], "file": [*filed]}
+        found["rate"] = {
+            "rows": args.rows,
+            "threads": allowed_cores(),
+            "list": [*listed],
+            "file": [*filed],
+        }
     return found
 
 
@@ -156,10 +161,10 @@ def table(results: Json) -> str:
         (few, many), (small, large) = memory["rows"], memory["peak_mib"]
         lines.append(f"| peak of the resident memory, {few:,} rows | {number(small)} MiB | 1 |")
         lines.append(f"| the same, {many:,} rows | {number(large)} MiB | {large / small:.2f} |")
-    about = f"LeanBERT {results['leanbert']}, embedded model, {results['cpu']}, "
-    about += f"{results['threads']} threads"
+    about = f"LeanBERT {results['leanbert']}, embedded model, {results['cpu']}"
     if rate:
-        about += f"; {rate['rows']:,} different headlines, {len(rate['list'])} turns, the opening "
+        about += f"; {rate['threads']} threads, {rate['rows']:,} different headlines, "
+        about += f"{len(rate['list'])} turns, the opening "
         about += "of the model and the last write to the disk included"
     if memory and not memory["computed"]:
         about += "; the memory is that of the command with a stub in the place of the model's "
