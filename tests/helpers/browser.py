@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-__all__ = ["measured"]
+__all__ = ["chromium", "measured"]
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -87,6 +87,15 @@ async function open(width) {
 </script></body>"""
 
 
+def chromium() -> str:
+    """The browser's program; the test is skipped where there is none."""
+    named = os.environ.get("LEANBERT_BROWSER")
+    browser = named or next(filter(None, map(shutil.which, _NAMES)), None)
+    if browser is None:
+        pytest.skip("no Chromium here; install one, or name it in LEANBERT_BROWSER")
+    return browser
+
+
 def measured(html: str, folder: Path, *, dark: bool, widths: list[int]) -> list[dict[str, Any]]:
     """What a browser says of a page in frames of several widths; skips where there is no browser.
 
@@ -96,10 +105,7 @@ def measured(html: str, folder: Path, *, dark: bool, widths: list[int]) -> list[
         dark: whether the reader prefers dark pages.
         widths: of the frames, in CSS pixels.
     """
-    named = os.environ.get("LEANBERT_BROWSER")
-    browser = named or next(filter(None, map(shutil.which, _NAMES)), None)
-    if browser is None:
-        pytest.skip("no Chromium here; install one, or name it in LEANBERT_BROWSER")
+    browser = chromium()
     page = json.dumps(html).replace("</", "<\\/").replace("<!--", "<\\u0021--")
     harness = folder / "harness.html"
     script = _HARNESS.replace("WIDTHS", json.dumps(widths)).replace("PAGE", page)
