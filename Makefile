@@ -125,7 +125,7 @@ DOCS := .venv-docs
 docs: $(DOCS)/.installed
 	rm -rf build/pages build/site
 	LEANBERT_REPOSITORY=$$($(DOCS)/bin/python docs/site/prepare.py build/pages) && \
-	    export LEANBERT_REPOSITORY && PATH="$(CURDIR)/$(DOCS)/bin:$$PATH" zensical build --strict
+	    export LEANBERT_REPOSITORY && PATH="$(CURDIR)/$(DOCS)/bin:$$PATH" zensical build --strict --clean
 
 $(DOCS)/.installed: pyproject.toml constraints.txt
 	@echo "setting up $(DOCS) (once)"
