@@ -104,7 +104,7 @@ def configure(base: tokenizers.Tokenizer, settings: Mapping[str, Any]) -> None:
             base.normalizer = normalizers.BertNormalizer(**{**kept, **wanted})
     pre_tokenizer = _state(base.pre_tokenizer)
     if pre_tokenizer.get("type") == "ByteLevel" and (family or "add_prefix_space" in settings):
-        space = _flag(settings, "add_prefix_space", default=False)
+        space = bool(_flag(settings, "add_prefix_space", default=False))
         if pre_tokenizer["add_prefix_space"] != space:
             base.pre_tokenizer = pre_tokenizers.ByteLevel(
                 add_prefix_space=space, use_regex=pre_tokenizer["use_regex"]
