@@ -212,7 +212,8 @@ def _real(family: str, folder: Path) -> tokenizers.Tokenizer:
         warnings.simplefilter("ignore")
         converters = importlib.import_module("transformers.convert_slow_tokenizer")
         converter = getattr(converters, f"{kinds[family]}Converter")(slow)
-        return converter.converted()
+        converted: tokenizers.Tokenizer = converter.converted()
+        return converted
 
 
 def _trained(family: str, names: tuple[str, ...]) -> tokenizers.Tokenizer:
@@ -248,7 +249,8 @@ def _trained(family: str, names: tuple[str, ...]) -> tokenizers.Tokenizer:
             vocab_size=600, special_tokens=special, unk_token=unknown, show_progress=False
         )
     made.train_from_iterator(texts, trainer)
-    ends = {name: (name, made.token_to_id(name)) for name in (sep, cls)}
+    ids = {name: made.token_to_id(name) for name in (sep, cls)}
+    ends = {name: (name, place) for name, place in ids.items() if place is not None}
     if kind == "bpe" and "<s>" in names:
         made.post_processor = processors.RobertaProcessing(
             ends[sep], ends[cls], trim_offsets=True, add_prefix_space=False
@@ -268,7 +270,7 @@ def _add_steps(made: tokenizers.Tokenizer, family: str) -> None:
     made.decoder = decoders.Metaspace(prepend_scheme="always")
     made.pre_tokenizer = words
     if family == "albert":
-        steps = [normalizers.Replace("``", '"'), normalizers.Replace("''", '"')]
+        steps: list[Any] = [normalizers.Replace("``", '"'), normalizers.Replace("''", '"')]
         steps += [normalizers.NFKD(), normalizers.StripAccents(), normalizers.Lowercase()]
         made.normalizer = normalizers.Sequence(steps)
     elif family == "deberta-v2":
