@@ -31,6 +31,7 @@ from leanbert.records import ReadOptions, read_rows
 from leanbert_bench.run.workload import bundled_workload
 from leanbert_bench.statistics import median, paired_ratio
 from studies.command_line import new_parser, one_line_errors
+from studies.source_trees import SOURCES_FIRST, python_path
 
 HEADLINE = (
     "Operating profit rose to EUR 13.1 mn from EUR 8.7 mn a year earlier, as sales grew by 9%."
@@ -50,8 +51,6 @@ import ctypes, json, sys
 from statistics import median
 from time import perf_counter
 
-# An editable install would put its own sources before those of PYTHONPATH.
-sys.meta_path[:] = [f for f in sys.meta_path if "importlib" in str(getattr(f, "__module__", ""))]
 tree, threads = sys.argv[1], int(sys.argv[2]) or None
 spent = {"engine": 0.0, "tokenizer": 0.0}
 
@@ -142,18 +141,14 @@ class Process:
         threads: cores that one call computes on; 0 for all that the process may use.
 
     Raises:
-        TreeError: it is no such root.
+        InputError: it is no such root.
     """
 
     def __init__(self, tree: Path, threads: int) -> None:
         self._tree = tree.resolve()
-        paths = [self._tree / "runtime", self._tree / "models"]
-        for path in paths:
-            if not path.is_dir():
-                raise TreeError(f"{path}: missing; give the root of a checkout")
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _CHILD, str(self._tree), str(threads)],
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths))},
+            [sys.executable, "-c", SOURCES_FIRST + _CHILD, str(self._tree), str(threads)],
+            env=os.environ | {"PYTHONPATH": python_path(self._tree, "runtime", "models")},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -31,6 +31,7 @@ from leanbert_bench.provenance import describe_bundle, describe_study
 from leanbert_bench.run.process import compiling_environment
 from leanbert_bench.statistics import median, paired_ratio
 from studies.command_line import Json, measure_or_show, new_parser
+from studies.source_trees import SOURCES_FIRST, python_path
 
 TEXT = "Operating profit rose to EUR 13.1 mn."
 
@@ -70,10 +71,8 @@ print(json.dumps([marks, engine.name]))
 """
 
 
-# `python -m leanbert` of the sources that PYTHONPATH names; an editable install's come first else.
+# `python -m leanbert` of the sources that PYTHONPATH names.
 _OF_A_TREE = """
-import sys
-sys.meta_path[:] = [f for f in sys.meta_path if "importlib" in str(getattr(f, "__module__", ""))]
 from runpy import run_module
 run_module("leanbert", run_name="__main__", alter_sys=True)
 """
@@ -111,7 +110,7 @@ def measure(model: Path, engine: str, turns: int, before: Path | None = None) ->
         marks, name = json.loads(_output_of(twin))
         for side, tree in trees.items():
             begun = time.perf_counter()
-            _output_of([sys.executable, "-c", _OF_A_TREE, *answering, TEXT], tree)
+            _output_of([sys.executable, "-c", SOURCES_FIRST + _OF_A_TREE, *answering, TEXT], tree)
             walls[side].append(1e3 * (time.perf_counter() - begun))
         if turn == 0:
             walls = {side: [] for side in trees}
@@ -145,8 +144,7 @@ def _output_of(command: Sequence[str], tree: Path | None = None) -> str:
     """What a command prints; the sources are those of ``tree``, if it is given."""
     environment = compiling_environment()
     if tree is not None:
-        folders = (tree.absolute() / "runtime", tree.absolute() / "models")
-        environment["PYTHONPATH"] = os.pathsep.join(map(str, folders))
+        environment["PYTHONPATH"] = python_path(tree, "runtime", "models")
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     if done.returncode:
         raise OSError(f"{' '.join(command[1:4])} failed: {done.stderr.strip()[-300:]}")

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -34,6 +33,7 @@ from leanbert_bench.run.process import compiling_environment
 from leanbert_bench.run.random_weights import SHAPES, random_checkpoint
 from leanbert_bench.statistics import median, paired_ratio
 from studies.command_line import Json, measure_or_show, new_parser
+from studies.source_trees import SOURCES_FIRST, python_path
 
 IMPORTS = "imports"
 _ROOT = Path(__file__).parents[2]
@@ -45,8 +45,6 @@ _CHILD = """
 import json, resource, sys
 from time import perf_counter
 
-# An editable install would put its own sources before those of PYTHONPATH.
-sys.meta_path[:] = [f for f in sys.meta_path if "importlib" in str(getattr(f, "__module__", ""))]
 tree, checkpoint, output = sys.argv[1:]
 marks = [("imports", perf_counter())]
 from leanbert_export import exporting
@@ -89,16 +87,13 @@ def export_once(
         InputError: the tree has no export, or it fails; what it said went to stderr.
     """
     tree = tree.resolve()
-    paths = [tree / "runtime", tree / "export"]
-    for path in paths:
-        if not path.is_dir():
-            raise InputError(f"{path}: missing; give the root of a checkout")
     environment = compiling_environment() | {
-        "PYTHONPATH": os.pathsep.join(map(str, paths)),
+        "PYTHONPATH": python_path(tree, "runtime", "export"),
         "OMP_NUM_THREADS": str(threads),
     }
+    python = [sys.executable, "-c", SOURCES_FIRST + _CHILD]
     ended = subprocess.run(
-        [*under, sys.executable, "-c", _CHILD, str(tree), str(checkpoint.resolve()), str(output)],
+        [*under, *python, str(tree), str(checkpoint.resolve()), str(output)],
         env=environment,
         stdout=subprocess.PIPE,
         text=True,
