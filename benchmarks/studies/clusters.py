@@ -28,6 +28,7 @@ from leanbert import __version__, pipeline
 from leanbert.cpu import allowed_cores, cpu_name
 from leanbert.errors import InputError
 from leanbert.shown import counted
+from leanbert_bench.provenance import installed
 from leanbert_bench.statistics import median
 from studies.command_line import Json, measure_or_show, new_parser
 from studies.files import headlines
@@ -139,6 +140,7 @@ ENGINES: dict[str, Callable[..., AbstractContextManager[Job]]] = {
     "ray": on_ray,
     "spark": on_spark,
 }
+_PACKAGES = {"ray": "ray", "spark": "pyspark"}
 
 
 def measure(engine: str, rows: int, turns: int) -> Json:
@@ -167,7 +169,7 @@ def measure(engine: str, rows: int, turns: int) -> Json:
         "leanbert": __version__,
         "cpu": cpu_name(),
         "engine": engine,
-        "version": _version(engine),
+        "version": installed(_PACKAGES[engine]),
         "workers": workers,
         "rows": rows,
         "texts_per_s": {"plain": plain, "worker": [one], "cluster": clustered},
@@ -200,12 +202,6 @@ def _plain(texts: Sequence[str]) -> float:
     began = time.perf_counter()
     answerer(texts)
     return len(texts) / (time.perf_counter() - began)
-
-
-def _version(engine: str) -> str:
-    from importlib.metadata import version
-
-    return version({"spark": "pyspark"}.get(engine, engine))
 
 
 def table(results: Json) -> str:
