@@ -32,7 +32,7 @@ from leanbert_bench.run.process import WorkerError, WorkerProcess
 from leanbert_bench.run.random_weights import save_random_checkpoint
 from leanbert_bench.statistics import median
 from studies.command_line import Json, measure_or_show, new_parser, one_line_errors
-from studies.family_peers import make_peers
+from studies.family_peers import SHOWN, make_peers
 
 LAYERS = 3
 VOCABULARY = 30522
@@ -148,6 +148,7 @@ def measure(
         }
         for family, folder in folders.items():
             report = reports[family]
+            ready = []
             for engine, worker in workers.items():
                 if engine in report["without"] or not _is_native(report, engine):
                     continue
@@ -160,14 +161,14 @@ def measure(
                         threads=threads,
                     )
                 except WorkerError as error:
-                    report["without"][engine] = str(error)[:60]
+                    report["without"][engine] = str(error)[:SHOWN]
+                else:
+                    ready.append(engine)
             times: dict[str, dict[str, list[float]]] = {shape: {} for shape in shapes}
             for turn in range(turns):
                 for shape in shapes:
                     batch, tokens = map(int, shape.split("x"))
-                    for engine in reversed(workers) if turn % 2 else workers:
-                        if engine in report["without"] or not _is_native(report, engine):
-                            continue
+                    for engine in reversed(ready) if turn % 2 else ready:
                         answer = workers[engine].ask(
                             "time", family=family, batch=batch, tokens=tokens,
                             vocabulary=VOCABULARY, seconds=seconds,

@@ -24,12 +24,14 @@ from leanbert_bench.statistics import median
 if TYPE_CHECKING:
     from leanbert_bench.backends.base import Floats, Ids
 
-__all__ = ["OnnxRuntimeInt8", "PyTorchFp32", "make_peers"]
+__all__ = ["SHOWN", "OnnxRuntimeInt8", "PyTorchFp32", "make_peers"]
 
 _GRAPH = "model_int8.onnx"
 _OPENVINO_GRAPH = "openvino.xml"
-_SHOWN = 60  # characters of an error in a cell of the table
 _FEWEST = 3  # answers that are timed at least
+
+SHOWN = 60
+"""Characters of an error in a cell of the table."""
 
 
 class PyTorchFp32(EagerFp32):
@@ -99,7 +101,7 @@ def make_peers(checkpoint: Path, folder: Path, texts: Sequence[str]) -> dict[str
             make()
         except Exception as error:  # noqa: BLE001 - whatever it is stands in the peer's cell
             why = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            failed.update(dict.fromkeys(names, why[:_SHOWN]))
+            failed.update(dict.fromkeys(names, why[:SHOWN]))
 
     loaded = load_checkpoint(find_checkpoint(str(checkpoint), revision=None, task=None))
     graph = folder / "traced" / "model.onnx"
