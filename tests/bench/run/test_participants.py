@@ -36,10 +36,23 @@ def test_without_optimum_only_its_peers_are_skipped(
         "optimum-onnx not installed",
         "pip install 'leanbert[bench-peers]' in an environment of its own",
     )
+    other_task = ("skipped", "this back end does no text-classification", None)
+    embedders = (
+        "sentence-transformers",
+        "sentence-transformers-onnx-int8",
+        "sentence-transformers-openvino",
+        "fastembed",
+        "kjarni",
+        "llama-cpp-f16",
+        "llama-cpp-q8",
+    )
     assert skipped == {
         "optimum-fp32": wanted,
         "optimum-int8": wanted,
         "optimum-int8-batch-32": wanted,
         "openvino-fp32": wanted,
         "openvino-int8": wanted,
+        "onnxruntime-fused-fp32": wanted,
+        "transformers-js-q8": wanted,
+        **dict.fromkeys(embedders, other_task),
     }
