@@ -12,17 +12,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any
 
 from leanbert_bench.backends import Backend, Model, start
-from leanbert_bench.backends.base import file_bytes, random_inputs
+from leanbert_bench.backends.base import random_inputs
+from leanbert_bench.backends.onnxruntime import OnnxRuntimeGraph
 from leanbert_bench.backends.pytorch import EagerFp32
-from leanbert_bench.backends.tokenizing import TokenizingBackend
 from leanbert_bench.run.worker import Message, serve
 from leanbert_bench.statistics import median
-
-if TYPE_CHECKING:
-    from leanbert_bench.backends.base import Floats, Ids
 
 __all__ = ["SHOWN", "OnnxRuntimeInt8", "PyTorchFp32", "make_peers"]
 
@@ -44,39 +41,11 @@ class PyTorchFp32(EagerFp32):
         torch.set_num_threads(self.model.threads)
 
 
-class OnnxRuntimeInt8(TokenizingBackend):
+class OnnxRuntimeInt8(OnnxRuntimeGraph):
     """ONNX Runtime's own dynamic int8, with its own optimizer."""
 
     name = "ONNX Runtime int8 (dynamic)"
-    family = "onnxruntime"
-    requires: ClassVar[tuple[str, ...]] = ("onnxruntime", "transformers")
-
-    @property
-    def imports(self) -> tuple[str, ...]:
-        """ONNX Runtime."""
-        return ("onnxruntime",)
-
-    def load(self) -> None:
-        """Open the quantized graph."""
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self.model.threads
-        options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(
-            str(self.model.path / _GRAPH), options, providers=["CPUExecutionProvider"]
-        )
-        self._inputs = [node.name for node in self._session.get_inputs()]
-        self.load_tokenizer()
-
-    def forward(self, inputs: dict[str, Ids]) -> Floats:
-        """Compute one padded batch."""
-        feed = {name: inputs[name] for name in self._inputs}
-        return cast("Floats", self._session.run(["logits"], feed)[0])
-
-    def size(self) -> int:
-        """The bytes of the quantized graph."""
-        return file_bytes([self.model.path / _GRAPH])
+    graph = _GRAPH
 
 
 def make_peers(checkpoint: Path, folder: Path, texts: Sequence[str]) -> dict[str, str]:
