@@ -12,7 +12,6 @@
 #include "text/normalizer.h"
 #include "text/tokenizer.h"
 #include "text/unicode.h"
-#include "text/utf8.h"
 
 using namespace leanbert::text;
 
@@ -194,22 +193,9 @@ LB_PROBE void probe_unicode(std::int32_t* out) {
 // What steps (numbers of Step) make of a text; at most `size` bytes are written, and how many there are is returned.
 LB_PROBE std::size_t probe_normalize(const std::uint8_t* steps, std::size_t count, const char* text, std::size_t bytes,
                                      char* out, std::size_t size) {
-  struct {
-    std::string text;
-    void put(Character c) {
-      char encoded[4];
-      text.append(encoded, put_utf8(c.code, encoded));
-    }
-  } sink;
   std::vector<Step> chosen;
   for (std::size_t i = 0; i < count; i++) chosen.push_back(static_cast<Step>(steps[i]));
-  Normalization normalization(chosen, sink);
-  for (std::size_t at = 0; at < bytes;) {
-    const Decoded character = decode_utf8({text, bytes}, at);
-    normalization.put({character.code, 0, 0});
-    at += character.size;
-  }
-  normalization.finish();
-  std::memcpy(out, sink.text.data(), std::min(size, sink.text.size()));
-  return sink.text.size();
+  const std::string made = normalize(chosen, {text, bytes});
+  std::memcpy(out, made.data(), std::min(size, made.size()));
+  return made.size();
 }

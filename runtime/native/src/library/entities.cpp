@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <cstring>
 
+#include "text/utf8.h"
+
 namespace leanbert::library {
 namespace {
 
 std::size_t characters(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return text.size() - static_cast<std::size_t>(std::count_if(text.begin(), text.end(), text::continues_character));
 }
 
 std::size_t best_of(const float* scores, std::size_t labels) {

@@ -1,7 +1,6 @@
 #include "library/failure.h"
 
 #include <cstddef>
-#include <cstdint>
 
 #include "text/utf8.h"
 
@@ -10,18 +9,11 @@ namespace {
 
 constexpr std::size_t most_brief = 60, most_shown = 160;  // bytes
 
-bool continues(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
-
-// Control characters, those that end a line among them.
-bool is_control(std::uint32_t code) {
-  return code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x2028 || code == 0x2029;
-}
-
 std::string clean(std::string_view text) {
   std::string line;
   for (std::size_t at = 0; at < text.size();) {
     const text::Decoded c = text::decode_utf8(text, at);
-    if (c.valid && !is_control(c.code)) {
+    if (c.valid && !text::is_control(c.code)) {
       line += text.substr(at, c.size);
     } else {
       for (std::size_t i = 0; i < c.size; i++) {
@@ -44,7 +36,7 @@ std::string brief(std::string_view text) {
 std::string shown(std::string_view path) {
   if (path.size() <= most_shown) return clean(path);
   std::size_t from = path.size() - most_shown;
-  while (from < path.size() && continues(path[from])) from++;
+  while (from < path.size() && text::continues_character(path[from])) from++;
   return "…" + clean(path.substr(from));
 }
 
@@ -52,7 +44,7 @@ std::size_t fitting(std::string_view text, std::size_t size) {
   if (!size) return 0;
   if (text.size() < size) return text.size();
   std::size_t bytes = size - 1;
-  while (bytes && continues(text[bytes])) bytes--;
+  while (bytes && text::continues_character(text[bytes])) bytes--;
   return bytes;
 }
 

@@ -97,8 +97,7 @@ bool is_plain(std::string_view name) {
   if (name.size() > 1 && name[1] == ':' && is_letter(name[0])) return false;  // a drive
   for (std::size_t at = 0; at < name.size();) {
     const text::Decoded c = text::decode_utf8(name, at);
-    if (!c.valid || c.code < 0x20 || (c.code >= 0x7F && c.code < 0xA0) || c.code == 0x2028 || c.code == 0x2029)
-      return false;
+    if (!c.valid || text::is_control(c.code)) return false;
     at += c.size;
   }
   for (std::size_t at = 0; at <= name.size();) {

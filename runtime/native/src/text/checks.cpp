@@ -17,9 +17,7 @@ std::string quoted(std::string_view text) {
       line += "…";
       break;
     }
-    const bool is_control = character.code < 0x20 || (character.code >= 0x7F && character.code < 0xA0) ||
-                            character.code == 0x2028 || character.code == 0x2029 || !character.valid;
-    if (is_control)
+    if (!character.valid || is_control(character.code))
       line += "?";
     else
       line += text.substr(at, character.size);

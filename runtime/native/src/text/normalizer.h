@@ -5,9 +5,12 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "text/unicode.h"
+#include "text/utf8.h"
 
 namespace leanbert::text {
 
@@ -165,5 +168,21 @@ class Normalization {
   std::vector<Run> runs_;  // of each decompose
   std::size_t waiting_ = 0;
 };
+
+// What the steps make of a text.
+inline std::string normalize(const std::vector<Step>& steps, std::string_view text) {
+  struct {
+    std::string text;
+    void put(Character c) { append_utf8(c.code, text); }
+  } sink;
+  Normalization normalization(steps, sink);
+  for (std::size_t at = 0; at < text.size();) {
+    const Decoded character = decode_utf8(text, at);
+    normalization.put({character.code, 0, 0});
+    at += character.size;
+  }
+  normalization.finish();
+  return sink.text;
+}
 
 }  // namespace leanbert::text

@@ -80,25 +80,6 @@ std::optional<Flags> read_normalizer(Parts& parts, const Json& normalizer) {
   return flags_of(normalizer, "normalizer");
 }
 
-// What the steps make of a text.
-std::string normalize(const std::vector<Step>& steps, std::string_view text) {
-  struct {
-    std::string text;
-    void put(Character c) {
-      char bytes[4];
-      text.append(bytes, put_utf8(c.code, bytes));
-    }
-  } sink;
-  Normalization normalization(steps, sink);
-  for (std::size_t at = 0; at < text.size();) {
-    const Decoded character = decode_utf8(text, at);
-    normalization.put({character.code, 0, 0});
-    at += character.size;
-  }
-  normalization.finish();
-  return sink.text;
-}
-
 // ---- pre-tokenizer -------------------------------------------------------------------------------
 
 void check_pre_tokenizer(const Json& part) {
@@ -130,7 +111,7 @@ bool is_white_space(std::string_view token) {
 bool has_space_at_ends(std::string_view token) {
   const auto is_space = [](std::uint32_t code) { return code == 0x120 || properties(code).flags & SPACE; };
   std::size_t last = token.size() - 1;
-  while ((static_cast<unsigned char>(token[last]) & 0xC0) == 0x80) last--;
+  while (continues_character(token[last])) last--;
   return is_space(decode_utf8(token, 0).code) || is_space(decode_utf8(token, last).code);
 }
 

@@ -35,8 +35,7 @@ struct Normalized {
   void put(Character c) {
     starts.push_back(static_cast<std::uint32_t>(text.size()));
     characters.push_back(c);
-    char bytes[4];
-    text.append(bytes, put_utf8(c.code, bytes));
+    append_utf8(c.code, text);
   }
   // The number of the character that begins at a byte, or of the end.
   std::size_t number(std::size_t byte) const {
@@ -192,7 +191,7 @@ void trim(const Parts& parts, std::string_view text, Encoding& out, std::size_t 
     for (; before > 0 && begin < end; before--) begin += decode_utf8(text, begin).size;
     for (; behind > 0 && begin < end; behind--) do
         end--;
-      while (end > begin && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80);
+      while (end > begin && continues_character(text[end]));
   }
 }
 

@@ -41,8 +41,7 @@ inline const Properties& properties(std::uint32_t code) {
   return unicode_properties[unicode_records[unicode_blocks[code >> 7]][code & 127]];
 }
 
-// Calls put(character) for each character of the full canonical decomposition of one that has DECOMPOSES, or is a
-// Hangul syllable.
+// Hangul syllables, which are decomposed by arithmetic.
 constexpr std::uint32_t hangul_first = 0xAC00, hangul_last = 0xD7A3;
 
 struct Characters {

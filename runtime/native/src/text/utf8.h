@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace leanbert::text {
@@ -45,6 +46,14 @@ inline Decoded decode_utf8(std::string_view text, std::size_t at) {
   return {code, size, true};
 }
 
+// Whether a byte goes on with a character, as none that begins one does.
+inline bool continues_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
+
+// Control characters, those that end a line among them.
+inline bool is_control(std::uint32_t code) {
+  return code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x2028 || code == 0x2029;
+}
+
 // Where the first bytes stand that are no character; the size of the text if there are none.
 inline std::size_t first_invalid_utf8(std::string_view text) {
   std::size_t at = 0;
@@ -78,6 +87,11 @@ inline std::size_t put_utf8(std::uint32_t code, char* to) {
   to[2] = static_cast<char>(0x80 | (code >> 6 & 0x3F));
   to[3] = static_cast<char>(0x80 | (code & 0x3F));
   return 4;
+}
+
+inline void append_utf8(std::uint32_t code, std::string& text) {
+  char bytes[4];
+  text.append(bytes, put_utf8(code, bytes));
 }
 
 }  // namespace leanbert::text

@@ -78,8 +78,7 @@ class Words {
     if (count_ > most_) return;  // one unknown token, whatever it is
     word_.starts.push_back(static_cast<std::uint32_t>(word_.bytes.size()));
     places_.push_back({c.begin, c.end});
-    char bytes[4];
-    word_.bytes.append(bytes, put_utf8(c.code, bytes));
+    append_utf8(c.code, word_.bytes);
   }
   void end() {
     if (count_ == 0) return;
