@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "library/failure.h"
 
@@ -37,8 +38,8 @@ class Reader {
  public:
   Reader(const ReadFile& read, const std::string& where) : read_(read), where_(where) {}
 
-  std::optional<Sentence> modules() {
-    const text::Document document = parse("modules.json");
+  std::optional<Sentence> modules(std::string content) {
+    const text::Document document(std::move(content));
     const Json chain = list("modules.json", document.root());
     Sentence found;
     std::size_t i = 0;
@@ -172,10 +173,11 @@ class Reader {
 }  // namespace
 
 std::optional<Sentence> read_sentence(const ReadFile& read, const std::string& where) {
-  if (!read("modules.json")) return std::nullopt;
+  std::optional<std::string> modules = read("modules.json");
+  if (!modules) return std::nullopt;
   Reader reader(read, where);
   try {
-    return reader.modules();
+    return reader.modules(std::move(*modules));
   } catch (const Wrong& wrong) {
     throw Failure(LEANBERT_CORRUPT, where + '/' + reader.name + ": " + wrong.line + "; copy the model again");
   } catch (const text::Refused& error) {
