@@ -25,8 +25,7 @@ Description::Description(Json layout) {
   exactly("the layout", object("native", layout), {"format", "file", "architecture", "tensors"});
   const std::uint64_t format = whole("format", member(layout, "format"), 1, formats);
   file = string("file", member(layout, "file"));
-  for (const auto [name, entry] : object("tensors", member(layout, "tensors")).members())
-    tensors_.insert({std::string(name), {entry, false}});
+  for (const auto [name, entry] : object("tensors", member(layout, "tensors")).members()) tensors_.emplace(name, entry);
 
   const Json a = object("architecture", member(layout, "architecture"));
   std::vector<std::string_view> optional;
@@ -102,9 +101,7 @@ Description::Description(Json layout) {
     for (const auto [unused, bucket] : list("relative_buckets", buckets).items())
       buckets_.push_back(static_cast<std::uint32_t>(whole("relative_buckets", bucket, 0, most32)));
   }
-  for (const auto& [name, found] : tensors_)
-    if (!found.used) throw Wrong{"the unknown tensor " + library::brief(name)};
-  tensors_.clear();  // they point into the manifest
+  if (!tensors_.empty()) throw Wrong{"the unknown tensor " + library::brief(tensors_.begin()->first)};
 }
 
 lb_model_desc Description::record(const char* path, std::uint32_t threads) const {
@@ -123,10 +120,9 @@ std::size_t Description::longest() const {
 }
 
 lb_tensor Description::tensor(const std::string& name) {
-  const auto found = tensors_.find(name);
-  if (found == tensors_.end()) return {};
-  found->second.used = true;
-  const Json entry = object(name, found->second.entry);
+  const auto taken = tensors_.extract(name);
+  if (!taken) return {};
+  const Json entry = object(name, taken.mapped());
   exactly(name, entry, {"dtype", "shape", "offset", "bytes"});
   const Json shape = list(name + ".shape", member(entry, "shape"));
   if (shape.size() != 1 && shape.size() != 2) throw Wrong{name + ".shape has not one or two sizes"};

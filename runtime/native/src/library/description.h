@@ -28,16 +28,12 @@ class Description {
   std::size_t longest() const;  // tokens of a text that has room in the positions
 
  private:
-  struct Tensor {
-    Json entry;
-    bool used;
-  };
   lb_tensor tensor(const std::string& name);
   lb_matmul matmul(const std::string& name);
   lb_norm norm(const std::string& name);
   std::vector<std::uint32_t> numbers(Json architecture, std::string_view key, std::size_t length) const;
 
-  std::map<std::string, Tensor, std::less<>> tensors_;
+  std::map<std::string, Json> tensors_;  // that no record has taken yet; none once the object is made
   lb_model_desc desc_{};
   std::vector<lb_layer> layers_;
   std::vector<std::uint32_t> buckets_;
