@@ -19,8 +19,6 @@ class Settings {
   // The value of a key; null is a value.
   Json find(std::string_view key) const;
 
-  // transformers' class without its endings, in small letters; empty where none is named.
-  const std::string& family() const { return family_; }
   bool has_token_types() const;
   // truncation_side or padding_side; `stored` is truncation or padding of tokenizer.json, which counts second.
   bool is_left(std::string_view key, const Json& stored) const;
@@ -40,7 +38,7 @@ class Settings {
 
  private:
   std::unique_ptr<const Document> config_, map_;
-  std::string family_;
+  std::string family_;  // transformers' class without its endings, in small letters; empty where none is named
 };
 
 }  // namespace leanbert::text

@@ -247,7 +247,6 @@ std::size_t Tokenizer::special_tokens() const { return state_->parts.before.size
 std::int32_t Tokenizer::unknown() const { return state_->parts.unknown; }
 std::int32_t Tokenizer::id(std::string_view token) const { return state_->parts.id(token); }
 std::string_view Tokenizer::continuing_prefix() const { return state_->parts.model.prefix(); }
-bool Tokenizer::has_token_types() const { return state_->parts.has_token_types; }
 
 std::string_view Tokenizer::token(std::int32_t id) const {
   const auto found = state_->parts.contents.find(id);

@@ -46,7 +46,6 @@ class Tokenizer {
   std::string_view token(std::int32_t id) const;  // as it stands in the vocabulary ("##ing"); empty for no such id
   std::int32_t id(std::string_view token) const;  // -1 for no such token
   std::string_view continuing_prefix() const;     // "##"
-  bool has_token_types() const;                   // whether models of this family take token types
 
  private:
   struct State;
