@@ -366,9 +366,10 @@ def reseal(folder: Path, manifest: dict[str, Any], *, hash_files: bool = True) -
     """Write the manifest with a valid seal, and valid digests unless those shall stay."""
     if hash_files:
         files = {}
-        for path in sorted(folder.iterdir()):
-            if path.name != MANIFEST:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and path.name != MANIFEST:
                 data = path.read_bytes()
-                files[path.name] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+                name = path.relative_to(folder).as_posix()
+                files[name] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
         manifest = {**manifest, "files": files}
     (folder / MANIFEST).write_bytes(seal(manifest))
