@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ __all__ = [
     "Model",
     "c_library_path",
     "load_c_library",
+    "tool",
 ]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,6 +88,14 @@ def c_library_path() -> Path:
     if not path.is_file():
         pytest.skip(f"the C library is not built: no {path}")
     return path
+
+
+def tool(name: str) -> str:
+    """A compiler, an interpreter or the like; the test is skipped without it."""
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not at hand")
+    return found
 
 
 def load_c_library() -> ctypes.CDLL:

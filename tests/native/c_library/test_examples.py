@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,17 +13,9 @@ from typing import Any
 import pytest
 
 from leanbert import pipeline
-from tests.helpers.c_library import EMBEDDED, EXAMPLES, INCLUDE, c_library_path
+from tests.helpers.c_library import EMBEDDED, EXAMPLES, INCLUDE, c_library_path, tool
 
 TEXTS = ["Operating profit rose to EUR 13.1 mn.", "Zürich: sales fell 😀, said “Acme”."]
-
-
-def tool(name: str) -> str:
-    """A compiler or interpreter; the test is skipped without it."""
-    found = shutil.which(name)
-    if found is None:
-        pytest.skip(f"{name} is not at hand")
-    return found
 
 
 @pytest.fixture(scope="module")

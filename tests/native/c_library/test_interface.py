@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import threading
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from tests.helpers.c_library import (
     Model,
     c_library_path,
     load_c_library,
+    tool,
 )
 
 HEADER = (INCLUDE / "leanbert.h").read_text(encoding="utf-8")
@@ -28,10 +28,7 @@ TEXTS = ["Operating profit rose to EUR 13.1 mn.", "Sales fell.", ""]
 
 
 def test_the_library_shows_the_functions_of_its_header_and_no_others() -> None:
-    nm = shutil.which("nm")
-    if nm is None:
-        pytest.skip("nm is not at hand")
-    command = [nm, "-D", "--defined-only", str(c_library_path())]
+    command = [tool("nm"), "-D", "--defined-only", str(c_library_path())]
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     shown = {line.split()[2].partition("@")[0] for line in lines if line.split()[1] == "T"}
     declared = set(re.findall(r"^LEANBERT_API .*?(leanbert_\w+)\(", HEADER, re.MULTILINE))
@@ -40,10 +37,7 @@ def test_the_library_shows_the_functions_of_its_header_and_no_others() -> None:
 
 
 def test_the_library_needs_nothing_beyond_the_c_library() -> None:
-    readelf = shutil.which("readelf")
-    if readelf is None:
-        pytest.skip("readelf is not at hand")
-    command = [readelf, "-d", str(c_library_path())]
+    command = [tool("readelf"), "-d", str(c_library_path())]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert re.findall(r"SONAME.*\[(.*)\]", printed) == ["libleanbert.so.1"]
     needed = {name.partition(".")[0] for name in re.findall(r"NEEDED.*\[(.*)\]", printed)}
@@ -59,9 +53,7 @@ def test_versions_are_those_of_the_header_and_the_package() -> None:
 
 def test_the_header_is_plain_c_and_plain_cpp(tmp_path: Path) -> None:
     for name, compiler, standard in (("a.c", "cc", "-std=c99"), ("a.cpp", "c++", "-std=c++11")):
-        found = shutil.which(compiler)
-        if found is None:
-            pytest.skip(f"{compiler} is not at hand")
+        found = tool(compiler)
         (tmp_path / name).write_text('#include "leanbert.h"\nint x = LEANBERT_OK;\n')
         flags = [standard, "-Wall", "-Wextra", "-pedantic", "-Werror", f"-I{INCLUDE}"]
         subprocess.run([found, *flags, "-fsyntax-only", str(tmp_path / name)], check=True)
@@ -118,9 +110,7 @@ def test_a_callers_rounding_changes_no_score(
     embedded: Model, make_native: Callable[..., Path], tmp_path: Path
 ) -> None:
     """The C program sets upward rounding before it asks, and finds it set afterwards."""
-    cc = shutil.which("cc")
-    if cc is None:
-        pytest.skip("cc is not at hand")
+    cc = tool("cc")
     source = tmp_path / "rounding.c"
     source.write_text(
         """
@@ -153,10 +143,10 @@ int main(int argc, char** argv) {
 
 
 def test_an_installed_library_is_found_by_pkg_config(tmp_path: Path) -> None:
-    cmake, pkg_config = shutil.which("cmake"), shutil.which("pkg-config")
+    cmake, pkg_config = tool("cmake"), tool("pkg-config")
     build = c_library_path().parent
-    if cmake is None or pkg_config is None or not (build / "cmake_install.cmake").is_file():
-        pytest.skip("needs cmake, pkg-config and the build folder")
+    if not (build / "cmake_install.cmake").is_file():
+        pytest.skip(f"needs the build folder: no {build / 'cmake_install.cmake'}")
     prefix = tmp_path / "usr"
     command = [cmake, "--install", str(build), "--prefix", str(prefix), "--component", "library"]
     subprocess.run(command, check=True, capture_output=True)
