@@ -145,11 +145,11 @@ def test_a_browser_finds_the_figures(page: Path, tmp_path: Path) -> None:
     # A probe beside the page: what is wider than a phone, and how large each figure is drawn.
     probe = tmp_path / "probe.html"
     script = """<script>onload = () => {
-      const boxes = [...results.querySelectorAll('figure > svg')].map(
+      const boxes = [...document.querySelectorAll('figure > svg')].map(
         (svg) => [svg.parentNode.id, Math.round(svg.getBoundingClientRect().width),
                   svg.querySelectorAll('path').length]);
-      const wide = results.documentElement.scrollWidth > innerWidth;
-      results.body.textContent = 'found ' + JSON.stringify({wide, inner: innerWidth, boxes});
+      const wide = document.documentElement.scrollWidth > innerWidth;
+      document.body.textContent = 'found ' + JSON.stringify({wide, inner: innerWidth, boxes});
     }</script></body>"""
     probe.write_text(page.read_text(encoding="utf-8").replace("</body>", script), encoding="utf-8")
     flags = [
