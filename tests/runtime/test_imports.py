@@ -119,6 +119,7 @@ def test_texts_of_the_command_line_wait_for_no_reader_or_writer(
 from leanbert.cli import main
 main(sys.argv[1:])
 late = ("bulk", "file_inputs", "jobs", "journal", "ledger", "partial", "resuming", "staging")
+late += ("wording",)
 late = {f"leanbert.cli.{name}" for name in late}
 late |= {f"leanbert.records.{name}" for name in ("finding", "lines", "reading", "sources")}
 late |= {"leanbert.cli.explained", "leanbert.pages", "leanbert.pipelines.explaining", "html"}

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leanbert.arguments import ENGINES
-from leanbert.cli.wording import flag_of
 from leanbert.errors import InputError
 from leanbert.records.names import FORMATS
 from leanbert.shown import listed
@@ -24,11 +23,17 @@ __all__ = [
     "add_reading_flags",
     "bundle_of",
     "choice_of",
+    "flag_of",
     "located",
     "read_options",
 ]
 
 _CHOICE = ("revision", "file_name", "subfolder")
+
+
+def flag_of(name: str) -> str:
+    """The flag of an argument of the library."""
+    return "--" + ("bundle" if name == "model" else name.replace("_", "-"))
 
 
 def add_alias(parser: argparse._ActionsContainer, *names: str, **reads: Any) -> None:

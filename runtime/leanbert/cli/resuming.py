@@ -12,6 +12,7 @@ from leanbert.bundle import Bundle
 from leanbert.bundle.manifest import MANIFEST
 from leanbert.cli.answering import answered
 from leanbert.cli.file_inputs import FileInputs
+from leanbert.cli.flags import flag_of
 from leanbert.cli.inputs import Entry, Failure
 from leanbert.cli.ledger import Ledger
 from leanbert.cli.outputs import KEYED, is_gzipped, make_writer
@@ -20,7 +21,6 @@ from leanbert.cli.progress import Progress
 from leanbert.cli.running import Run
 from leanbert.cli.staging import StagedParquet, StagedText
 from leanbert.cli.streams import complain
-from leanbert.cli.wording import flag_of
 from leanbert.cli.writing import Columns, Writer
 from leanbert.errors import LeanBertError
 from leanbert.files import name_full_disk

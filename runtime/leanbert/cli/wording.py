@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["flag_of", "in_flags"]
+from leanbert.cli.flags import flag_of
+
+__all__ = ["in_flags"]
 
 _VALUES = {
     "truncation=True": "--truncation longest_first",
@@ -37,8 +39,3 @@ def _as_flag(found: re.Match[str]) -> str:
         return known
     value = found[3] or found[4] or found[2]
     return flag_of(found[1]) if value == "True" else f"{flag_of(found[1])} {value}"
-
-
-def flag_of(name: str) -> str:
-    """The flag of an argument of the library."""
-    return "--" + ("bundle" if name == "model" else name.replace("_", "-"))
