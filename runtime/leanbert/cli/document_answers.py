@@ -57,9 +57,13 @@ class Documents(Answers):
 
     def table(self, _: Record, answer: Any) -> str:
         """Lines of a table for people: the parts, then the whole."""
-        lines = [self.line(part, part["text"]) for part in answer[self._split]]
+        lines = [line for part in answer[self._split] for line in self.part(part)]
         total = f"= the document: {self._split} {len(answer[self._split])}"
         return "".join([*lines, self.line(answer, total)])
+
+    def part(self, found: Mapping[str, Any]) -> Iterable[str]:
+        """The lines of a table for one part."""
+        return [self.line(found, found["text"])]
 
     def line(self, found: Mapping[str, Any], text: str) -> str:
         """A part, or the whole, on a line."""

@@ -65,12 +65,8 @@ class _ExplainedDocuments(Documents):
             for row, part in zip(super().rows(answer), answer["sentences"], strict=True)
         ]
 
-    def table(self, _: Record, answer: Any) -> str:
-        lines: list[str] = []
-        for part in answer["sentences"]:
-            lines += [self.line(part, part["text"]), *_bars(part["words"])]
-        total = f"= the document: sentences {len(answer['sentences'])}"
-        return "".join([*lines, self.line(answer, total)])
+    def part(self, found: Mapping[str, Any]) -> Iterable[str]:
+        return [*super().part(found), *_bars(found["words"])]
 
 
 def _listed(words: Sequence[Mapping[str, Any]]) -> str:
