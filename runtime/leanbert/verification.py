@@ -37,6 +37,7 @@ __all__ = [
     "golden_answer",
     "golden_values",
     "verify",
+    "verify_opened",
 ]
 
 _LABELLED = ("text-classification", "token-classification")
@@ -110,7 +111,20 @@ def verify(path: str | Path, threads: int | None = None, engine: str = "auto") -
     """
     if engine not in ENGINES:
         raise InputError(f"engine is {engine!r}; expected one of {', '.join(ENGINES)}")
-    bundle = Bundle.open(path)
+    return verify_opened(Bundle.open(path), threads, engine)
+
+
+def verify_opened(bundle: Bundle, threads: int | None, engine: str) -> Verification:
+    """The same of a bundle whose bytes were all checked when it was opened.
+
+    Args:
+        bundle: as :meth:`Bundle.open` gives it.
+        threads: as in :func:`verify`.
+        engine: likewise, one of :data:`ENGINES`.
+
+    Raises:
+        LeanBertError: as :func:`verify`.
+    """
     manifest = bundle.manifest
     if manifest is None:
         raise BundleError(

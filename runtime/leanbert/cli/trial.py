@@ -24,11 +24,14 @@ _SECONDS = 600  # of a core
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from leanbert.cli import trial; "
 
 
-def try_graph(path: str | Path, *, beside: int = _BESIDE, seconds: int = _SECONDS) -> bool:
+def try_graph(
+    path: str | Path, size: int, *, beside: int = _BESIDE, seconds: int = _SECONDS
+) -> bool:
     """Let a child answer the bundle's golden texts with ONNX Runtime.
 
     Args:
         path: the bundle.
+        size: of all its files, in bytes.
         beside: bytes of memory that the child may take, beside its modules' and four times the
             bundle's.
         seconds: of computing that it may take.
@@ -38,12 +41,11 @@ def try_graph(path: str | Path, *, beside: int = _BESIDE, seconds: int = _SECOND
         here.
 
     Raises:
-        BundleError: there is no bundle that can be read.
         VerificationError: the graph asked for more.
     """
     if sys.platform != "linux" or not sys.executable or getattr(sys, "frozen", False):
         return False
-    ceiling = beside + _COPIES * Bundle.open(path).size
+    ceiling = beside + _COPIES * size
     words = [json.dumps(sys.path), str(path), str(ceiling), str(seconds)]
     done = subprocess.run(
         [sys.executable, "-c", _START + "trial.answer(*sys.argv[2:])", *words],

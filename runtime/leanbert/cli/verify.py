@@ -17,11 +17,12 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.util import find_spec
 
+from leanbert.bundle import Bundle
 from leanbert.cli.cells import json_line
 from leanbert.cli.flags import add_bundle_argument, add_engine_flags, located
 from leanbert.errors import InputError
 from leanbert.shown import shown
-from leanbert.verification import Verification, verify
+from leanbert.verification import Verification, verify_opened
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,11 +41,12 @@ def run(args: argparse.Namespace) -> int:
     path, choice = located(args)
     if choice.get("subfolder"):
         path /= str(choice["subfolder"])
+    bundle = Bundle.open(path)
     if args.engine != "native" and find_spec("onnxruntime") is not None:
         from leanbert.cli.trial import try_graph
 
-        try_graph(path)
-    found = verify(path, threads=args.threads, engine=args.engine)
+        try_graph(path, bundle.size)
+    found = verify_opened(bundle, args.threads, args.engine)
     if args.json:
         sys.stdout.write(json_line({**asdict(found), "path": str(found.path)}))
     else:

@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+from leanbert.bundle import Bundle
 from leanbert.cli.trial import try_graph
 from leanbert.errors import VerificationError
 from tests.helpers.command import Command
@@ -93,10 +94,10 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)
 
 
 def test_an_honest_graph_is_tried_and_passes(tiny_bundle: Path) -> None:
-    assert try_graph(tiny_bundle)
+    assert try_graph(tiny_bundle, Bundle.open(tiny_bundle).size)
 
 
 def test_a_graph_that_computes_too_long(bundle_copy: Path) -> None:
     folder = hostile(bundle_copy, "MatMul")
     with pytest.raises(VerificationError, match="its graph computes longer than 1 seconds"):
-        try_graph(folder, seconds=1)
+        try_graph(folder, Bundle.open(folder).size, seconds=1)
