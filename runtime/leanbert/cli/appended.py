@@ -9,7 +9,7 @@ from typing import Any
 
 from leanbert.cli.disk import Disk
 
-__all__ = ["Appended", "Extent", "extent_of", "new_hash"]
+__all__ = ["Appended", "Extent", "extent_of", "hashed", "new_hash"]
 
 Extent = tuple[int, str]
 """The bytes of a file, and their hash."""
@@ -30,9 +30,10 @@ class Appended:
         disk: makes the calls.
         path: of the file.
         size: bytes that are kept of what it holds; the rest is cut off.
+        known: the hash of these bytes, where they were just read; ``None`` reads them.
     """
 
-    def __init__(self, disk: Disk, path: Path, size: int = 0) -> None:
+    def __init__(self, disk: Disk, path: Path, size: int = 0, known: Any = None) -> None:
         self.path = path
         self._disk = disk
         self._handle = disk.open(path, anew=size == 0)
@@ -40,7 +41,7 @@ class Appended:
         self._held: list[bytes] = []
         self._held_size = 0
         try:
-            self._hash = _hash_of(self._handle, size)
+            self._hash = _hash_of(self._handle, size) if known is None else known
             if size:
                 disk.truncate(self._handle, size)
         except BaseException:
@@ -88,6 +89,12 @@ class Appended:
 
 def extent_of(path: Path, size: int | None = None) -> Extent | None:
     """What the first ``size`` bytes of a file hold, or all of them; ``None`` if it has fewer."""
+    found = hashed(path, size)
+    return None if found is None else (found[0], found[1].hexdigest())
+
+
+def hashed(path: Path, size: int | None = None) -> tuple[int, Any] | None:
+    """The same, with the hash itself, to which more bytes may be added."""
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     except FileNotFoundError:
@@ -97,7 +104,7 @@ def extent_of(path: Path, size: int | None = None) -> Extent | None:
         if size is not None and found < size:
             return None
         size = found if size is None else size
-        return size, _hash_of(handle, size).hexdigest()
+        return size, _hash_of(handle, size)
     finally:
         os.close(handle)
 

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from leanbert.cli.appended import Appended, Extent, extent_of
+from leanbert.cli.appended import Appended, Extent, extent_of, hashed
 from leanbert.cli.disk import Disk
 from leanbert.cli.journal import Journal
 from leanbert.errors import InputError
@@ -89,6 +89,7 @@ class Partial:
         self._journal = Journal(self._beside(".journal"), self._disk)
         self._finished: dict[str, Any] | None = None
         self._files: list[Appended] = []  # that were opened
+        self._hashes: dict[Path, Any] = {}  # of what is kept of an earlier run's files
         self._errors: Appended | None = None
         self.kept = False
         """Whether the partial file stays if the run is interrupted."""
@@ -103,7 +104,7 @@ class Partial:
 
     def _appended(self, path: Path, size: int = 0) -> Appended:
         """A file that is closed with all others."""
-        opened = Appended(self._disk, path, size)
+        opened = Appended(self._disk, path, size, self._hashes.pop(path, None))
         self._files.append(opened)
         return opened
 
@@ -119,6 +120,7 @@ class Partial:
             raise InputError(f"{self.path}: {reason}; {_ANEW}")
         if reason or not (self.state.rows or self._finished):
             self.state, self._finished = State(), None
+            self._hashes.clear()
             self._journal.clear()
         self.kept = bool(self.state.rows or self._finished)
         if self._finished:
@@ -150,8 +152,12 @@ class Partial:
         for path, (size, digest) in [
             (self.path, self.state.output), (self._errors_path, self.state.errors),
         ]:  # fmt: skip
-            if size and extent_of(path, size) != (size, digest):
+            if not size:
+                continue
+            kept = hashed(path, size)
+            if kept is None or kept[1].hexdigest() != digest:
                 return f"{path.name} was changed since"
+            self._hashes[path] = kept[1]
         return ""
 
     def _made(self) -> Path:
