@@ -21,7 +21,7 @@ from typing import Any
 
 from leanbert import __version__
 from leanbert.bundle import Bundle
-from leanbert.bundle.manifest import MANIFEST, is_plain
+from leanbert.bundle.manifest import MANIFEST, is_plain, parse_manifest
 from leanbert.errors import BundleCorruptError, EngineError, InputError, MissingExtraError
 from leanbert.pipelines import Pipeline, pipeline
 
@@ -169,11 +169,11 @@ def recipe_for(
 
 
 def packed(path: Path) -> bytes:
-    """The files of a bundle as an archive."""
-    bundle = Bundle.open(path)
+    """The files of a bundle as an archive; who unpacks it checks their contents."""
+    files = parse_manifest(path / MANIFEST).files
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_STORED) as archive:
-        for name in (MANIFEST, *(bundle.manifest.files if bundle.manifest else ())):
+        for name in (MANIFEST, *files):
             archive.write(path / name, name)
     return data.getvalue()
 
