@@ -172,5 +172,5 @@ def test_progress_names_each_step_and_its_share(
     monkeypatch.setattr("leanbert.cli.progress._watched", lambda stream: stream is not None)
     assert main(["export", "model", "-o", str(tmp_path / "out")]) == 1
     told = capsys.readouterr().err
-    assert "quantizing (about 60% of the time)" in told
-    assert "87/100 %  writing the bundle (about 13% of the time)" in told
+    assert "quantizing (about 39% of the time)" in told
+    assert "95/100 %  writing the bundle (about 5% of the time)" in told
