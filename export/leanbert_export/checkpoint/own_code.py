@@ -19,6 +19,7 @@ _SAME_AS = {
     "n_head": "num_attention_heads",
     "n_inner": "intermediate_size",
     "n_layer": "num_hidden_layers",
+    "rotary_emb_base": "rope_theta",
 }
 """Keys of NomicBERT's code, by what transformers' class calls the same."""
 
@@ -85,13 +86,13 @@ def _why(raw: Mapping[str, Any], family: str) -> str | None:
     own = transformers.CONFIG_MAPPING[family]
     config = own.from_dict(dict(raw))
     says: dict[str, Any] = config.to_dict()
-    same = {**_SAME_AS, "rotary_emb_base": "rope_theta"}
     says["rope_theta"] = config.rope_parameters["rope_theta"]
     known = set(own().to_dict()) | _NO_MATTER
     for key, value in raw.items():
-        if key in same:
-            if value is not None and value != says[same[key]]:
-                return f": {key} {value!r} is {same[key]} {says[same[key]]!r} in transformers"
+        if key in _SAME_AS:
+            name = _SAME_AS[key]
+            if value is not None and value != says[name]:
+                return f": {key} {value!r} is {name} {says[name]!r} in transformers"
         elif value not in _ONLY[key] if key in _ONLY else key not in known:
             return f": {key} {value!r} is not what transformers' {own.__name__} computes"
     return None
