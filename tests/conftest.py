@@ -8,6 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported, which reads it once
+os.environ["TRANSFORMERS_OFFLINE"] = "1"
+
 import pytest
 from hypothesis import settings
 

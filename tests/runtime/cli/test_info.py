@@ -178,7 +178,7 @@ def test_export_without_its_extra(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("leanbert: leanbert export needs torch; ")
+    assert done.stderr.startswith("leanbert: leanbert export needs torch")
     assert "pip install 'leanbert[export]'" in done.stderr
     assert list(tmp_path.iterdir()) == []
     found = json.loads(python(["-c", script, "doctor", "--json"], tmp_path).stdout)
