@@ -262,6 +262,16 @@ def test_a_module_that_is_code_of_its_own_is_refused(make_native: Make) -> None:
     assert "code of its own" in refusal(change(path), c_library.UNSUPPORTED)
 
 
+def test_a_wrong_module_is_laid_on_the_list_and_not_on_the_file_read_before(
+    make_native: Make,
+) -> None:
+    path = describe(make_native("feature-extraction"))
+    modules = json.loads((path / "modules.json").read_text())
+    del modules[1]["path"]
+    write_json(path / "modules.json", modules)
+    assert "/modules.json: " in refusal(change(path), c_library.CORRUPT)
+
+
 def test_lines_hold_no_control_characters_and_fit_the_buffer(tmp_path: Path) -> None:
     name = "\x1b[31m\n€" + "ü" * 9
     line = refusal(str(tmp_path / name).encode() + b"\xff", c_library.NOT_FOUND)

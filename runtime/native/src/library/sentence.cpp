@@ -44,6 +44,7 @@ class Reader {
     Sentence found;
     std::size_t i = 0;
     for (const auto [unused, item] : chain.items()) {
+      name = "modules.json";  // again, after a module's own files
       const Json module = object("a module", item);
       const std::string type(string("type", member(module, "type")));
       std::string folder(string("path", member(module, "path")));
