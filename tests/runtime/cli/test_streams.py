@@ -182,10 +182,10 @@ def test_a_missing_package_is_named(
     def ours(*_: object, **__: object) -> None:
         raise ModuleNotFoundError("No module named 'leanbert.x'", name="leanbert.x")
 
-    monkeypatch.setattr("leanbert.cli.verify.verify", gone)
+    monkeypatch.setattr("leanbert.cli.verify.verify_opened", gone)
     line = command.wrong("verify", tiny_bundle)
     assert line.startswith("leanbert: this needs onnxruntime, which cannot be imported")
-    monkeypatch.setattr("leanbert.cli.verify.verify", ours)
+    monkeypatch.setattr("leanbert.cli.verify.verify_opened", ours)
     with pytest.raises(ModuleNotFoundError):
         command("verify", tiny_bundle)
 
@@ -196,7 +196,7 @@ def test_a_lack_of_memory_is_one_line(
     def greedy(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("leanbert.cli.verify.verify", greedy)
+    monkeypatch.setattr("leanbert.cli.verify.verify_opened", greedy)
     assert command.wrong("verify", tiny_bundle, code=1) == (
         "leanbert: there is not enough memory\n"
     )
