@@ -7,6 +7,7 @@ a tokenizer of the same kind is trained in memory from our own sample texts, in 
 from __future__ import annotations
 
 import importlib
+import json
 import shutil
 import warnings
 from collections.abc import Mapping
@@ -217,38 +218,40 @@ def _real(family: str, folder: Path) -> tokenizers.Tokenizer:
 
 
 def _trained(family: str, names: tuple[str, ...]) -> tokenizers.Tokenizer:
-    """A small tokenizer of the family's kind, from our sample texts."""
+    """A small tokenizer of the family's kind, for our sample texts.
+
+    The pieces of WordPiece and Unigram were trained once: the trainers number pieces that are
+    equally frequent in another order each time, and so no seed would fix a checkpoint.
+    """
     kind, texts = FAMILIES[family].kind, [*sample_texts()]
     pad, unknown, cls, sep, mask = names
     special: list[Any] = [*names[:4], tokenizers.AddedToken(mask, lstrip="<s>" in names)]
     if kind == "wordpiece" and pad == "<pad>":  # MPNet takes token 1 for padding, whatever it is
         special = [cls, pad, sep, unknown, special[-1]]
     if kind == "wordpiece":
-        made = _wordpiece({unknown: 0}, names, lowercase=True, pair=pad == "<pad>")
-        trainer: Any = trainers.WordPieceTrainer(
-            vocab_size=600, special_tokens=special, show_progress=False
-        )
-        made.train_from_iterator(texts, trainer)
-        return _wordpiece(made.get_vocab(), names, lowercase=True, pair=pad == "<pad>")
+        pieces = [*map(str, special[:4]), mask, *_pieces("wordpiece")]
+        vocabulary = {piece: i for i, piece in enumerate(pieces)}
+        return _wordpiece(vocabulary, names, lowercase=True, pair=pad == "<pad>")
     if kind == "bpe":
         made = tokenizers.Tokenizer(models.BPE())
         made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         made.decoder = decoders.ByteLevel()
-        trainer = trainers.BpeTrainer(
+        trainer: Any = trainers.BpeTrainer(
             vocab_size=700,
             special_tokens=special,
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
         )
+        made.train_from_iterator(texts, trainer)
     else:
-        made = tokenizers.Tokenizer(models.Unigram())
-        _add_steps(made, family)
         if "<s>" in names:  # transformers 5 takes the fourth piece of XLM-RoBERTa for the unknown
             special = [cls, pad, sep, unknown, special[-1]]
-        trainer = trainers.UnigramTrainer(
-            vocab_size=600, special_tokens=special, unk_token=unknown, show_progress=False
-        )
-    made.train_from_iterator(texts, trainer)
+        scored = [(str(token), 0.0) for token in [*special[:4], mask]]
+        scored += _pieces("albert" if family == "albert" else "others")
+        place = [piece for piece, _ in scored].index(unknown)
+        made = tokenizers.Tokenizer(models.Unigram(scored, place, byte_fallback=False))
+        _add_steps(made, family)
+        made.add_special_tokens(special)
     ids = {name: made.token_to_id(name) for name in (sep, cls)}
     ends = {name: (name, place) for name, place in ids.items() if place is not None}
     if kind == "bpe" and "<s>" in names:
@@ -258,6 +261,12 @@ def _trained(family: str, names: tuple[str, ...]) -> tokenizers.Tokenizer:
     else:
         made.post_processor = _template(names, ends, pair="<s>" in names)
     return made
+
+
+def _pieces(kind: str) -> list[Any]:
+    """The pieces of WordPiece; those of Unigram with their scores."""
+    content = json.loads(Path(__file__).with_name("pieces.json").read_text(encoding="utf-8"))
+    return [tuple(piece) if isinstance(piece, list) else piece for piece in content[kind]]
 
 
 def _add_steps(made: tokenizers.Tokenizer, family: str) -> None:
