@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.native_text import UNBOUNDED, NativeTokenizer, RefusedError
+from tests.helpers.native_text import UNBOUNDED, NativeTokenizer, RefusedError, normalize
 from tests.helpers.random_texts import TokenizerCase, random_case, random_text
 from tests.helpers.real_texts import AWKWARD, LONG
 from tests.native.tokenizer_fuzz import EMBEDDED, compare, differences, lines
@@ -313,6 +313,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 @pytest.mark.parametrize("side", ["right", "left"])
 @pytest.mark.parametrize("kind", ["words", "one word", "marks", "spacing marks"])
 def test_memory_does_not_grow_with_the_text(kind: str, side: str) -> None:
+    normalize("")  # skips where the library is not built, which the process cannot say
     done = subprocess.run(
         [sys.executable, "-c", _GROWTH, kind, side],
         capture_output=True,
