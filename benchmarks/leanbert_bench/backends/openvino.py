@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from leanbert_bench.backends.base import TOKENIZER_FILES, file_bytes, sorted_batches
@@ -9,7 +10,7 @@ from leanbert_bench.backends.optimum import exported
 from leanbert_bench.backends.tokenizing import TokenizingBackend
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from leanbert_bench.backends.base import Floats, Ids
@@ -126,24 +127,35 @@ class OpenVinoInt8(OpenVinoFp32):
         """Quantize the export; each calibration text is a batch of its own."""
 
         def make(folder: Path) -> None:
-            import nncf
-            import openvino
             from transformers import AutoTokenizer
 
-            graph = openvino.Core().read_model(str(exported(preparation) / "model.onnx"))
-            names = [port.get_any_name() for port in graph.inputs]
             tokenizer = AutoTokenizer.from_pretrained(str(preparation.checkpoint))
-            batches = []
-            for text in preparation.calibration_texts():
-                found = tokenizer(text, truncation=True, max_length=512, return_tensors="np")
-                batches.append({name: found[name].astype("int64") for name in names})
-            quantized = nncf.quantize(
-                graph,
-                nncf.Dataset(batches),
-                model_type=nncf.ModelType.TRANSFORMER,
-                subset_size=len(batches),
-            )
-            openvino.save_model(quantized, str(folder / _GRAPH), compress_to_fp16=False)
+            encode = partial(tokenizer, truncation=True, max_length=512, return_tensors="np")
+            texts = preparation.calibration_texts()
+            quantize_with_nncf(exported(preparation) / "model.onnx", map(encode, texts), folder)
 
         packages = ("openvino", "nncf", "optimum-onnx", "torch")
         return preparation.once("openvino-int8", packages, make)
+
+
+def quantize_with_nncf(graph: Path, encodings: Iterable[Mapping[str, Any]], folder: Path) -> None:
+    """Quantize an ONNX graph statically by NNCF, as its documentation shows for transformers.
+
+    Args:
+        graph: the fp32 graph.
+        encodings: what calibrates: the arrays of one text each, by the names of the graph's inputs.
+        folder: where the back ends look for the graph that is made.
+    """
+    import nncf
+    import openvino
+
+    model = openvino.Core().read_model(str(graph))
+    names = [port.get_any_name() for port in model.inputs]
+    batches = [{name: found[name].astype("int64") for name in names} for found in encodings]
+    quantized = nncf.quantize(
+        model,
+        nncf.Dataset(batches),
+        model_type=nncf.ModelType.TRANSFORMER,
+        subset_size=len(batches),
+    )
+    openvino.save_model(quantized, str(folder / _GRAPH), compress_to_fp16=False)
