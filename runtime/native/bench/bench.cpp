@@ -2,6 +2,7 @@
 //
 //   native_bench [kernels] [encoder] [--threads 1,2] [--seconds 1.0] [--isa avx512_vnni,avx2]
 //                [--models BERT-base,MiniLM,MPNet-base,ModernBERT-base,DeBERTa-base] [--shapes 1x8,8x128] [--every-token]
+//                [--stages] [--slow 3]
 //
 // kernels  one thread, operands in cache: matmuls as GOP/s and share of the measured roof (the matmul's own register
 //          block on operands that stay in the first-level cache), attention as GFLOP/s, row operations as ns per row.
@@ -9,9 +10,9 @@
 //          layers (2 x multiply-adds, last layer for the first token alone) and their share of threads x roof; then the
 //          share with attention's multiply-adds counted, too. Both over the whole call, with all that is no matmul:
 //            native_bench encoder --isa avx512_vnni --threads 2 --models BERT-base --shapes 8x128
-// Every time is the median of the calls that fit into the given seconds, after two that do not count.
-#include <time.h>
-
+// --stages instead of the encoder's table: the time of each stage by thread (stages.cpp). With --slow the last thread takes
+//          so many times as long for everything, as a small core does, and the others have to make up for it.
+// Every other time is the median of the calls that fit into the given seconds, after two that do not count.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -24,18 +25,12 @@
 
 #include "kernels/kernels.h"
 #include "model/packing.h"
-#include "leanbert_native.h"
-#include "random_model.h"
+#include "shapes.h"
+#include "stages.h"
 
 using namespace leanbert;
 
 namespace {
-
-double now() {
-  timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
 
 double median_seconds(double budget, const std::function<void()>& f) {
   f();
@@ -193,15 +188,6 @@ void bench_kernels(const Kernels& kernels, double seconds) {
   each("quantize, range known", 3072, [&] { kernels.quantize_ranged(x, 3072, ranges, 0, 1, row, 0); });
 }
 
-struct Choice {
-  std::vector<std::string> models, shapes;  // empty: all
-  bool every_token = false;                 // last_hidden_state instead of the first-token head
-};
-
-bool wanted(const std::vector<std::string>& names, const std::string& name) {
-  return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
-}
-
 void bench_encoder(const Kernels& kernels, double seconds, const std::vector<uint32_t>& threads, const Choice& choice) {
   setenv("LEANBERT_ISA", kernels.name, 1);
   const double roof = kernels.roof(0.3);
@@ -210,55 +196,22 @@ void bench_encoder(const Kernels& kernels, double seconds, const std::vector<uin
       "| %s | threads | batch x length | ms | GOP/s | share of roof | with attention "
       "|\n|---|---|---|---|---|---|---|\n",
       kernels.name);
-  const struct {
-    const char* name;
-    uint32_t layers, hidden, heads, intermediate;
-    RandomModel::Family family;
-  } models[] = {{"BERT-base", 12, 768, 12, 3072, RandomModel::Family::bert},
-                {"MiniLM", 6, 384, 12, 1536, RandomModel::Family::bert},
-                {"MPNet-base", 12, 768, 12, 3072, RandomModel::Family::mpnet},
-                {"ModernBERT-base", 22, 768, 12, 1152, RandomModel::Family::modernbert},
-                {"DeBERTa-base", 12, 768, 12, 3072, RandomModel::Family::deberta}};
-  const struct {
-    uint32_t batch, length;
-  } shapes[] = {{1, 8}, {1, 32}, {1, 64}, {1, 128}, {8, 32}, {8, 128}, {1, 512}};
-  for (const auto& m : models) {
-    if (!wanted(choice.models, m.name)) continue;
+  for (const auto& m : model_shapes) {
+    if (!choice.has(m)) continue;
     RandomModel model(m.layers, m.hidden, m.heads, m.intermediate, 30522, m.family);
     if (choice.every_token) model.desc.head = LB_HEAD_NONE;
-    for (uint32_t count : threads) {
-      model.desc.threads = count;
-      lb_encoder* encoder;
-      char message[256];
-      if (lb_open(&model.desc, &encoder, message, sizeof message) != LB_OK) {
-        std::fprintf(stderr, "%s\n", message);
-        std::exit(1);
-      }
-      for (const auto& s : shapes) {
-        if (!wanted(choice.shapes, std::to_string(s.batch) + "x" + std::to_string(s.length))) continue;
-        std::vector<int32_t> lengths(s.batch, static_cast<int32_t>(s.length)), ids(s.batch * s.length);
-        for (auto& id : ids) id = static_cast<int32_t>(generator() % 30522);
-        std::vector<float> out(lb_output_size(encoder, s.batch, ids.size()));
-        const double t = median_seconds(seconds, [&] {
-          if (lb_run(encoder, s.batch, lengths.data(), ids.size(), ids.data(), nullptr, out.data(), out.size(), message,
-                     sizeof message) != LB_OK) {
-            std::fprintf(stderr, "%s\n", message);
-            std::exit(1);
-          }
-        });
-        const double h = m.hidden, f = m.intermediate, tokens = s.batch * s.length;
-        // The last layer computes everything for all tokens only where the head reads every token.
-        const double last = choice.every_token ? tokens : s.batch, l = s.length;
-        const double network = (model.desc.gated ? 3 : 2) * h * f;
-        const double linear =
-            2 * (tokens * ((m.layers - 1) * (4 * h * h + network) + 2 * h * h) + last * (2 * h * h + network));
-        const double attention = 4 * h * l * (tokens * (m.layers - 1) + last);
+    for (const uint32_t count : threads) {
+      Caller caller(model, count);
+      for (const auto& s : call_shapes) {
+        if (!choice.has(s)) continue;
+        caller.prepare(s);
+        const double t = median_seconds(seconds, [&] { caller.run(); });
+        const Work work(m, s, model.desc.gated, choice.every_token);
         const auto share = [&](double operations) { return 100 * operations / t / (roof * count); };
-        std::printf("| %s | %u | %u x %u | %.2f | %.0f | %.1f%% | %.1f%% |\n", m.name, count, s.batch, s.length,
-                    t * 1e3, linear / t * 1e-9, share(linear), share(linear + attention));
+        std::printf("| %s | %u | %u x %u | %.2f | %.0f | %.1f%% | %.1f%% |\n", m.name, count, s.batch, s.length, t * 1e3,
+                    work.linear() / t * 1e-9, share(work.linear()), share(work.linear() + work.attention));
         std::fflush(stdout);
       }
-      lb_close(encoder);
     }
   }
 }
@@ -276,7 +229,7 @@ std::vector<std::string> split(const char* text) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  bool kernels = false, encoder = false;
+  bool kernels = false, encoder = false, stages = false;
   double seconds = 0.5;
   Choice choice;
   std::vector<uint32_t> threads = {1, 2};
@@ -290,6 +243,10 @@ int main(int argc, char** argv) {
       encoder = true;
     else if (a == "--seconds" && i + 1 < argc)
       seconds = std::atof(argv[++i]);
+    else if (a == "--stages")
+      stages = true;
+    else if (a == "--slow" && i + 1 < argc)
+      choice.slow = std::atof(argv[++i]);
     else if (a == "--every-token")
       choice.every_token = true;
     else if (a == "--models" && i + 1 < argc)
@@ -304,11 +261,16 @@ int main(int argc, char** argv) {
     } else {
       std::fprintf(stderr,
                    "usage: native_bench [kernels] [encoder] [--threads 1,2] [--seconds 0.5] [--isa avx512_vnni,avx2]\n"
-                   "                    [--models BERT-base,DeBERTa-base] [--shapes 1x8,8x128] [--every-token]\n");
+                   "                    [--models BERT-base,DeBERTa-base] [--shapes 1x8,8x128] [--every-token]\n"
+                   "                    [--stages] [--slow 3]\n");
       return 2;
     }
   }
-  if (!kernels && !encoder) kernels = encoder = true;
+  if (choice.slow > 1 && !stages) {
+    std::fprintf(stderr, "--slow needs --stages\n");
+    return 2;
+  }
+  if (!kernels && !encoder && !stages) kernels = encoder = true;
   for (const auto& isa : isas) {
     const char* why_not;
     const Kernels* chosen = choose_kernels(isa.c_str(), &why_not);
@@ -317,7 +279,10 @@ int main(int argc, char** argv) {
       continue;
     }
     if (kernels) bench_kernels(*chosen, seconds / 4);
-    if (encoder) bench_encoder(*chosen, seconds, threads, choice);
+    if (stages)
+      bench_stages(*chosen, seconds, threads, choice);
+    else if (encoder)
+      bench_encoder(*chosen, seconds, threads, choice);
   }
   return 0;
 }

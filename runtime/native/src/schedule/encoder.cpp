@@ -23,6 +23,7 @@ struct Job {
 
 void work(void* context, size_t index) {
   const platform::FloatMode mode;
+  begin_stages(index);
   Job& job = *static_cast<Job*>(context);
   const Schedule& schedule = *job.schedule;
   const Private& own = job.workspace->own[index];
@@ -35,6 +36,7 @@ void work(void* context, size_t index) {
   if (schedule.team_group.tokens)
     compute_group(*job.model, schedule, schedule.team_group, {schedule.members, index, job.barrier},
                   job.workspace->team, own);
+  enter(Stage::wait);
 }
 
 }  // namespace

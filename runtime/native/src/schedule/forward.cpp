@@ -48,8 +48,10 @@ class Forward {
     rows_ = group_.tokens;
     size_t from, to;
     me_.share(rows_, &from, &to);
+    enter(Stage::embed);
     embed(from, to);
     for (size_t l = 0; l < m_.layer_count; l++) layer(l);
+    enter(Stage::head);
     output();
   }
 
@@ -146,6 +148,7 @@ class Forward {
     attend(y, first_only);
     me_.wait();
     if (first_only) {
+      enter(Stage::other);
       if (me_.index == 0) {  // a row's new place is never behind its old one
         size_t start = 0;
         for (size_t i = 0; i < group_.count; start += sequences_[i++].length)
@@ -177,6 +180,7 @@ class Forward {
       const size_t heads = last - head < most ? last - head : most, columns = heads * width,
                    stride = 3 * columns + pad_floats;
       const size_t first_panel = head * width / k_.panel, count = columns / k_.panel;
+      enter(Stage::qkv);
       for (size_t part = 0; part < 3; part++) {  // Q, K, V
         const bool apart = y.query.present();
         const size_t from = (apart && part ? part - 1 : part) * panels_of_part + first_panel;
@@ -199,6 +203,7 @@ class Forward {
           k_.matmul(call);
         }
       }
+      enter(Stage::attention);
       size_t start = 0;
       for (size_t i = 0; i < group_.count; start += sequences_[i++].length) {
         const size_t length = sequences_[i].length, queries = first_only ? 1 : length;
@@ -246,17 +251,24 @@ class Forward {
     for (size_t i = 0; i < chunks; i++) {
       const size_t row = from + n * i / chunks, rows = from + n * (i + 1) / chunks - row;
       const void* next = i + 1 < chunks ? weights(y.attention_output, 0) : after ? weights(after->first(), 0) : nullptr;
+      enter(Stage::quantize);
       for (size_t r = row; r < row + rows; r++)
         k_.quantize(context(r), m_.hidden, y.attention_output.smoothing, s_.c, r);
+      enter(Stage::output);
       matmul(y.attention_output, s_.c.from(row), context(row), context_stride(), rows, 0, panels(y.attention_output),
              x(row), hidden_stride(), Store::residual, nullptr, up_weights(y, 0));
+      enter(Stage::norm);
       for (size_t r = row; r < row + rows; r++) settle(r, middle_norm(y), y.ffn_up.smoothing, stays);
+      enter(Stage::up);
       reset_ranges(own_.ranges, rows);
       up(y, row, rows, 0, up_panels(), own_.h, own_.ranges, weights(y.ffn_down, 0));
+      enter(Stage::quantize);
       for (size_t r = 0; r < rows; r++)
         k_.quantize_ranged(own_.h + r * h_stride(), m_.intermediate, own_.ranges + r * range_floats, 0, 1, own_.hq, r);
+      enter(Stage::down);
       matmul(y.ffn_down, own_.hq, own_.h, h_stride(), rows, 0, panels(y.ffn_down), x(row), hidden_stride(),
              Store::residual, nullptr, next);
+      enter(Stage::norm);
       for (size_t r = row; r < row + rows; r++) settle(r, last_norm(y, after), after_smoothing(after), stays && after);
     }
   }
@@ -266,16 +278,20 @@ class Forward {
     const bool stays = m_.pre_norm;
     size_t from, to, first, last, next;
     me_.share(rows_, &from, &to);
+    enter(Stage::quantize);
     for (size_t r = from; r < to; r++) k_.quantize(context(r), m_.hidden, y.attention_output.smoothing, s_.c, r);
     me_.wait();
+    enter(Stage::output);
     me_.share(up_panels(), &next, &last);
     const void* network = up_weights(y, next);
     me_.share(panels(y.attention_output), &first, &last);
     matmul(y.attention_output, s_.c, s_.context, context_stride(), rows_, first, last, s_.x, hidden_stride(),
            Store::residual, nullptr, network);
     me_.wait();
+    enter(Stage::norm);
     for (size_t r = from; r < to; r++) settle(r, middle_norm(y), y.ffn_up.smoothing, stays);
     me_.wait();
+    enter(Stage::up);
     const size_t range_stride = s_.column_rows * range_floats;
     float* ranges = s_.ranges + me_.index * range_stride;
     reset_ranges(ranges, rows_);
@@ -284,10 +300,12 @@ class Forward {
     me_.share(up_panels(), &first, &last);
     up(y, 0, rows_, first, last, s_.h, ranges, down);
     me_.wait();
+    enter(Stage::quantize);
     for (size_t r = from; r < to; r++)
       k_.quantize_ranged(s_.h + r * h_stride(), m_.intermediate, s_.ranges + r * range_floats, range_stride, me_.count,
                          s_.hq, r);
     me_.wait();
+    enter(Stage::down);
     const void* qkv = nullptr;
     if (after) {
       me_.share(m_.heads / heads_per_unit(m_), &next, &last);
@@ -297,17 +315,20 @@ class Forward {
     matmul(y.ffn_down, s_.hq, s_.h, h_stride(), rows_, first, last, s_.x, hidden_stride(), Store::residual, nullptr,
            qkv);
     me_.wait();
+    enter(Stage::norm);
     for (size_t r = from; r < to; r++) settle(r, last_norm(y, after), after_smoothing(after), stays && after);
   }
 
   // The mean of each text in the place of its first rows. Means wait in `context` until no one reads x any more.
   void pool() {
     me_.wait();
+    enter(Stage::head);
     size_t from, to, start = 0;
     me_.share(group_.count, &from, &to);
     for (size_t i = 0; i < to; start += sequences_[i++].length)
       if (i >= from) k_.mean(context(i), x(start), hidden_stride(), sequences_[i].length, m_.hidden);
     me_.wait();
+    enter(Stage::head);
     for (size_t i = from; i < to; i++) {
       std::memcpy(x(i), context(i), m_.hidden * sizeof(float));
       k_.quantize(x(i), m_.hidden, m_.head_dense.smoothing, s_.a, i);
@@ -322,6 +343,7 @@ class Forward {
     const size_t width = m_.output_width();
     if (m_.head == LB_HEAD_MEAN) pool();
     if (m_.one_per_text() && m_.head_dense.present() && me_.count > 1) me_.wait();  // by columns below
+    enter(Stage::head);
     me_.share(rows_, &from, &to);
     const float* features = s_.x;
     size_t stride = hidden_stride();
@@ -337,6 +359,7 @@ class Forward {
       matmul(m_.head_dense, s_.a.from(row), x(row), hidden_stride(), rows, first, last, context(row), context_stride(),
              Store::plain, nullptr, nullptr);
       if (by_columns) me_.wait();
+      enter(Stage::head);
       for (size_t r = from; r < to; r++) {
         k_.activate(context(r), m_.head_size, m_.head_activation);
         if (m_.head_norm.present())

@@ -3,6 +3,7 @@
 
 #include "model/model.h"
 #include "schedule/schedule.h"
+#include "schedule/stages.h"
 #include "schedule/team.h"
 #include "schedule/workspace.h"
 
@@ -13,7 +14,9 @@ struct Member {
   size_t count, index;
   Barrier* barrier;
   void wait() const {
-    if (count > 1) barrier->wait(index, count);
+    if (count == 1) return;
+    enter(Stage::wait);
+    barrier->wait(index, count);
   }
   void share(size_t n, size_t* from, size_t* to) const {
     *from = n * index / count;
