@@ -154,6 +154,9 @@ struct Lanes128 {
   LB_INLINE W max_words(W a, W b) {
     return each_word([&](int i) { return vmaxq_s32(a.q[i], b.q[i]); });
   }
+  LB_INLINE W all_largest(W a) {
+    return all_words(vmaxvq_s32(vmaxq_s32(vmaxq_s32(a.q[0], a.q[1]), vmaxq_s32(a.q[2], a.q[3]))));
+  }
   LB_INLINE F from_words(W v) {
     return each([&](int i) { return vcvtq_f32_s32(v.q[i]); });
   }

@@ -46,7 +46,7 @@ LB_INLINE float squared_length(const float* x, size_t width) {
   return V::sum_lanes(sum);
 }
 
-// returns the scale: key = scale * stored
+// Returns the scale: key = scale * stored. Up to a whole panel the last key is repeated: no further score is larger.
 template <class V, class F = typename V::F>
 float pack_keys16(const AttentionCall& call, int16_t* keys) {
   const size_t padded = up32(call.length), width = call.width;
@@ -63,11 +63,9 @@ float pack_keys16(const AttentionCall& call, int16_t* keys) {
       F in[16], out[16];
       const size_t left = width - c;
       for (size_t i = 0; i < 16; i++) {
-        const float* row = call.k + (j + i) * call.stride + c;
-        in[i] = j + i < call.length
-                    ? V::pack16(V::mul(load_upto<V>(row, left), inverse),
-                                left > 16 ? V::mul(load_upto<V>(row + 16, left - 16), inverse) : V::zeros())
-                    : V::zeros();
+        const float* row = call.k + (j + i < call.length ? j + i : call.length - 1) * call.stride + c;
+        in[i] = V::pack16(V::mul(load_upto<V>(row, left), inverse),
+                          left > 16 ? V::mul(load_upto<V>(row + 16, left - 16), inverse) : V::zeros());
       }
       V::transpose(in, out);
       for (size_t i = 0; i < 16 && 2 * i < left; i++) V::store16(panel + (c / 2 + i) * 2 * key_panel<V>, out[i]);
@@ -139,59 +137,67 @@ LB_NOINLINE void score_block16(const int16_t* q, size_t stride, const int16_t* k
   }
 }
 
-// e_j, whose sum is folded here -> weights in the same place; returns 1 / their sum
+// e_j of the keys [0, length), whose sum is folded here -> weights in the same place; returns 1 / their sum
 template <class V, class F = typename V::F, class W = typename V::W>
-LB_INLINE float round_weights(float* e, size_t padded, F of_e) {
+LB_INLINE float round_weights(float* e, size_t length, F of_e) {
   int16_t* weights = reinterpret_cast<int16_t*>(e);
   const float room = 480000.f / V::sum_lanes(of_e);
   const F c = V::all(room < 32000.f ? room : 32000.f);
   W sum = V::no_words();
-  for (size_t j = 0; j < padded; j += 32) {
-    const W x = V::to_words(V::mul(V::load(e + j), c)), y = V::to_words(V::mul(V::load(e + j + 16), c));
+  for (size_t j = 0; j < length; j += 32) {
+    const W x = V::to_words(V::mul(V::load(e + j), c));
+    const W y = length - j > 16 ? V::to_words(V::mul(V::load(e + j + 16), c)) : V::no_words();
     sum = V::add_words(sum, V::add_words(x, y));
     V::store16(weights + j, V::narrow16(x, y));
   }
   return 1.f / V::sum_lanes(V::from_words(sum));
 }
 
-// scores -> weights in the same place; returns 1 / their sum
+// Scores of some rows -> weights in the same place, and 1 / their sums. Each step is taken for all rows before the next
+// one begins, so that no row waits for the folds and divisions of its own.
 template <class V, class F = typename V::F, class W = typename V::W>
-LB_INLINE float soften16(int32_t* scores, size_t length, size_t padded, float factor) {
-  float* e = reinterpret_cast<float*>(scores);
-  for (size_t j = length; j < padded; j++) scores[j] = INT32_MIN;
-  W a = V::load_words(scores), b = V::load_words(scores + 16);
-  for (size_t j = 32; j < padded; j += 32) {
-    a = V::max_words(a, V::load_words(scores + j));
-    b = V::max_words(b, V::load_words(scores + j + 16));
+LB_INLINE void soften16(int32_t* scores, size_t rows, size_t length, size_t padded, const float* factor,
+                        float* inverse) {
+  W most[V::query_rows];
+  F sum[V::query_rows];
+  const size_t last = padded - 32, left = length - last;
+  const bool both = left > 16;  // of the last two vectors
+  for (size_t r = 0; r < rows; r++) {
+    const int32_t* s = scores + r * padded;
+    W a = V::load_words(s + last), b = both ? V::load_words(s + last + 16) : a;
+    for (size_t j = 0; j < last; j += 32) {
+      a = V::max_words(a, V::load_words(s + j));
+      b = V::max_words(b, V::load_words(s + j + 16));
+    }
+    most[r] = V::all_largest(V::max_words(a, b));
   }
-  int32_t lanes[16];
-  V::store_words(lanes, V::max_words(a, b));
-  for (int i = 1; i < 16; i++) lanes[0] = lanes[i] > lanes[0] ? lanes[i] : lanes[0];
-  const W most = V::all_words(lanes[0]);  // differences of two scores fit: 2 * 32706^2 < 2^31
-  const F f = V::all(factor);
-  F sum_a = V::zeros(), sum_b = V::zeros();
-  const size_t last = padded - 32;
-  for (size_t j = 0; j < last; j += 32) {
-    const F x = exp2_short<V>(V::mul(V::from_words(V::sub_words(V::load_words(scores + j), most)), f));
-    const F y = exp2_short<V>(V::mul(V::from_words(V::sub_words(V::load_words(scores + j + 16), most)), f));
-    V::store(e + j, x);
-    V::store(e + j + 16, y);
-    sum_a = V::add(sum_a, x);
-    sum_b = V::add(sum_b, y);
-  }
-  {  // keys beyond the length weigh nothing, whatever the factor
-    const size_t left = length - last;
-    const F x = exp2_short<V>(
-        V::first_or(V::mul(V::from_words(V::sub_words(V::load_words(scores + last), most)), f), left, -126.f));
-    const F y =
-        exp2_short<V>(V::first_or(V::mul(V::from_words(V::sub_words(V::load_words(scores + last + 16), most)), f),
-                                  left > 16 ? left - 16 : 0, -126.f));
+  for (size_t r = 0; r < rows; r++) {
+    const int32_t* s = scores + r * padded;
+    float* e = reinterpret_cast<float*>(scores + r * padded);
+    const F f = V::all(factor[r]);
+    // differences of two scores fit: 2 * 32706^2 < 2^31
+    const auto power = [&](size_t j) { return V::mul(V::from_words(V::sub_words(V::load_words(s + j), most[r])), f); };
+    F a = V::zeros(), b = V::zeros();
+    for (size_t j = 0; j < last; j += 32) {
+      const F x = exp2_short<V>(power(j)), y = exp2_short<V>(power(j + 16));
+      V::store(e + j, x);
+      V::store(e + j + 16, y);
+      a = V::add(a, x);
+      b = V::add(b, y);
+    }
+    // keys beyond the length weigh nothing, whatever the factor
+    const F x = exp2_short<V>(V::first_or(power(last), left, -126.f));
     V::store(e + last, x);
-    V::store(e + last + 16, y);
-    sum_a = V::add(sum_a, x);
-    sum_b = V::add(sum_b, y);
+    a = V::add(a, x);
+    if (both) {
+      const F y = exp2_short<V>(V::first_or(power(last + 16), left - 16, -126.f));
+      V::store(e + last + 16, y);
+      b = V::add(b, y);
+    }
+    sum[r] = V::add(a, b);
   }
-  return round_weights<V>(e, padded, V::add(sum_a, sum_b));
+  for (size_t r = 0; r < rows; r++)
+    inverse[r] = round_weights<V>(reinterpret_cast<float*>(scores + r * padded), length, sum[r]);
 }
 
 template <class V, size_t M, size_t C, class F = typename V::F, class W = typename V::W>
@@ -293,8 +299,7 @@ void attention_int16(const AttentionCall& call) {
     float inverse[V::query_rows], factor[V::query_rows];
     p.pack_queries(call.q + query * call.stride, call.stride, queries, call.width, p.key_scale, factor);
     p.score(queries, p.keys, call.width, p.padded, p.scores);
-    for (size_t r = 0; r < queries; r++)
-      inverse[r] = soften16<V>(p.scores + r * p.padded, call.length, p.padded, factor[r]);
+    soften16<V>(p.scores, queries, call.length, p.padded, factor, inverse);
     p.weigh(call, query, queries, p.padded, 0, call.length, inverse);
   });
 }

@@ -25,6 +25,7 @@
 //
 // Integers
 //   no_words, all_words, add_words, sub_words, max_words, from_words, to_words (rounds)
+//   all_largest           the largest of sixteen words, in all lanes
 //   all_pairs(p)          the pair of int16 at p
 //   dot_pairs(acc, a, b)  acc += a.first b.first + a.second b.second, in int32
 //   narrow16(a, b)        32 saturated int16, those of a first; pack16: the same from f32; interleave16: pairs (a, b)

@@ -85,6 +85,13 @@ struct Lanes256 {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 8), v.hi);
   }
   LB_INLINE W max_words(W a, W b) { return {_mm256_max_epi32(a.lo, b.lo), _mm256_max_epi32(a.hi, b.hi)}; }
+  LB_INLINE W all_largest(W a) {
+    __m256i m = _mm256_max_epi32(a.lo, a.hi);
+    m = _mm256_max_epi32(m, _mm256_permute2x128_si256(m, m, 1));
+    m = _mm256_max_epi32(m, _mm256_shuffle_epi32(m, 0x4e));
+    m = _mm256_max_epi32(m, _mm256_shuffle_epi32(m, 0xb1));
+    return {m, m};
+  }
   LB_INLINE W add_words(W a, W b) { return {_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)}; }
   LB_INLINE W sub_words(W a, W b) { return {_mm256_sub_epi32(a.lo, b.lo), _mm256_sub_epi32(a.hi, b.hi)}; }
   LB_INLINE W all_words(int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }

@@ -62,6 +62,12 @@ struct Lanes512 {
   LB_INLINE W load_words(const void* p) { return _mm512_loadu_si512(p); }
   LB_INLINE void store_words(int32_t* p, W v) { _mm512_storeu_si512(p, v); }
   LB_INLINE W max_words(W a, W b) { return _mm512_max_epi32(a, b); }
+  LB_INLINE W all_largest(W a) {
+    a = max_words(a, _mm512_shuffle_i64x2(a, a, 0x4e));
+    a = max_words(a, _mm512_shuffle_i64x2(a, a, 0xb1));
+    a = max_words(a, _mm512_shuffle_epi32(a, _MM_PERM_BADC));
+    return max_words(a, _mm512_shuffle_epi32(a, _MM_PERM_CDAB));
+  }
   LB_INLINE W add_words(W a, W b) { return _mm512_add_epi32(a, b); }
   LB_INLINE W sub_words(W a, W b) { return _mm512_sub_epi32(a, b); }
   LB_INLINE W all_words(int32_t x) { return _mm512_set1_epi32(x); }
@@ -76,8 +82,9 @@ struct Lanes512 {
   LB_INLINE void dot_pairs(W& acc, Pair a, P b) { __asm__("vpdpwssd %2, %1, %0" : "+v"(acc) : "v"(a), "v"(b)); }
   // 32 saturated int16, those of a first; the same from f32, rounded
   LB_INLINE F narrow16(W a, W b) {
-    return _mm512_castsi512_ps(
-        _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtsepi32_epi16(a)), _mm512_cvtsepi32_epi16(b), 1));
+    // packs works in quarters: back to column order
+    const I order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+    return _mm512_castsi512_ps(_mm512_permutexvar_epi64(order, _mm512_packs_epi32(a, b)));
   }
   LB_INLINE F pack16(F a, F b) { return narrow16(to_words(a), to_words(b)); }
   // pairs (a, b) of int16 from f32 in that range
