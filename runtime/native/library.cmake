@@ -1,14 +1,11 @@
 # libleanbert: text in, answers out (include/leanbert.h). It contains the engine's objects and shows leanbert_… alone.
 
-set(text_sources
-  src/text/added_tokens.cpp src/text/checks.cpp src/text/json.cpp src/text/parts.cpp src/text/settings.cpp
-  src/text/tokenizer.cpp src/text/unicode_tables.cpp src/text/wordpiece.cpp)
 set(library_sources
   src/library/answering.cpp src/library/bundle.cpp src/library/c_api.cpp src/library/description.cpp
   src/library/entities.cpp src/library/failure.cpp src/library/files.cpp src/library/numerics.cpp src/library/sentence.cpp
   src/library/sha256.cpp src/library/values.cpp)
 
-add_library(leanbert_library_objects OBJECT ${text_sources} ${library_sources} src/library/sha256_${architecture}.cpp)
+add_library(leanbert_library_objects OBJECT ${library_sources} src/library/sha256_${architecture}.cpp)
 target_include_directories(leanbert_library_objects PUBLIC include src)
 target_compile_features(leanbert_library_objects PUBLIC cxx_std_17)
 set_target_properties(leanbert_library_objects PROPERTIES
@@ -33,7 +30,8 @@ endif()
 # The number in the library's name is LEANBERT_ABI_VERSION, which leanbert.h promises.
 file(STRINGS include/leanbert.h abi REGEX "^#define LEANBERT_ABI_VERSION [0-9]+$")
 string(REGEX REPLACE ".* " "" abi "${abi}")
-add_library(leanbert SHARED $<TARGET_OBJECTS:leanbert_library_objects> $<TARGET_OBJECTS:leanbert_objects>)
+add_library(leanbert SHARED
+  $<TARGET_OBJECTS:leanbert_library_objects> $<TARGET_OBJECTS:leanbert_text_objects> $<TARGET_OBJECTS:leanbert_objects>)
 set_target_properties(leanbert PROPERTIES PREFIX lib VERSION ${abi} SOVERSION ${abi}
   INSTALL_NAME_DIR "@rpath" BUILD_WITH_INSTALL_NAME_DIR ON)
 target_include_directories(leanbert INTERFACE
@@ -62,11 +60,12 @@ install(FILES "${CMAKE_CURRENT_BINARY_DIR}/leanbert.pc" COMPONENT library DESTIN
 
 # Without LEANBERT_NATIVE_FUZZ this fuzzer makes its inputs itself.
 if(LEANBERT_NATIVE_FUZZ)
+  target_compile_options(leanbert_text_objects PUBLIC -fsanitize=fuzzer-no-link)
   target_compile_options(leanbert_library_objects PUBLIC -fsanitize=fuzzer-no-link)
 endif()
 if(LEANBERT_NATIVE_FUZZ OR (LEANBERT_NATIVE_TESTS AND NOT WIN32))
   add_executable(native_text_fuzz fuzz/text.cpp)
-  target_link_libraries(native_text_fuzz PRIVATE leanbert_library_objects leanbert_objects ${threads})
+  target_link_libraries(native_text_fuzz PRIVATE leanbert_library_objects leanbert_text_objects leanbert_objects ${threads})
   target_compile_options(native_text_fuzz PRIVATE -O1 -Wall -Wextra $<$<BOOL:${LEANBERT_NATIVE_WERROR}>:-Werror>)
   if(LEANBERT_NATIVE_FUZZ)
     target_compile_definitions(native_text_fuzz PRIVATE LEANBERT_LIBFUZZER)
@@ -75,6 +74,6 @@ if(LEANBERT_NATIVE_FUZZ OR (LEANBERT_NATIVE_TESTS AND NOT WIN32))
 endif()
 if(LEANBERT_NATIVE_TESTS AND NOT WIN32)
   add_executable(native_library_fuzz fuzz/library.cpp)
-  target_link_libraries(native_library_fuzz PRIVATE leanbert_library_objects leanbert_objects ${threads})
+  target_link_libraries(native_library_fuzz PRIVATE leanbert_library_objects leanbert_text_objects leanbert_objects ${threads})
   target_compile_options(native_library_fuzz PRIVATE -O1 -Wall -Wextra $<$<BOOL:${LEANBERT_NATIVE_WERROR}>:-Werror>)
 endif()

@@ -48,4 +48,4 @@ def tokenizer_of(folder: Path, target: Path, side: str) -> Tokenizer:
     (target / "tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes())
     said = json.dumps({**made, "truncation_side": side})
     (target / "tokenizer_config.json").write_text(said, encoding="utf-8")
-    return Tokenizer(target / "tokenizer.json", 48)
+    return Tokenizer(target / "tokenizer.json", 48, native=False)

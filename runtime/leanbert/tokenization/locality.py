@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import tokenizers
+if TYPE_CHECKING:
+    import tokenizers
 
 __all__ = [
     "is_gpt2",
@@ -76,7 +77,7 @@ def joinable_places(base: tokenizers.Tokenizer) -> str | None:
 
 def whole_copy(base: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
     """A copy of the tokenizer that neither cuts nor pads."""
-    copy = tokenizers.Tokenizer.from_str(base.to_str())
+    copy: tokenizers.Tokenizer = type(base).from_str(base.to_str())
     copy.no_truncation()
     copy.no_padding()
     copy.encode_special_tokens = base.encode_special_tokens

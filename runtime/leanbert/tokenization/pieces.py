@@ -9,14 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import tokenizers
 
 from leanbert.engines.batch import Ints
 from leanbert.tokenization.locality import joinable_places, whole_copy
+
+if TYPE_CHECKING:
+    import tokenizers
 
 __all__ = ["Pieces", "Window"]
 

@@ -10,7 +10,7 @@ from leanbert.errors import BundleCorruptError, InputError
 from leanbert.leaving import hold_if_leaving
 from leanbert.tokenization.failures import failure
 
-__all__ = ["encode_rows"]
+__all__ = ["encode_rows", "without_surrogates"]
 
 _SURROGATE = "[\ud800-\udfff]"
 _UNCUT = "Truncation error: "  # so begins the library's message
@@ -49,12 +49,17 @@ def encode_rows(
         ) from error
 
 
+def without_surrogates(text: str) -> str:
+    """The text with U+FFFD for lone surrogates, which have no UTF-8."""
+    return re.sub(_SURROGATE, "\ufffd", text)
+
+
 def _readable(text: Any, index: int) -> Any:
     """``text`` as the tokenizer can take it; InputError if it is no text at all."""
     if isinstance(text, str):
-        return re.sub(_SURROGATE, "\ufffd", text)
+        return without_surrogates(text)
     if isinstance(text, list) and all(isinstance(word, str) for word in text):
-        return [re.sub(_SURROGATE, "\ufffd", word) for word in text]
+        return [without_surrogates(word) for word in text]
     if isinstance(text, tuple) and len(text) == 2 and all(isinstance(t, str) for t in text):
-        return (re.sub(_SURROGATE, "\ufffd", text[0]), re.sub(_SURROGATE, "\ufffd", text[1]))
+        return (without_surrogates(text[0]), without_surrogates(text[1]))
     raise InputError(f"text {index}: expected a string, got {type(text).__name__}")

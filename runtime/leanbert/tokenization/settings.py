@@ -10,14 +10,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import tokenizers
-from tokenizers import normalizers, pre_tokenizers
-
+from leanbert.bundle.reading import read_json, status
 from leanbert.errors import BundleCorruptError
 
-__all__ = ["configure", "has_token_types", "joins_words", "read_settings", "side_of"]
+if TYPE_CHECKING:
+    import tokenizers
+
+__all__ = [
+    "configure",
+    "file_beside",
+    "has_token_types",
+    "joins_words",
+    "read_settings",
+    "side_of",
+]
 
 _NAME = "tokenizer_config.json"
 _SIDES = ("left", "right")
@@ -50,6 +59,12 @@ def read_settings(side_file: Callable[[str], Mapping[str, Any]]) -> dict[str, An
     for name in ("special_tokens_map.json", _NAME):
         found |= side_file(name)
     return found
+
+
+def file_beside(path: Path, name: str) -> Mapping[str, Any]:
+    """What the JSON file ``name`` beside the one at ``path`` says; nothing where there is none."""
+    other = path.parent / name
+    return {} if status(other) is None else read_json(other)
 
 
 def side_of(settings: Mapping[str, Any], key: str, stored: Mapping[str, Any] | None) -> str:
@@ -92,6 +107,8 @@ def configure(base: tokenizers.Tokenizer, settings: Mapping[str, Any]) -> None:
         BundleCorruptError: the settings name tokens that the tokenizer does not have, or their
             values are of another type.
     """
+    from tokenizers import normalizers, pre_tokenizers
+
     _check_added(base, settings)
     family = _family(settings)
     normalizer = _state(base.normalizer)

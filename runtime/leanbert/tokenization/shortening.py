@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import tokenizers
-
 from leanbert.tokenization.locality import safe_places, whole_copy
 
 if TYPE_CHECKING:
+    import tokenizers
+
     from leanbert.tokenization.elision import Elision, Origin
     from leanbert.tokenization.word_cuts import WordCuts
 

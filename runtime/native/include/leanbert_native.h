@@ -1,4 +1,4 @@
-/* LeanBERT's native int8 encoder: the whole C interface.
+/* LeanBERT's native int8 encoder, and its tokenizer: the whole C interface.
  *
  * The layout of a bundle's weights file is given as flat records (the caller reads the manifest; nothing is
  * parsed here). `lb_open` checks every record, packs the weights for the CPU at hand and returns a handle;
@@ -11,6 +11,9 @@
  *     if (lb_open(&desc, &encoder, message, sizeof message) != LB_OK) ...
  *     lb_run(encoder, 2, lengths, ids, NULL, 40, out, out_floats, message, sizeof message);
  *     lb_close(encoder);
+ *
+ * Token ids may come from `lb_tokenize`, for the WordPiece tokenizers that it reproduces exactly; it knows nothing
+ * of encoders, and an encoder takes ids of any origin.
  *
  * Every function is safe to call from any thread; `lb_run` may be called on one handle by any number of
  * threads at once (not concurrently with `lb_close`). A handle keeps working in a forked child.
@@ -34,7 +37,7 @@ extern "C" {
 #define LB_API __attribute__((visibility("default")))
 #endif
 
-/* Raised whenever a struct or a function below changes its meaning or layout. */
+/* Raised whenever a struct or a function below changes its meaning or layout; a new function leaves it as it is. */
 #define LB_ABI_VERSION 3
 
 /* ---- status -------------------------------------------------------------------------------------- */
@@ -223,6 +226,40 @@ LB_API const char* lb_isa(void);
  * kernels reaches on operands in the first-level cache, the best of many short runs within `seconds`. Every thread
  * that is to count calls it at the same time. 0 where lb_isa is "none". */
 LB_API double lb_roof(double seconds);
+
+/* ---- texts to token ids --------------------------------------------------------------------------- */
+
+/* A WordPiece tokenizer (BERT, MiniLM, DistilBERT, ELECTRA, MPNet). It never changes, so any number of threads may
+ * use it at once (not concurrently with lb_tokenizer_close), and a forked child, too. */
+typedef struct lb_tokenizer lb_tokenizer;
+
+/* Reads the bytes of a tokenizer.json, and of the tokenizer_config.json beside it (`config_bytes` 0 where there is
+ * none), whose word is the last. Nothing of them is kept. LB_UNSUPPORTED, with one line in `err` (may be NULL), where
+ * a file is wrong or says anything that this tokenizer would not do exactly as the `tokenizers` package does it. */
+LB_API int lb_tokenizer_open(const char* tokenizer_json, uint64_t json_bytes, const char* config_json,
+                             uint64_t config_bytes, lb_tokenizer** tokenizer, char* err, size_t err_len);
+
+/* Frees everything; NULL is allowed. */
+LB_API void lb_tokenizer_close(lb_tokenizer* tokenizer);
+
+/* How many special tokens are put around a text. */
+LB_API uint64_t lb_tokenizer_special_tokens(const lb_tokenizer* tokenizer);
+
+/* Tokenizes n_texts texts, each alone, special tokens added; long ones are cut on the side that the files say.
+ *   texts           UTF-8, one text after another; what is no UTF-8 reads as U+FFFD
+ *   ends            uint64 [n_texts]: where each text ends, in bytes from the first one; they never decrease
+ *   max_tokens      of a text, special tokens included; more than lb_tokenizer_special_tokens
+ *   input_ids       int32 [room]: the texts' ids one after another, no padding. Two per byte of a text and the
+ *                   special tokens, or max_tokens where that is less, are room enough for a text
+ *   token_type_ids  int32 [room], likewise
+ *   lengths         int32 [n_texts]: tokens of each text
+ *   cut             uint8 [n_texts]: 1 where a text has more tokens than were kept, else 0
+ * On an error what was written means nothing. */
+LB_API int lb_tokenize(const lb_tokenizer* tokenizer, uint64_t n_texts, const char* texts, const uint64_t* ends,
+                       uint64_t max_tokens, uint64_t room, int32_t* input_ids, int32_t* token_type_ids,
+                       int32_t* lengths, uint8_t* cut, char* err, size_t err_len);
+
+/* ---- the library itself --------------------------------------------------------------------------- */
 
 /* LB_ABI_VERSION of the library. */
 LB_API uint32_t lb_abi_version(void);

@@ -7,19 +7,24 @@ from __future__ import annotations
 
 import ctypes
 import sys
+import weakref
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from leanbert.errors import EngineError
 
 __all__ = [
     "ABI_VERSION",
     "LIBRARY",
+    "Handle",
     "LayerRecord",
     "MatmulRecord",
     "ModelRecord",
     "NormRecord",
     "TensorRecord",
+    "address_of",
     "declare",
     "load_library",
     "native_isa",
@@ -37,6 +42,7 @@ if sys.platform in _SUFFIXES:
 
 _U32, _U64 = ctypes.c_uint32, ctypes.c_uint64
 _NO_ISA = "none"
+_Bytes = ctypes.c_char * 0  # an address, whatever the buffer's size
 
 
 class TensorRecord(ctypes.Structure):
@@ -130,6 +136,34 @@ class ModelRecord(ctypes.Structure):
         ("layers", ctypes.POINTER(LayerRecord)),
         ("relative_buckets", ctypes.POINTER(_U32)),
     )
+
+
+class Handle:
+    """A handle of the library, which is freed when nobody refers to it: no call, and no owner.
+
+    Counting references needs no lock, which a forked child could find taken.
+
+    Args:
+        pointer: the library's.
+        close: the library's function that frees it.
+    """
+
+    __slots__ = ("__weakref__", "pointer")
+
+    def __init__(
+        self, pointer: ctypes.c_void_p, close: Callable[[ctypes.c_void_p], object]
+    ) -> None:
+        self.pointer = pointer
+        # Not at exit: a daemon thread may still be computing then.
+        weakref.finalize(self, close, pointer).atexit = False
+
+
+def address_of(buffer: Any) -> Any:
+    """What ctypes passes as the address of the first number of an array, or byte of a buffer."""
+    try:
+        return _Bytes.from_buffer(buffer)  # a quarter of the time that array.ctypes takes
+    except TypeError:  # the array may not be written to
+        return buffer.ctypes.data
 
 
 def why_no_library() -> str | None:
@@ -227,3 +261,24 @@ def declare(library: ctypes.CDLL) -> None:
     library.lb_roof.restype = ctypes.c_double
     for name in ("lb_encoder_isa", "lb_isa", "lb_version"):
         getattr(library, name).restype = ctypes.c_char_p
+    if hasattr(library, "lb_tokenize"):  # of the same interface, but newer than its first libraries
+        _declare_tokenizer(library)
+
+
+def _declare_tokenizer(library: ctypes.CDLL) -> None:
+    handle, pointer, message = ctypes.c_void_p, ctypes.c_void_p, (ctypes.c_char_p, ctypes.c_size_t)
+    library.lb_tokenizer_open.argtypes = [
+        *(ctypes.c_char_p, _U64) * 2,
+        ctypes.POINTER(handle),
+        *message,
+    ]
+    library.lb_tokenizer_close.argtypes = [handle]
+    library.lb_tokenizer_close.restype = None
+    library.lb_tokenizer_special_tokens.argtypes = [handle]
+    library.lb_tokenizer_special_tokens.restype = _U64
+    library.lb_tokenize.argtypes = [
+        handle,
+        *(_U64, ctypes.c_char_p, pointer, _U64, _U64),
+        *(pointer, pointer, pointer, pointer),
+        *message,
+    ]

@@ -8,18 +8,16 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-import weakref
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from leanbert.bundle import Bundle
 from leanbert.closing import refuse_closed
 from leanbert.cpu import allowed_cores
 from leanbert.engines.batch import Batch
-from leanbert.engines.native.binding import load_library, why_no_library
+from leanbert.engines.native.binding import Handle, address_of, load_library, why_no_library
 from leanbert.engines.native.layout import Layout
 from leanbert.engines.report import EngineReport
 from leanbert.errors import EngineError
@@ -37,7 +35,6 @@ MOST_THREADS = 64
 _MESSAGE = 256  # bytes
 _PER_TEXT = ("first_token", "mean")  # heads with one row per text
 _SPAN = ("start_logits", "end_logits")
-_Bytes = ctypes.c_char * 0  # an address, whatever the array's size
 
 
 class NativeEngine:
@@ -75,7 +72,7 @@ class NativeEngine:
         message = ctypes.create_string_buffer(_MESSAGE)
         if library.lb_open(ctypes.byref(model), ctypes.byref(pointer), message, _MESSAGE):
             raise EngineError(f"its layout is refused ({_line(message)})")
-        self._handle: _Handle | None = _Handle(pointer, library.lb_close)
+        self._handle: Handle | None = Handle(pointer, library.lb_close)
         bundle.check_unchanged()  # what was read is what was checked
         self._lb_run = library.lb_run
         self._messages = threading.local()  # the library writes an error's line there
@@ -107,11 +104,11 @@ class NativeEngine:
         status = self._lb_run(
             handle.pointer,
             texts,
-            _pointer(batch.lengths),
+            address_of(batch.lengths),
             tokens,
-            _pointer(batch.input_ids),
-            _pointer(batch.token_type_ids) if self._typed else None,
-            _pointer(out),
+            address_of(batch.input_ids),
+            address_of(batch.token_type_ids) if self._typed else None,
+            address_of(out),
             out.size,
             message,
             _MESSAGE,
@@ -125,31 +122,6 @@ class NativeEngine:
     def close(self) -> None:
         """See :class:`leanbert.engines.Engine`."""
         self._handle = None
-
-
-class _Handle:
-    """A handle of the library, which is freed when nobody refers to it: no call, and no engine.
-
-    Counting references needs no lock, which a forked child could find taken.
-    """
-
-    __slots__ = ("__weakref__", "pointer")
-
-    def __init__(
-        self, pointer: ctypes.c_void_p, close: Callable[[ctypes.c_void_p], object]
-    ) -> None:
-        self.pointer = pointer
-        # Not at exit: a daemon thread may still be computing then.
-        weakref.finalize(self, close, pointer).atexit = False
-
-
-def _pointer(array: npt.NDArray[Any]) -> Any:
-    """What ctypes passes as the address of the array's first number."""
-    try:
-        # A quarter of the time that array.ctypes takes.
-        return _Bytes.from_buffer(array)  # type: ignore[arg-type]  # every array is a buffer
-    except TypeError:  # the array may not be written to
-        return array.ctypes.data
 
 
 def layout_of(bundle: Bundle) -> Layout:
