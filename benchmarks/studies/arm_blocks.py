@@ -5,9 +5,9 @@ each block is taken out of it, and llvm-mca (apt install llvm) tells how many cy
 kind needs per iteration. A share is the cycles that the loop's multiply-adds alone would need, by
 the same model, over the cycles of the whole loop. Data are supposed to be in the first-level cache.
 
-The model of the in-order Cortex-A53 lets no instruction finish before the one ahead of it, so that
-in it a load between two multiplications costs the rest of their latency. Its rows are therefore a
-worst case.
+The model of the in-order Cortex-A53 lets no instruction finish before the one ahead of it: a load
+after a multiplication waits until its result comes no sooner. docs/native.md compares this with
+what others measured on the core.
 
 examples:
   python -m studies.arm_blocks -o benchmarks/results/arm-blocks.json
@@ -110,12 +110,14 @@ def _bodies(assembly: str, function: str) -> Iterator[list[str]]:
 
 
 def _loops(body: Sequence[str]) -> Iterator[Loop]:
-    """Everything between a label and a branch back to it."""
+    """Everything between a label and a branch back to it, where no other loop is inside."""
     labels = {line[:-1]: i for i, line in enumerate(body) if re.fullmatch(r"\.?L\w+:", line)}
+    last = -1  # the label of the loop before
     for i, line in enumerate(body):
         branch = re.match(r"\s+(?:b\.?\w*|cbn?z|tbn?z)\s.*?(\.?L\w+)$", line)
         start = labels.get(branch[1], i) if branch else i
-        if start < i:
+        if last < start < i:
+            last = start
             lines = (text.strip() for text in body[start + 1 : i + 1])
             yield Loop(tuple(text for text in lines if re.match(r"[a-z]", text)))
 

@@ -49,6 +49,23 @@ def test_the_fullest_loop_of_the_function_is_found() -> None:
     assert (len(loop.multiplies), loop.stack) == (2, 1)
 
 
+def test_a_loop_around_another_is_none_of_a_block() -> None:
+    outer = """
+_Z11score_blockILm6EEvv:
+.LBB0_1:
+	fmla	v0.4s, v1.4s, v2.s[0]
+.LBB0_2:
+	ldr	q1, [x1]
+	fmla	v0.4s, v1.4s, v2.s[1]
+	b.ne	.LBB0_2
+	fmla	v0.4s, v1.4s, v2.s[2]
+	b.ne	.LBB0_1
+	.cfi_endproc
+"""
+    loop = arm_blocks.find_loop(outer, "score_block")
+    assert loop.multiplies == ["fmla\tv0.4s, v1.4s, v2.s[1]"]
+
+
 def test_a_function_without_multiply_adds_is_refused() -> None:
     with pytest.raises(InputError, match="value_block16: no loop with multiply-adds"):
         arm_blocks.find_loop(ASSEMBLY, "value_block16")

@@ -6,6 +6,7 @@
 
 #include <arm_neon.h>
 
+#include "arm/strips128.h"
 #include "kernels/lanes.h"
 
 namespace leanbert {
@@ -17,10 +18,6 @@ struct Lanes128 {
   };
   struct W {
     int32x4_t q[4];
-  };
-  // Sixteen pairs of int16, taken apart: the first ones of pairs 0 to 7 and 8 to 15, and the second ones.
-  struct P {
-    int16x8_t first[2], second[2];
   };
 
   template <class T>
@@ -178,58 +175,34 @@ struct Lanes128 {
              vreinterpretq_f32_s16(narrow(b, 0)), vreinterpretq_f32_s16(narrow(b, 1))}};
   }
   LB_INLINE F pack16(F a, F b) { return narrow16(to_words(a), to_words(b)); }
+  // Pairs of int16 are multiplied in this order: the first numbers of pairs 0 to 7, the second ones, and so for pairs 8
+  // to 15.
+  LB_INLINE F of_halves(int16x8_t first, int16x8_t second, int16x8_t last_first, int16x8_t last_second) {
+    return {{vreinterpretq_f32_s16(first), vreinterpretq_f32_s16(second), vreinterpretq_f32_s16(last_first),
+             vreinterpretq_f32_s16(last_second)}};
+  }
+  LB_INLINE F pairs(F v) {
+    const int16x8_t a = vreinterpretq_s16_f32(v.q[0]), b = vreinterpretq_s16_f32(v.q[1]),
+                    c = vreinterpretq_s16_f32(v.q[2]), d = vreinterpretq_s16_f32(v.q[3]);
+    return of_halves(vuzp1q_s16(a, b), vuzp2q_s16(a, b), vuzp1q_s16(c, d), vuzp2q_s16(c, d));
+  }
   LB_INLINE F interleave16(F a, F b) {
     const W x = to_words(a), y = to_words(b);
-    const int16x8x2_t low = vzipq_s16(narrow(x, 0), narrow(y, 0)), high = vzipq_s16(narrow(x, 1), narrow(y, 1));
-    return {{vreinterpretq_f32_s16(low.val[0]), vreinterpretq_f32_s16(low.val[1]), vreinterpretq_f32_s16(high.val[0]),
-             vreinterpretq_f32_s16(high.val[1])}};
+    return of_halves(narrow(x, 0), narrow(y, 0), narrow(x, 1), narrow(y, 1));
   }
   LB_INLINE void store16(int16_t* p, F v) {
     for (size_t i = 0; i < 4; i++) store_register(p, i, v.q[i]);
   }
 
-  // What the inner blocks of attention and of f32 matmuls consist of. The statements in assembly keep their order, which
-  // is that of an in-order core; compilers would move loads up until sums go to the stack, or broadcast by a vector
-  // instruction what a multiplication takes from a lane.
-  LB_INLINE P load_pairs(const int16_t* p) {
-    using All = const int16_t[32];
-    P pairs;
-    int16x8_t last;
-    __asm__ volatile("ldp %q0, %q1, [%3]\n\tuzp2 %2.8h, %0.8h, %1.8h\n\tuzp1 %0.8h, %0.8h, %1.8h"
-                     : "=&w"(pairs.first[0]), "=&w"(last), "=&w"(pairs.second[0])
-                     : "r"(p), "m"(*reinterpret_cast<All*>(p)));
-    __asm__ volatile("ldp %q0, %q1, [%3, 32]\n\tuzp2 %2.8h, %0.8h, %1.8h\n\tuzp1 %0.8h, %0.8h, %1.8h"
-                     : "=&w"(pairs.first[1]), "=&w"(last), "=&w"(pairs.second[1])
-                     : "r"(p), "m"(*reinterpret_cast<All*>(p)));
-    return pairs;
+  static constexpr bool own_blocks = true;
+  template <size_t M>
+  LB_INLINE void multiply_rows(F (&sums)[M][1], const float* a, size_t stride, const float* b, size_t step, size_t k) {
+    strips::add_all<strips::Numbers>(sums, a, stride, b, step, k);
   }
-  // A pair for every lane stays one pair: smlal takes a factor from a lane.
-  using Pair = int16x8_t;
-  LB_INLINE Pair all_pairs(const int16_t* p) {
-    Pair pair;
-    __asm__ volatile("ldr %s0, %1" : "=x"(pair) : "m"(*reinterpret_cast<const int16_t(*)[2]>(p)));
-    return pair;
-  }
-  template <int Lane>
-  LB_INLINE void add_products(int32x4_t& low, int32x4_t& high, int16x8_t b, Pair a) {
-    __asm__ volatile("smlal %0.4s, %1.4h, %2.h[%3]" : "+w"(low) : "w"(b), "x"(a), "i"(Lane));
-    __asm__ volatile("smlal2 %0.4s, %1.8h, %2.h[%3]" : "+w"(high) : "w"(b), "x"(a), "i"(Lane));
-  }
-  LB_INLINE void dot_pairs(W& acc, Pair a, P b) {
-    add_products<0>(acc.q[0], acc.q[1], b.first[0], a);
-    add_products<0>(acc.q[2], acc.q[3], b.first[1], a);
-    add_products<1>(acc.q[0], acc.q[1], b.second[0], a);
-    add_products<1>(acc.q[2], acc.q[3], b.second[1], a);
-  }
-  using Factor = float32x4_t;  // in lane 0
-  static constexpr bool one_row_ahead = true;
-  LB_INLINE Factor factor(const float* p) {
-    Factor x;
-    __asm__ volatile("ldr %s0, %1" : "=w"(x) : "m"(*p));
-    return x;
-  }
-  LB_INLINE void fma_into(F& acc, Factor a, F b) {
-    for (int i = 0; i < 4; i++) __asm__ volatile("fmla %0.4s, %1.4s, %2.s[0]" : "+w"(acc.q[i]) : "w"(b.q[i]), "w"(a));
+  template <size_t M>
+  LB_INLINE void multiply_pairs(W (&sums)[M][1], const int16_t* a, size_t stride, const int16_t* b, size_t step,
+                                size_t count) {
+    strips::add_all<strips::Pairs>(sums, a, stride, b, step, count);
   }
 
   LB_INLINE void transpose(const F* in, F* out) {
@@ -250,9 +223,10 @@ struct Lanes128 {
     return vqmovun_high_s16(vqmovun_s16(narrow(words, 0)), narrow(words, 1));
   }
 
-  // Attention's blocks of 6 rows x 16 lanes: 24 registers of sums, 4 of keys or values, 1 of a query or weight.
-  static constexpr size_t key_vectors = 1, query_rows = 6, value_vectors = 1;
-  static constexpr size_t value_rows(size_t) { return 6; }
+  // Attention's blocks, and those of f32 matmuls: 8 rows x 16 lanes, in two strips.
+  static constexpr size_t f32_block_rows = strips::most_rows, query_rows = strips::most_rows;
+  static constexpr size_t key_vectors = 1, value_vectors = 1;
+  static constexpr size_t value_rows(size_t) { return strips::most_rows; }
 };
 
 }  // namespace

@@ -20,7 +20,7 @@ namespace {
 struct Neon : Lanes128 {
   static constexpr size_t panel = 16, group = 1, quantized_bytes = 2;
   static constexpr uint8_t quantized_flip = 0;
-  static constexpr size_t block_rows = 6, f32_block_rows = 6;
+  static constexpr size_t block_rows = 6;
   static constexpr size_t step_lines = 2, fetching_blocks = 1, ahead_bytes = 2048;
 
   LB_INLINE void store_quantized(uint8_t* p, F v) {

@@ -17,7 +17,7 @@ namespace {
 struct NeonDotprod : Lanes128 {
   static constexpr size_t panel = 16, group = 4, quantized_bytes = 1;
   static constexpr uint8_t quantized_flip = 0x80;
-  static constexpr size_t block_rows = 5, f32_block_rows = 6;
+  static constexpr size_t block_rows = 5;
   static constexpr size_t step_lines = 4, fetching_blocks = 2, ahead_bytes = 4096;
 
   LB_INLINE void store_quantized(uint8_t* p, F v) { vst1q_u8(p, veorq_u8(bytes_of(v), vdupq_n_u8(quantized_flip))); }

@@ -17,6 +17,7 @@
 // the FMA peak) and 46 to 58 us on AVX2; 512 tokens 667 us and 680 to 810 us.
 #pragma once
 
+#include "kernels/blocks.h"
 #include "kernels/dispatch.h"
 #include "kernels/functions.h"
 #include "kernels/kernels.h"
@@ -71,20 +72,8 @@ LB_NOINLINE void score_block(const float* q, size_t stride, const float* keys, s
     for (size_t m = 0; m < M; m++)
 #pragma GCC unroll 2
       for (size_t v = 0; v < V::key_vectors; v++) acc[m][v] = V::zeros();
-    const float* a = q;
-    for (const float* end = keys + width * key_panel<V>; keys != end; keys += key_panel<V>, a++) {
-      F k[V::key_vectors];
-#pragma GCC unroll 2
-      for (size_t v = 0; v < V::key_vectors; v++) k[v] = V::load(keys + v * 16);
-      typename V::Factor next = V::one_row_ahead ? V::factor(a) : typename V::Factor{};
-#pragma GCC unroll 16
-      for (size_t m = 0; m < M; m++) {
-        const typename V::Factor x = V::one_row_ahead ? next : V::factor(a + m * stride);
-        if (V::one_row_ahead && m + 1 < M) next = V::factor(a + (m + 1) * stride);
-#pragma GCC unroll 2
-        for (size_t v = 0; v < V::key_vectors; v++) V::fma_into(acc[m][v], x, k[v]);
-      }
-    }
+    multiply_rows<V>(acc, q, stride, keys, key_panel<V>, width);
+    keys += width * key_panel<V>;
 #pragma GCC unroll 16
     for (size_t m = 0; m < M; m++)
 #pragma GCC unroll 2
@@ -121,19 +110,7 @@ LB_NOINLINE void value_block(const float* p, size_t padded, const float* values,
   for (size_t m = 0; m < M; m++)
 #pragma GCC unroll 4
     for (size_t v = 0; v < C; v++) acc[m][v] = V::zeros();
-  for (size_t j = 0; j < length; j++, values += value_stride, p++) {
-    F x[C];
-#pragma GCC unroll 4
-    for (size_t v = 0; v < C; v++) x[v] = V::load(values + v * 16);
-    typename V::Factor next = V::one_row_ahead ? V::factor(p) : typename V::Factor{};
-#pragma GCC unroll 16
-    for (size_t m = 0; m < M; m++) {
-      const typename V::Factor w = V::one_row_ahead ? next : V::factor(p + m * padded);
-      if (V::one_row_ahead && m + 1 < M) next = V::factor(p + (m + 1) * padded);
-#pragma GCC unroll 4
-      for (size_t v = 0; v < C; v++) V::fma_into(acc[m][v], w, x[v]);
-    }
-  }
+  multiply_rows<V>(acc, p, padded, values, value_stride, length);
 #pragma GCC unroll 16
   for (size_t m = 0; m < M; m++) {
     const F s = V::all(inverse[m]);

@@ -19,7 +19,7 @@
 // tokens 371 us against 635; 8 tokens 0.9 against 0.8.
 //
 //   keys     int16 [panel][width / 2][16 * key_vectors][2]: what one multiply-add instruction consumes
-//   values   int16 [keys / 2][padded width][2]
+//   values   int16 [keys / 2][padded width][2]; of both, sixteen pairs at a time in the path's order (V::pairs)
 //   scores   int32, then f32, then int16 in one place: [query_rows][length up to 32]
 #pragma once
 
@@ -68,7 +68,8 @@ float pack_keys16(const AttentionCall& call, int16_t* keys) {
                           left > 16 ? V::mul(load_upto<V>(row + 16, left - 16), inverse) : V::zeros());
       }
       V::transpose(in, out);
-      for (size_t i = 0; i < 16 && 2 * i < left; i++) V::store16(panel + (c / 2 + i) * 2 * key_panel<V>, out[i]);
+      for (size_t i = 0; i < 16 && 2 * i < left; i++)
+        V::store16(panel + (c / 2 + i) * 2 * key_panel<V>, V::pairs(out[i]));
     }
   }
   return most / vector_length;
@@ -116,20 +117,8 @@ LB_NOINLINE void score_block16(const int16_t* q, size_t stride, const int16_t* k
     for (size_t m = 0; m < M; m++)
 #pragma GCC unroll 2
       for (size_t v = 0; v < V::key_vectors; v++) acc[m][v] = V::no_words();
-    const int16_t* a = q;
-    for (const int16_t* end = keys + width * key_panel<V>; keys != end; keys += 2 * key_panel<V>, a += 2) {
-      typename V::P k[V::key_vectors];
-#pragma GCC unroll 2
-      for (size_t v = 0; v < V::key_vectors; v++) k[v] = V::load_pairs(keys + v * 32);
-      typename V::Pair next = V::one_row_ahead ? V::all_pairs(a) : typename V::Pair{};
-#pragma GCC unroll 16
-      for (size_t m = 0; m < M; m++) {
-        const typename V::Pair x = V::one_row_ahead ? next : V::all_pairs(a + m * stride);
-        if (V::one_row_ahead && m + 1 < M) next = V::all_pairs(a + (m + 1) * stride);
-#pragma GCC unroll 2
-        for (size_t v = 0; v < V::key_vectors; v++) V::dot_pairs(acc[m][v], x, k[v]);
-      }
-    }
+    multiply_pairs<V>(acc, q, stride, keys, 2 * key_panel<V>, width / 2);
+    keys += width * key_panel<V>;
 #pragma GCC unroll 16
     for (size_t m = 0; m < M; m++)
 #pragma GCC unroll 2
@@ -209,19 +198,7 @@ LB_NOINLINE void value_block16(const int16_t* p, size_t padded, const int16_t* v
   for (size_t m = 0; m < M; m++)
 #pragma GCC unroll 4
     for (size_t v = 0; v < C; v++) acc[m][v] = V::no_words();
-  for (size_t j = 0; j < length; j += 2, values += 2 * value_stride, p += 2) {
-    typename V::P x[C];
-#pragma GCC unroll 4
-    for (size_t v = 0; v < C; v++) x[v] = V::load_pairs(values + v * 32);
-    typename V::Pair next = V::one_row_ahead ? V::all_pairs(p) : typename V::Pair{};
-#pragma GCC unroll 16
-    for (size_t m = 0; m < M; m++) {
-      const typename V::Pair w = V::one_row_ahead ? next : V::all_pairs(p + m * 2 * padded);
-      if (V::one_row_ahead && m + 1 < M) next = V::all_pairs(p + (m + 1) * 2 * padded);
-#pragma GCC unroll 4
-      for (size_t v = 0; v < C; v++) V::dot_pairs(acc[m][v], w, x[v]);
-    }
-  }
+  multiply_pairs<V>(acc, p, 2 * padded, values, 2 * value_stride, (length + 1) / 2);
 #pragma GCC unroll 16
   for (size_t m = 0; m < M; m++) {
     const F s = V::all(inverse[m]);

@@ -6,16 +6,14 @@
 //
 // Types
 //   V::F  sixteen f32       V::W  sixteen int32
-//   V::P  sixteen pairs of int16, in whatever order the path multiplies them       V::Pair  one pair for all lanes
 //
 // Memory (no alignment is asked)
 //   load, store, load_part, store_part (the first n lanes, 1 <= n <= 16; load_part fills with 0)
-//   load_words, store_words, load_pairs, store16 (32 int16), from_int (16 int32 -> f32), from_int8
+//   load_words, store_words, store16 (32 int16), from_int (16 int32 -> f32), from_int8
 //
 // Arithmetic: each is one IEEE operation per lane, rounded to nearest
 //   zeros, all, add, sub, mul, div, fma(a, b, c) = a b + c, magnitude
-//   factor(p)             the number at p for all lanes, a V::Factor; fma_into(acc, factor, b): acc += factor b
-//   one_row_ahead         whether blocks load a row's factor before they multiply the row before it: in-order cores
+//   fma_into(acc, a, b)   acc += a b; not with V::own_blocks (blocks.h)
 //   min(a, b) = a < b ? a : b, max(a, b) = a > b ? a : b    (so of two zeros, or beside a NaN, the second)
 //   round       to the nearest integer, ties to even; round_one does so with a single number, integer(x) converts one
 //   shift_exponent(a, n)  a 2^n for integral n, where a and the result are normal
@@ -26,9 +24,10 @@
 // Integers
 //   no_words, all_words, add_words, sub_words, max_words, from_words, to_words (rounds)
 //   all_largest           the largest of sixteen words, in all lanes
-//   all_pairs(p)          the pair of int16 at p
-//   dot_pairs(acc, a, b)  acc += a.first b.first + a.second b.second, in int32
-//   narrow16(a, b)        32 saturated int16, those of a first; pack16: the same from f32; interleave16: pairs (a, b)
+//   narrow16(a, b)        32 saturated int16, those of a first; pack16: the same from f32
+//   pairs(v)              sixteen pairs of int16 in the order in which the path multiplies them; interleave16(a, b): the
+//                         pairs of two f32, in that order
+//   dot_pairs(acc, a, b)  acc += a.first b.first + a.second b.second, in int32; not with V::own_blocks (blocks.h)
 //
 // Folds: lanes i and i + 8, then i and i + 4, then i + 2, then i + 1
 //   sum_lanes, min_lanes, max_lanes

@@ -17,6 +17,7 @@
 
 #include <type_traits>
 
+#include "kernels/blocks.h"
 #include "kernels/dispatch.h"
 #include "kernels/epilogue.h"
 #include "platform/platform.h"
@@ -35,7 +36,7 @@ LB_INLINE void prefetch(uintptr_t address) {
 #endif
 }
 
-// M rows of f32; every sum is one chain of FMAs over k, so its bits do not depend on the block.
+// M rows of f32.
 template <class V, size_t M>
 LB_NOINLINE void block_f32(const float* a, size_t stride, const float* b, size_t k, float* out) {
   using F = typename V::F;
@@ -45,19 +46,7 @@ LB_NOINLINE void block_f32(const float* a, size_t stride, const float* b, size_t
   for (size_t m = 0; m < M; m++)
 #pragma GCC unroll 2
     for (size_t v = 0; v < vectors; v++) acc[m][v] = V::zeros();
-  for (size_t i = 0; i < k; i++) {
-    F w[vectors];
-#pragma GCC unroll 2
-    for (size_t v = 0; v < vectors; v++) w[v] = V::load(b + i * V::panel + v * 16);
-    typename V::Factor next = V::one_row_ahead ? V::factor(a + i) : typename V::Factor{};
-#pragma GCC unroll 16
-    for (size_t m = 0; m < M; m++) {
-      const typename V::Factor x = V::one_row_ahead ? next : V::factor(a + i + m * stride);
-      if (V::one_row_ahead && m + 1 < M) next = V::factor(a + i + (m + 1) * stride);
-#pragma GCC unroll 2
-      for (size_t v = 0; v < vectors; v++) V::fma_into(acc[m][v], x, w[v]);
-    }
-  }
+  multiply_rows<V>(acc, a, stride, b, V::panel, k);
 #pragma GCC unroll 16
   for (size_t m = 0; m < M; m++)
 #pragma GCC unroll 2

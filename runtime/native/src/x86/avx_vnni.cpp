@@ -48,7 +48,7 @@ struct AvxVnni : Lanes256 {
 
   LB_INLINE void dot4(I& acc, I a, I b) { __asm__(LB_ENCODING "vpdpbusd %2, %1, %0" : "+x"(acc) : "x"(a), "x"(b)); }
   LB_INLINE void dot_half(I& acc, I a, I b) { __asm__(LB_ENCODING "vpdpwssd %2, %1, %0" : "+x"(acc) : "x"(a), "x"(b)); }
-  LB_INLINE void dot_pairs(W& acc, Pair a, P b) {
+  LB_INLINE void dot_pairs(W& acc, W a, W b) {
     dot_half(acc.lo, a.lo, b.lo);
     dot_half(acc.hi, a.hi, b.hi);
   }

@@ -64,10 +64,8 @@ struct Lanes256 {
   LB_INLINE void fma_half(__m256& acc, __m256 a, __m256 b) {
     __asm__("vfmadd231ps %2, %1, %0" : "+x"(acc) : "x"(a), "x"(b));
   }
-  using Factor = F;
-  static constexpr bool one_row_ahead = false;
-  LB_INLINE Factor factor(const float* p) { return all(*p); }
-  LB_INLINE void fma_into(F& acc, Factor a, F b) {
+  static constexpr bool own_blocks = false;
+  LB_INLINE void fma_into(F& acc, F a, F b) {
     fma_half(acc.lo, a.lo, b.lo);
     fma_half(acc.hi, a.hi, b.hi);
   }
@@ -97,19 +95,12 @@ struct Lanes256 {
   LB_INLINE W all_words(int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
   LB_INLINE F from_words(W v) { return {_mm256_cvtepi32_ps(v.lo), _mm256_cvtepi32_ps(v.hi)}; }
   LB_INLINE W to_words(F v) { return {_mm256_cvtps_epi32(v.lo), _mm256_cvtps_epi32(v.hi)}; }
-  using P = W;
-  using Pair = W;
-  LB_INLINE P load_pairs(const int16_t* p) { return load_words(p); }
-  LB_INLINE Pair all_pairs(const int16_t* p) {
-    int32_t x;
-    __builtin_memcpy(&x, p, 4);
-    return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)};
-  }
   LB_INLINE void dot_half(__m256i& acc, __m256i a, __m256i b) {
     __m256i t;
     __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(acc), "=&x"(t) : "x"(a), "x"(b));
   }
-  LB_INLINE void dot_pairs(W& acc, Pair a, P b) {
+  LB_INLINE F pairs(F v) { return v; }
+  LB_INLINE void dot_pairs(W& acc, W a, W b) {
     dot_half(acc.lo, a.lo, b.lo);
     dot_half(acc.hi, a.hi, b.hi);
   }

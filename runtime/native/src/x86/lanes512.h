@@ -15,8 +15,6 @@ struct Lanes512 {
   using F = __m512;
   using I = __m512i;
   using W = I;
-  using P = W;
-  using Pair = W;
 
   LB_INLINE F load(const float* p) { return _mm512_loadu_ps(p); }
   LB_INLINE void store(float* p, F v) { _mm512_storeu_ps(p, v); }
@@ -52,11 +50,9 @@ struct Lanes512 {
   }
   LB_INLINE float round_one(float x) { return round_single(x); }
   LB_INLINE int32_t integer(float x) { return integer_of(x); }
-  using Factor = F;
-  static constexpr bool one_row_ahead = false;
-  LB_INLINE Factor factor(const float* p) { return all(*p); }
+  static constexpr bool own_blocks = false;
   // acc += a * b, in assembly because gcc 12 moves accumulators to the stack when a loop keeps more than about 24 alive
-  LB_INLINE void fma_into(F& acc, Factor a, F b) { __asm__("vfmadd231ps %2, %1, %0" : "+v"(acc) : "v"(a), "v"(b)); }
+  LB_INLINE void fma_into(F& acc, F a, F b) { __asm__("vfmadd231ps %2, %1, %0" : "+v"(acc) : "v"(a), "v"(b)); }
   LB_INLINE F magnitude(F a) { return _mm512_abs_ps(a); }
   LB_INLINE W no_words() { return _mm512_setzero_si512(); }
   LB_INLINE W load_words(const void* p) { return _mm512_loadu_si512(p); }
@@ -73,13 +69,8 @@ struct Lanes512 {
   LB_INLINE W all_words(int32_t x) { return _mm512_set1_epi32(x); }
   LB_INLINE F from_words(W v) { return _mm512_cvtepi32_ps(v); }
   LB_INLINE W to_words(F v) { return _mm512_cvtps_epi32(v); }
-  LB_INLINE P load_pairs(const int16_t* p) { return load_words(p); }
-  LB_INLINE Pair all_pairs(const int16_t* p) {
-    int32_t x;
-    __builtin_memcpy(&x, p, 4);
-    return _mm512_set1_epi32(x);
-  }
-  LB_INLINE void dot_pairs(W& acc, Pair a, P b) { __asm__("vpdpwssd %2, %1, %0" : "+v"(acc) : "v"(a), "v"(b)); }
+  LB_INLINE F pairs(F v) { return v; }
+  LB_INLINE void dot_pairs(W& acc, W a, W b) { __asm__("vpdpwssd %2, %1, %0" : "+v"(acc) : "v"(a), "v"(b)); }
   // 32 saturated int16, those of a first; the same from f32, rounded
   LB_INLINE F narrow16(W a, W b) {
     // packs works in quarters: back to column order
