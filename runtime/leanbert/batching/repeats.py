@@ -7,7 +7,8 @@ agencies, and a document's windows or a question's candidates repeat within one 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -81,11 +82,12 @@ class Recent(Generic[Row]):
         parts = [batch.input_ids.tobytes()]
         if batch.token_type_ids.any():
             parts.append(batch.token_type_ids.tobytes())
+        keys: Iterable[tuple[bytes, ...]]
         ends = [size * start for start in batch.starts]
+        keys = zip(*([part[a:b] for a, b in pairwise(ends)] for part in parts), strict=True)
         cells: list[_Cell[Row]] = []
         new: list[int] = []
-        for i in range(len(batch)):
-            key = tuple(part[ends[i] : ends[i + 1]] for part in parts)
+        for i, key in enumerate(keys):
             cell = self._cells.get(key)
             if cell is None:
                 cell = self._cells[key] = _Cell(key)
@@ -108,6 +110,6 @@ class Recent(Generic[Row]):
 
 
 def _weight(cell: _Cell[Row]) -> int:
-    value = cell.value
+    value, key = cell.value, cell.key
     size = value.nbytes if isinstance(value, np.ndarray) else 0
-    return sum(map(len, cell.key)) + _OBJECT + size
+    return len(key[0]) * len(key) + _OBJECT + size  # a row's ids and types have one size

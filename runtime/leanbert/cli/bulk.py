@@ -66,6 +66,7 @@ def run_files(args: argparse.Namespace) -> int:
                 write_stream(run, job.output, form, _entries(run, source), source, *_alone(args))
         for partial in written:  # only now: until here each says that its output is finished
             partial.forget()
+    run.report()
     return SOME_FAILED if any(partial.state.failed for partial in written) else 0
 
 

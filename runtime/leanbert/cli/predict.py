@@ -65,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-resume", action="store_false", dest="resume", help=argparse.SUPPRESS
     )
     group.add_argument("--force", action="store_true", help=argparse.SUPPRESS)
+    group.add_argument("--verbose", action="store_true", help=argparse.SUPPRESS)
     forms = group.add_mutually_exclusive_group()
     for form in _FORMS:
         forms.add_argument(
@@ -74,7 +75,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.description = (
         "--json, --csv, --table, --html FILE (a page to look at), "
         "--max-errors N (rows that fail go to FILE.errors.jsonl), --resume (the default), "
-        "--no-resume, --force (replace another run's partial file)"
+        "--no-resume, --force (replace another run's partial file), "
+        "--verbose (how fast)"
     )
     add_task_flags(parser)
 
@@ -123,6 +125,7 @@ def _run_texts(args: argparse.Namespace) -> int:
     form = output_form(output, args.form, model.task)
     check_columns(form, args.columns)
     write_stream(run, output, form, entries, None, known, len(entries))
+    run.report()
     return 0
 
 

@@ -10,7 +10,6 @@ from typing import Any
 from leanbert import __version__
 from leanbert.bundle import Bundle
 from leanbert.bundle.manifest import MANIFEST
-from leanbert.cli.answering import answered
 from leanbert.cli.file_inputs import FileInputs
 from leanbert.cli.flags import flag_of
 from leanbert.cli.inputs import Entry, Failure
@@ -32,7 +31,7 @@ _ELSEWHERE = frozenset(
     {"bundle", "columns", "command", "delimiter", "encoding", "engine", "force", "form", "input",
      "file_name", "input_format", "max_errors", "max_memory_mb", "mode", "no_quotes",
      "output", "resume", "revision", "subfolder",
-     "run", "task", "texts", "threads"}
+     "run", "task", "texts", "threads", "verbose"}
 )  # fmt: skip
 """Flags that change no answer, or of which other parts of the identity or the rows tell."""
 
@@ -127,8 +126,8 @@ class _Writing:
             )  # fmt: skip
         ledger.begin(staged)
         tolerant = self._run.args.max_errors is not None
-        for found in answered(
-            entries, self._run.stream, tolerant=tolerant, before_drawing=ledger.save_if_due
+        for found in self._run.answered(
+            entries, tolerant=tolerant, before_drawing=ledger.save_if_due
         ):
             if isinstance(found, Failure):
                 self._fail(found)

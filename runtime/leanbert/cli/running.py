@@ -9,19 +9,21 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from leanbert.cli.answering import answered
+from leanbert.cli.answering import Answered, answered
 from leanbert.cli.answers import Answers, answers_of
 from leanbert.cli.flags import bundle_of, choice_of
 from leanbert.cli.inputs import Entry, Failure
 from leanbert.cli.options import call_options, model_input
 from leanbert.cli.outputs import KEYED, make_writer, open_output
 from leanbert.cli.progress import Progress
+from leanbert.cli.streams import complain
 from leanbert.cli.writing import Columns
 from leanbert.errors import InputError
 from leanbert.shown import listed
 
 if TYPE_CHECKING:
     from leanbert.cli.file_inputs import FileInputs  # texts of the command line do without
+    from leanbert.cli.tally import Tally
 
 __all__ = ["Run", "write_stream"]
 
@@ -33,6 +35,8 @@ class Run(NamedTuple):
     model: Any
     options: Mapping[str, Any]
     """Of the pipeline's call."""
+    tally: Tally | None
+    """What counts the answers under ``--verbose``."""
 
     @classmethod
     def of(cls, args: argparse.Namespace, mode: str) -> Run:
@@ -61,7 +65,30 @@ class Run(NamedTuple):
             **chosen,
         )
         pools = getattr(model, "modules", None) is not None
-        return cls(args, model, call_options(args, model.task, pools=pools))
+        tally = None
+        if args.verbose:
+            from leanbert.cli.tally import Tally  # late: few ask for it
+
+            tally = Tally()
+        return cls(args, model, call_options(args, model.task, pools=pools), tally)
+
+    def report(self) -> None:
+        """Say on stderr what computed and how fast, where ``--verbose`` asks for it."""
+        if self.tally is not None:
+            complain(self.tally.line(self.model))
+
+    def answered(
+        self, entries: Iterable[Entry | Failure], *, live: bool = False, **how: Any
+    ) -> Iterator[Answered | Failure]:
+        """The answers to entries, and failures, in order.
+
+        Args:
+            entries: drawn lazily.
+            live: see :meth:`stream`.
+            how: see :func:`leanbert.cli.answering.answered`.
+        """
+        found = answered(entries, partial(self.stream, live=live), **how)
+        return found if self.tally is None else self.tally.counting(found)
 
     def stream(self, inputs: Iterable[Any], *, live: bool = False) -> Iterator[Any]:
         """The answers to inputs, lazily and in order.
@@ -182,7 +209,7 @@ def write_stream(
             form, out, output, show, columns, chosen=run.args.columns, schema=schema,
             given=run.given(),
         ) as writer:  # fmt: skip
-            for found in answered(entries, partial(run.stream, live=live)):
+            for found in run.answered(entries, live=live):
                 if isinstance(found, Failure):
                     raise InputError(f"{found.row.where}: {found.reason}")
                 entry, answer = found

@@ -76,8 +76,12 @@ class Batch:
     @cached_property
     def starts(self) -> list[int]:
         """Where the tokens of each text begin, and last the number of all tokens."""
-        starts: list[int] = [0, *np.cumsum(self.lengths, dtype=np.int64).tolist()]
+        starts: list[int] = [0, *self._ends.tolist()]
         return starts
+
+    @cached_property
+    def _ends(self) -> npt.NDArray[np.int64]:
+        return np.cumsum(self.lengths, dtype=np.int64)
 
     def place(self, i: int) -> slice:
         """Where the tokens of text ``i`` stand in every array that has one row per token."""
@@ -94,9 +98,7 @@ class Batch:
         """The batch of the texts ``indices``, in that order."""
         chosen = np.asarray(indices, dtype=np.int64)
         lengths = self.lengths[chosen]
-        ends = np.cumsum(lengths, dtype=np.int64)
-        starts = np.asarray(self.starts, dtype=np.int64)[chosen]
-        # Token t of the new batch is t - (where its text begins there) + (where it begins here).
-        shifts = np.repeat(starts - (ends - lengths), lengths)
+        # Token t of the new batch is t - (where its text ends there) + (where it ends here).
+        shifts = np.repeat(self._ends[chosen] - np.cumsum(lengths, dtype=np.int64), lengths)
         tokens = shifts + np.arange(len(shifts))
         return Batch(self.input_ids[tokens], self.token_type_ids[tokens], lengths)

@@ -294,12 +294,13 @@ class Pipeline(Lifetime, ABC, Generic[OptionsT]):
         Raises:
             EngineError: what :meth:`keep` kept of one of its rows is ``None``.
         """
-        if any(row is None for row in kept):
-            raise EngineError(
-                f"{self.bundle.path}: the model gives NaN or infinite "
-                f"{', '.join(self.required_outputs)} for {self._text_of(item)[:60]!r}; its weights "
-                "may be damaged: run leanbert verify on it, or export it again"
-            )
+        for row in kept:
+            if row is None:
+                raise EngineError(
+                    f"{self.bundle.path}: the model gives NaN or infinite "
+                    f"{', '.join(self.required_outputs)} for {self._text_of(item)[:60]!r}; its "
+                    "weights may be damaged: run leanbert verify on it, or export it again"
+                )
 
     def _text_of(self, item: Any) -> str:
         """The text, or the first one, of an input as ``preprocess`` gave it."""
