@@ -44,8 +44,6 @@ def mark(name):
     marks.append((name, time.perf_counter(), time.process_time()))
 import numpy
 mark("import numpy")
-import tokenizers
-mark("import tokenizers")
 import leanbert.cli.predict
 mark("import leanbert.cli.predict (argparse, json)")
 from leanbert.pipelines import pipeline

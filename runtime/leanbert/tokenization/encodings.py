@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from leanbert.engines.batch import Batch
+from leanbert.engines.batch import Batch, Ints
 from leanbert.errors import InputError
 
 __all__ = ["Encodings", "TextInput", "join", "text_input"]
@@ -28,6 +28,21 @@ class Encodings(Batch):
     """The numbers of the texts that were cut and whose cutting is still to be reported."""
     max_length: int = 0
     """Tokens of the longest row that the cutting left."""
+
+    @classmethod
+    def sound(
+        cls, input_ids: Ints, token_type_ids: Ints, lengths: Ints, cut: Sequence[int], longest: int
+    ) -> Encodings:
+        """The same as calling the class, without its checks: for arrays that were made to fit."""
+        made = cls.__new__(cls)
+        made.__dict__.update(
+            input_ids=input_ids,
+            token_type_ids=token_type_ids,
+            lengths=lengths,
+            cut=cut,
+            max_length=longest,
+        )
+        return made
 
     @classmethod
     def made_of(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -40,6 +41,7 @@ class NativeTokenizer:
     def __init__(self, library: ctypes.CDLL, handle: Handle) -> None:
         self._handle = handle
         self._tokenize = library.lb_tokenize
+        self._messages = threading.local()  # the library writes an error's line there
         self.special_tokens = int(library.lb_tokenizer_special_tokens(handle.pointer))
         """How many special tokens are added to a text."""
 
@@ -64,13 +66,13 @@ class NativeTokenizer:
         if library.lb_tokenizer_open(
             *(content, len(content), said, len(said)), ctypes.byref(pointer), message, _MESSAGE
         ):
-            log_info("tokenizers is used: %s", bytes(message.value).decode(errors="replace"))
+            log_info("tokenizers is used: %s", _line(message))
             return None
         return cls(library, Handle(pointer, library.lb_tokenizer_close))
 
     def encode(
         self, texts: Sequence[object], max_tokens: int
-    ) -> tuple[Ints, Ints, Ints, bytearray] | None:
+    ) -> tuple[Ints, Ints, Ints, Sequence[int]] | None:
         """The tokens of each text, special tokens added; long ones are cut.
 
         Args:
@@ -91,41 +93,61 @@ class NativeTokenizer:
             if len(strings) < len(texts):
                 return None
             parts = [without_surrogates(text).encode() for text in strings]
+        if len(parts) == 1:
+            return self._encode_one(parts[0], max_tokens)
         count = len(parts)
-        if count == 1:
-            (joined,) = parts
-            ends = np.array([len(joined)], np.uint64)
-            room = min(max_tokens, self.special_tokens + _PER_BYTE * len(joined))
-        else:
-            joined = b"".join(parts)
-            sizes = np.fromiter(map(len, parts), np.uint64, count)
-            ends = np.cumsum(sizes, dtype=np.uint64)
-            most = self.special_tokens + _PER_BYTE * sizes
-            room = int(np.minimum(most, np.uint64(max_tokens)).sum())
+        joined = b"".join(parts)
+        sizes = np.fromiter(map(len, parts), np.uint64, count)
+        ends = np.cumsum(sizes, dtype=np.uint64)
+        most = self.special_tokens + _PER_BYTE * sizes
+        room = int(np.minimum(most, np.uint64(max_tokens)).sum())
         ids, types = np.empty(room, np.int32), np.empty(room, np.int32)
         lengths = np.empty(count, np.int32)
         cut = bytearray(count)
-        message = ctypes.create_string_buffer(_MESSAGE)
-        hold_if_leaving()
-        if self._tokenize(
-            self._handle.pointer,
-            count,
-            joined,
-            address_of(ends),
-            max_tokens,
-            room,
-            address_of(ids),
-            address_of(types),
-            address_of(lengths),
-            address_of(cut),
-            message,
-            _MESSAGE,
-        ):
-            raise EngineError(
-                f"the native tokenizer fails ({bytes(message.value).decode(errors='replace')})"
-            )
-        total = int(lengths.sum()) if count != 1 else int(lengths[0])
+        self._call(
+            *(count, joined, address_of(ends), max_tokens, room),
+            *(address_of(ids), address_of(types), address_of(lengths), address_of(cut)),
+        )
+        total = int(lengths.sum())
         return ids[:total], types[:total], lengths, cut
+
+    def _encode_one(self, text: bytes, max_tokens: int) -> tuple[Ints, Ints, Ints, Sequence[int]]:
+        """The same for one text: in one array and by few calls, as its answer waits for them."""
+        size = len(text)
+        room = min(max_tokens, self.special_tokens + _PER_BYTE * size)
+        places = np.empty(2 * room + 2, np.int32)  # ids, types, the length, whether it was cut
+        places[-1] = 0
+        ids = ctypes.addressof(address_of(places))
+        end = ctypes.c_uint64(size)
+        types, length = ids + 4 * room, ids + 8 * room
+        self._call(1, text, ctypes.addressof(end), max_tokens, room, ids, types, length, length + 4)
+        count, is_cut = places[-2:].tolist()
+        return places[:count], places[room : room + count], places[-2:-1], (is_cut,)
+
+    def _call(
+        self,
+        count: int,
+        texts: bytes,
+        ends: Any,
+        max_tokens: int,
+        room: int,
+        *out: Any,
+    ) -> None:
+        """``lb_tokenize``; what it is given and fills is said in leanbert_native.h."""
+        hold_if_leaving()
+        try:
+            message = self._messages.buffer
+        except AttributeError:  # this thread's first call
+            message = self._messages.buffer = ctypes.create_string_buffer(_MESSAGE)
+        if self._tokenize(
+            *(self._handle.pointer, count, texts, ends, max_tokens, room),
+            *(*out, message, _MESSAGE),
+        ):
+            raise EngineError(f"the native tokenizer fails ({_line(message)})")
+
+
+def _line(message: ctypes.Array[ctypes.c_char]) -> str:
+    return bytes(message.value).decode(errors="replace")
 
 
 @cache

@@ -198,7 +198,7 @@ class Tokenizer:
                 ids, types, lengths, marks = found
                 cut = [i for i, mark in enumerate(marks, start) if mark] if any(marks) else []
                 kept = [] if truncation is True else cut
-                parts.append(Encodings(ids, types, lengths, kept, longest))
+                parts.append(Encodings.sound(ids, types, lengths, kept, longest))
             else:
                 rows = self._encode_rows(part, longest, max_length, strategy, start)
                 cut = [i for i, row in enumerate(rows, start) if row.overflowing]
