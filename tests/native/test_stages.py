@@ -13,6 +13,11 @@ STAGES = (
 )
 COMMAND = "--stages --isa avx2,neon --models MiniLM --shapes 1x8,1x32 --threads 2 --seconds 0.01"
 
+SLOW = (
+    "--stages --isa avx2,neon --models MiniLM --shapes 1x20,1x128,8x32 --threads 2,3"
+    " --seconds 0.01 --slow 4"
+)
+
 
 def bench(*options: str) -> subprocess.CompletedProcess[str]:
     """native_bench beside the library under test."""
@@ -49,6 +54,14 @@ def test_stages_add_up_to_the_call(slow: list[str]) -> None:
             if name not in {"check, schedule, copies", "head", "wait"}:
                 assert first > 0, name
                 assert second > 0, name
+
+
+@pytest.mark.parametrize("head", [[], ["--every-token"]])
+def test_slow_thread_changes_no_bit(head: list[str]) -> None:
+    """Shares by speed and stolen pieces: the benchmark compares the answers of its calls."""
+    done = bench(*SLOW.split(), *head)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("the last thread 4.0 times slower") == 6
 
 
 def test_slow_thread_needs_the_counters() -> None:

@@ -202,8 +202,7 @@ void bench_encoder(const Kernels& kernels, double seconds, const std::vector<uin
     if (choice.every_token) model.desc.head = LB_HEAD_NONE;
     for (const uint32_t count : threads) {
       Caller caller(model, count);
-      for (const auto& s : call_shapes) {
-        if (!choice.has(s)) continue;
+      for (const auto& s : choice.calls()) {
         caller.prepare(s);
         const double t = median_seconds(seconds, [&] { caller.run(); });
         const Work work(m, s, model.desc.gated, choice.every_token);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <random>
 #include <string>
 #include <vector>
@@ -46,7 +47,21 @@ struct Choice {
   double slow = 1;           // so many times slower is the last thread (--stages alone)
 
   bool has(const ModelShape& m) const { return among(models, m.name); }
-  bool has(const CallShape& s) const { return among(shapes, s.name()); }
+  std::vector<CallShape> calls() const {
+    std::vector<CallShape> found(std::begin(call_shapes), std::end(call_shapes));
+    if (!shapes.empty()) found.clear();
+    for (const std::string& shape : shapes) {
+      CallShape s{0, 0};
+      char rest;
+      if (std::sscanf(shape.c_str(), "%ux%u%c", &s.batch, &s.length, &rest) != 2 || !s.batch || !s.length ||
+          s.length > 512) {
+        std::fprintf(stderr, "shapes are texts x tokens of each, 1 to 512, as in 8x128; not \"%s\"\n", shape.c_str());
+        std::exit(2);
+      }
+      found.push_back(s);
+    }
+    return found;
+  }
 
  private:
   static bool among(const std::vector<std::string>& names, const std::string& name) {
@@ -92,6 +107,7 @@ class Caller {
     for (auto& id : ids_) id = static_cast<int32_t>(generator_() % 30522);
     out_.resize(lb_output_size(encoder_, s.batch, ids_.size()));
   }
+  const std::vector<float>& answers() const { return out_; }
   void run() {
     if (lb_run(encoder_, lengths_.size(), lengths_.data(), ids_.size(), ids_.data(), nullptr, out_.data(), out_.size(),
                message_, sizeof message_) != LB_OK)

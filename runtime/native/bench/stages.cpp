@@ -2,6 +2,9 @@
 // for the whole and for each stage of each thread, so that the stages add up to the call. What a thread does not count
 // is waiting: until it wakes, at barriers, until the others are done.
 //
+// With --slow the time on equal threads is measured first. What the speeds allow is that time, times the threads, through
+// the sum of their speeds.
+//
 // The last column is an ideal schedule of the same kernels: every stage divided evenly among the threads, nobody waits.
 //   matmuls         at the measured int8 roof, or as long as reading their weights takes, where that is longer
 //   attention       at half the int8 roof, which is that of its 16-bit operands; softmax is not counted
@@ -123,17 +126,21 @@ Sample mean_of_faster_half(std::vector<Sample>& samples, uint32_t threads) {
 
 double seconds_per_tick() {
   const double start = now();
-  const uint64_t ticks = ticks_now();
+  const uint64_t ticks = platform::ticks_now();
   while (now() < start + .05) {
   }
-  return (now() - start) / static_cast<double>(ticks_now() - ticks);
+  return (now() - start) / static_cast<double>(platform::ticks_now() - ticks);
 }
 
 Sample measure(Caller& caller, double seconds, uint32_t threads, double tick) {
   std::vector<Sample> samples;
   caller.run();
-  caller.run();
+  const std::vector<float> expected = caller.answers();
   count_stages = true;
+  for (int i = 0; i < 5; i++) {  // the engine remembers the speeds of four calls
+    begin_stages(0);
+    caller.run();
+  }
   const double end = now() + seconds;
   do {
     for (uint32_t t = 0; t < threads; t++) std::fill_n(stage_times[t].ticks, stages, uint64_t{0});
@@ -150,6 +157,10 @@ Sample measure(Caller& caller, double seconds, uint32_t threads, double tick) {
     samples.push_back(sample);
   } while (now() < end || samples.size() < 4);
   count_stages = false;
+  if (std::memcmp(expected.data(), caller.answers().data(), expected.size() * sizeof(float)) != 0) {
+    std::fprintf(stderr, "the answers of %zu calls differ\n", samples.size() + 6);
+    std::exit(1);
+  }
   return mean_of_faster_half(samples, threads);
 }
 
@@ -168,10 +179,10 @@ void bench_stages(const Kernels& kernels, double seconds, const std::vector<uint
     for (const uint32_t count : threads) {
       const double rate = read_rate(static_cast<size_t>(weights), count);
       Caller caller(model, count);
-      for (const auto& s : call_shapes) {
-        if (!choice.has(s)) continue;
+      for (const auto& s : choice.calls()) {
         caller.prepare(s);
-        if (choice.slow > 1) stage_times[count - 1].slowness = choice.slow;
+        const double equal = choice.slow > 1 ? measure(caller, seconds, count, tick).seconds : 0;
+        stage_times[count - 1].slowness = choice.slow;
         const Sample sample = measure(caller, seconds, count, tick);
         stage_times[count - 1].slowness = 1;
         const Work work(m, s, model.desc.gated, choice.every_token);
@@ -193,7 +204,11 @@ void bench_stages(const Kernels& kernels, double seconds, const std::vector<uint
         for (const double time : ideal) all += time;
         std::printf("\n%s %s, %s, roof of one thread %.0f GOP/s, weights (%.0f MB) at %.0f GB/s", m.name,
                     s.name().c_str(), kernels.name, roof * 1e-9, weights * 1e-6, rate * 1e-9);
-        if (choice.slow > 1) std::printf(", the last thread %.1f times slower", choice.slow);
+        if (choice.slow > 1) {
+          const double allowed = equal * count / (count - 1 + 1 / choice.slow);
+          std::printf(", the last thread %.1f times slower: %.3f ms, %.2f of the %.3f ms that the speeds allow", choice.slow,
+                      sample.seconds * 1e3, sample.seconds / allowed, allowed * 1e3);
+        }
         std::printf("\n| stage |");
         for (uint32_t t = 0; t < count; t++) std::printf(" thread %u, ms |", t);
         std::printf(" share of the call | ideal, ms |\n|---|");

@@ -13,6 +13,17 @@ namespace leanbert::platform {
 // Of a clock that never goes back.
 double seconds_now();
 
+// A counter that grows evenly, the same on all cores: for ratios of times.
+inline uint64_t ticks_now() {
+#if defined(__x86_64__)
+  return __builtin_ia32_rdtsc();
+#else
+  uint64_t ticks;
+  __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+  return ticks;
+#endif
+}
+
 // One pause in a spinning loop.
 inline void relax() {
 #if defined(__x86_64__)

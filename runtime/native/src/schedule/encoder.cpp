@@ -17,7 +17,7 @@ struct Job {
   const Model* model;
   const Schedule* schedule;
   const Workspace* workspace;
-  Barrier* barrier;
+  Team* team;
   alignas(128) std::atomic<size_t> next{0};  // the group that the next free thread takes
 };
 
@@ -27,15 +27,17 @@ void work(void* context, size_t index) {
   Job& job = *static_cast<Job*>(context);
   const Schedule& schedule = *job.schedule;
   const Private& own = job.workspace->own[index];
-  const Member alone{1, 0, nullptr};
-  for (;;) {
+  const Member alone{1, 0, nullptr, nullptr};
+  Speeds::Work done[Speeds::kinds];
+  for (uint32_t taken = 0; taken < schedule.most[index]; taken++) {
     const size_t i = job.next.fetch_add(1, std::memory_order_relaxed);
     if (i >= schedule.alone_count) break;
-    compute_group(*job.model, schedule, schedule.groups[i], alone, own.alone, own);
+    compute_group(*job.model, schedule, schedule.groups[i], alone, own.alone, own, done);
   }
   if (schedule.team_group.tokens)
-    compute_group(*job.model, schedule, schedule.team_group, {schedule.members, index, job.barrier},
-                  job.workspace->team, own);
+    compute_group(*job.model, schedule, schedule.team_group, {schedule.members, index, job.team, &schedule.split},
+                  job.workspace->team, own, done);
+  if (schedule.members > 1) job.team->speeds.note(schedule.kind, index, done[schedule.kind]);
   enter(Stage::wait);
 }
 
@@ -149,13 +151,15 @@ int Encoder::compute(const Call& call, bool team, Slot& slot, Error& error) {
   list_sequences(schedule);
   for (;;) {
     schedule.members = team ? team_.size() : 1;
+    schedule.kind = by_columns(call.n_tokens, schedule.members) ? Speeds::columns : Speeds::rows;
+    schedule.split = team ? team_.speeds.split(schedule.kind, schedule.members) : Split();
     make_schedule(schedule);
     const size_t bytes = workspace_bytes(model_, schedule);
     if (bytes > slot.memory.bytes() && !slot.memory.allocate(bytes))
       return error.fail(LB_NO_MEMORY, "out of memory for %zu bytes of working memory", bytes);
     Workspace workspace;
     make_workspace(model_, schedule, slot.memory, &workspace);
-    Job job{&model_, &schedule, &workspace, &team_.barrier, {}};
+    Job job{&model_, &schedule, &workspace, &team_, {}};
     if (!team) {
       work(&job, 0);
       return LB_OK;

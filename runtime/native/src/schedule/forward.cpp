@@ -31,10 +31,36 @@ constexpr bool int16_attention = false;
 constexpr bool int16_attention = true;
 #endif
 
+// The pieces of a stage that this member computes. Where it is alone, or each member's share is one piece, nobody asks anybody.
+class Pieces {
+ public:
+  // Before the barrier that opens the stage.
+  void offer(const Member& me, Deal Team::*deal, size_t n, size_t least, size_t most) {
+    me.share(n, &from_, &to_);
+    least_ = least;
+    most_ = most;
+    deal_ = me.count > 1 && n > most * me.count ? &(me.team->*deal) : nullptr;
+    if (deal_) deal_->offer(me.index, from_, to_);
+  }
+  bool take(const Member& me, size_t* from, size_t* to) {
+    if (deal_) return deal_->take(me.index, most_, from, to) || deal_->steal(me.index, *me.split, least_, most_, from, to);
+    *from = from_;
+    if (from_ == to_) return false;
+    *to = from_ += Deal::part(to_ - from_, most_);
+    return true;
+  }
+  size_t end() const { return to_; }  // of the own share
+  bool dealt() const { return deal_; }  // other members may have computed pieces of the own share
+
+ private:
+  size_t from_ = 0, to_ = 0, least_ = 1, most_ = 1;
+  Deal* deal_ = nullptr;
+};
+
 class Forward {
  public:
   Forward(const Model& model, const Schedule& schedule, const Group& group, const Member& member, const Shared& shared,
-          const Private& own)
+          const Private& own, Speeds::Work (&done)[Speeds::kinds])
       : call_(*schedule.call),
         m_(model),
         k_(*model.kernels),
@@ -42,7 +68,8 @@ class Forward {
         s_(shared),
         own_(own),
         group_(group),
-        sequences_(schedule.sequences + group.first) {}
+        sequences_(schedule.sequences + group.first),
+        done_(done) {}
 
   void run() {
     rows_ = group_.tokens;
@@ -144,8 +171,13 @@ class Forward {
   void layer(size_t l) {
     const Layer& y = m_.layers[l];
     const bool first_only = m_.head == LB_HEAD_FIRST_TOKEN && l + 1 == m_.layer_count;
+    const size_t unit = heads_per_unit(m_), rows = first_only ? group_.count : rows_;
+    const bool columns = me_.count > 1 && rows <= s_.column_rows;
+    heads_.offer(me_, &Team::heads, m_.heads / unit, 1, heads_per_block(m_, rows_) / unit);
     me_.wait();  // `a` is complete
     attend(y, first_only);
+    chunks_ = Pieces();
+    if (!columns) chunks_.offer(me_, &Team::rows, rows, chunk_rows / 4, chunk_rows);
     me_.wait();
     if (first_only) {
       enter(Stage::other);
@@ -154,11 +186,11 @@ class Forward {
         for (size_t i = 0; i < group_.count; start += sequences_[i++].length)
           if (start != i) std::memcpy(x(i), x(start), m_.hidden * sizeof(float));
       }
-      rows_ = group_.count;
+      rows_ = rows;
       me_.wait();
     }
     const Layer* after = l + 1 < m_.layer_count ? &m_.layers[l + 1] : nullptr;
-    if (me_.count > 1 && rows_ <= s_.column_rows)
+    if (columns)
       finish_by_columns(y, after);
     else
       finish_by_rows(y, after);
@@ -171,13 +203,9 @@ class Forward {
     const size_t unit = heads_per_unit(m_), width = m_.head_width, panels_of_part = m_.hidden / k_.panel;
     const float scale =
         1.4426950408889634f / std::sqrt(static_cast<float>(y.relative ? (y.position_query ? 3 : 2) * width : width));
-    size_t head, last;
-    me_.share(m_.heads / unit, &head, &last);
-    head *= unit;
-    last *= unit;
-    const size_t most = heads_per_block(m_, rows_);
-    while (head < last) {
-      const size_t heads = last - head < most ? last - head : most, columns = heads * width,
+    size_t from_unit, to_unit;
+    while (heads_.take(me_, &from_unit, &to_unit)) {
+      const size_t head = from_unit * unit, heads = (to_unit - from_unit) * unit, columns = heads * width,
                    stride = 3 * columns + pad_floats;
       const size_t first_panel = head * width / k_.panel, count = columns / k_.panel;
       enter(Stage::qkv);
@@ -186,8 +214,8 @@ class Forward {
         const size_t from = (apart && part ? part - 1 : part) * panels_of_part + first_panel;
         const void* next = part == 0 && apart    ? weights(y.qkv, first_panel)
                            : part < 2            ? weights(y.qkv, from + panels_of_part)
-                           : head + heads < last ? weights(y.first(), first_panel + count)
-                                                 : weights(y.attention_output, 0);
+                           : to_unit < heads_.end() ? weights(y.first(), first_panel + count)
+                                                    : weights(y.attention_output, 0);
         MatmulCall call{
             part ? &y.qkv : &y.first(), s_.a,   s_.normed,    hidden_stride(),      rows_,   from, from + count,
             own_.qkv + part * columns,  stride, Store::plain, Activation::identity, nullptr, next};
@@ -229,7 +257,6 @@ class Forward {
           attention(call);
         }
       }
-      head += heads;
     }
   }
 
@@ -245,12 +272,11 @@ class Forward {
 
   void finish_by_rows(const Layer& y, const Layer* after) {
     const bool stays = m_.pre_norm;
-    size_t from, to;
-    me_.share(rows_, &from, &to);
-    const size_t n = to - from, chunks = (n + chunk_rows - 1) / chunk_rows;
-    for (size_t i = 0; i < chunks; i++) {
-      const size_t row = from + n * i / chunks, rows = from + n * (i + 1) / chunks - row;
-      const void* next = i + 1 < chunks ? weights(y.attention_output, 0) : after ? weights(after->first(), 0) : nullptr;
+    size_t row, to;
+    const uint64_t start = platform::ticks_now();
+    while (chunks_.take(me_, &row, &to)) {
+      const size_t rows = to - row;
+      const void* next = to < chunks_.end() ? weights(y.attention_output, 0) : after ? weights(after->first(), 0) : nullptr;
       enter(Stage::quantize);
       for (size_t r = row; r < row + rows; r++)
         k_.quantize(context(r), m_.hidden, y.attention_output.smoothing, s_.c, r);
@@ -270,7 +296,10 @@ class Forward {
              Store::residual, nullptr, next);
       enter(Stage::norm);
       for (size_t r = row; r < row + rows; r++) settle(r, last_norm(y, after), after_smoothing(after), stays && after);
+      done_[Speeds::rows].rows += static_cast<double>(rows);
     }
+    enter(Stage::other);
+    done_[Speeds::rows].ticks += platform::ticks_now() - start;
   }
 
   // Every matmul by columns, every row operation by rows. Ends with the norm of this thread's rows.
@@ -298,7 +327,14 @@ class Forward {
     me_.share(panels(y.ffn_down), &next, &last);
     const void* down = weights(y.ffn_down, next);
     me_.share(up_panels(), &first, &last);
+    const uint64_t start = platform::ticks_now();
     up(y, 0, rows_, first, last, s_.h, ranges, down);
+    enter(Stage::other);
+    if (last > first) {
+      done_[Speeds::columns].ticks += platform::ticks_now() - start;
+      done_[Speeds::columns].rows +=
+          static_cast<double>(rows_ * (last - first)) / static_cast<double>(up_panels());
+    }
     me_.wait();
     enter(Stage::quantize);
     for (size_t r = from; r < to; r++)
@@ -341,8 +377,12 @@ class Forward {
     size_t from, to;
     float* out = call_.out;
     const size_t width = m_.output_width();
-    if (m_.head == LB_HEAD_MEAN) pool();
-    if (m_.one_per_text() && m_.head_dense.present() && me_.count > 1) me_.wait();  // by columns below
+    if (m_.head == LB_HEAD_MEAN) {
+      pool();
+      chunks_ = Pieces();
+    }
+    // By columns below; or the rows of this member's share may have been computed by others.
+    if (m_.one_per_text() && m_.head_dense.present() ? me_.count > 1 : chunks_.dealt()) me_.wait();
     enter(Stage::head);
     me_.share(rows_, &from, &to);
     const float* features = s_.x;
@@ -401,14 +441,16 @@ class Forward {
   const Private& own_;
   const Group& group_;
   const Sequence* sequences_;
+  Speeds::Work (&done_)[Speeds::kinds];
   size_t rows_ = 0;
+  Pieces heads_, chunks_;
 };
 
 }  // namespace
 
 void compute_group(const Model& model, const Schedule& schedule, const Group& group, const Member& member,
-                   const Shared& shared, const Private& own) {
-  Forward(model, schedule, group, member, shared, own).run();
+                   const Shared& shared, const Private& own, Speeds::Work (&done)[Speeds::kinds]) {
+  Forward(model, schedule, group, member, shared, own, done).run();
 }
 
 }  // namespace leanbert

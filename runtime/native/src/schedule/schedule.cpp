@@ -2,7 +2,7 @@
 //
 // Cost model: a text of n tokens costs n (1 + n / 1600), because attention grows with the square of n and would double
 // the cost of one of BERT-base's tokens at n = 1600. A group that the team shares costs 6% more (barriers, and every thread
-// reads every weight). Every number of shared groups up to two per thread is tried; the schedule that ends first is taken.
+// reads every weight). Threads count with their measured speeds. Every number of shared groups up to two per thread is tried; the schedule that ends first is taken.
 #include "schedule/schedule.h"
 
 #include <algorithm>
@@ -36,23 +36,38 @@ size_t cut(Schedule& schedule, size_t target) {
   return count;
 }
 
+// Gives each of the first `count` groups to the thread that ends it first: `load` is when each thread ends, `taken` how
+// many groups each got, if not null.
+void deal_groups(const Schedule& schedule, size_t count, double* load, uint32_t* taken) {
+  for (size_t t = 0; t < schedule.members; t++) load[t] = 0;
+  for (size_t i = 0; i < count; i++) {
+    const double cost = group_cost(schedule, schedule.groups[i]);
+    size_t best = 0;
+    double end = 1e300;
+    for (size_t t = 0; t < schedule.members; t++) {
+      const double with = load[t] + cost / static_cast<double>(schedule.split.speed[t]);
+      if (with < end) {
+        end = with;
+        best = t;
+      }
+    }
+    load[best] = end;
+    if (taken) taken[best]++;
+  }
+}
+
 // How many of the last groups the team should share, so that all finish together: tries up to two per thread.
 size_t shared_groups(const Schedule& schedule, size_t count) {
   constexpr double sharing = 1.06;  // barriers, and every thread reads every weight
   double best = 1e300;
   size_t best_shared = 0;
   for (size_t shared = 0; shared <= count && shared <= 2 * schedule.members; shared++) {
-    double load[max_team] = {}, most = 0, together = 0;
-    for (size_t i = 0; i + shared < count; i++) {
-      size_t least = 0;
-      for (size_t t = 1; t < schedule.members; t++)
-        if (load[t] < load[least]) least = t;
-      load[least] += group_cost(schedule, schedule.groups[i]);
-    }
+    double load[max_team], most = 0, together = 0;
+    deal_groups(schedule, count - shared, load, nullptr);
     for (size_t t = 0; t < schedule.members; t++)
       if (load[t] > most) most = load[t];
     for (size_t i = count - shared; i < count; i++) together += group_cost(schedule, schedule.groups[i]);
-    const double total = most + sharing * together / static_cast<double>(schedule.members);
+    const double total = most + sharing * together / schedule.split.total();
     if (total < best) {
       best = total;
       best_shared = shared;
@@ -81,11 +96,19 @@ void make_schedule(Schedule& schedule) {
   const size_t tokens = schedule.call->n_tokens, threads = schedule.members;
   size_t target = (tokens + threads - 1) / threads;
   if (target > group_tokens) target = group_tokens;
-  if (threads > 1 && tokens <= column_rows_per_thread * threads) target = tokens;
+  if (by_columns(tokens, threads)) target = tokens;
   const size_t count = cut(schedule, target);
   size_t shared = 0;
   if (threads > 1) shared = count == 1 ? 1 : shared_groups(schedule, count);
   schedule.alone_count = count - shared;
+  for (size_t t = 0; t < threads; t++) schedule.most[t] = UINT32_MAX;
+  if (!schedule.split.even) {
+    double load[max_team];
+    uint32_t taken[max_team] = {};
+    deal_groups(schedule, schedule.alone_count, load, taken);
+    for (size_t t = 0; t < threads; t++)
+      if (schedule.split.speed[t] < 1) schedule.most[t] = taken[t];
+  }
   schedule.team_group = {0, 0, 0};
   for (size_t i = schedule.alone_count; i < count; i++) {
     if (!schedule.team_group.tokens) schedule.team_group.first = schedule.groups[i].first;

@@ -19,6 +19,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "schedule/speeds.h"
+
 namespace leanbert {
 
 // What lb_run was given, after it was checked.
@@ -49,6 +51,11 @@ constexpr size_t column_rows_per_thread = 0;
 constexpr size_t column_rows_per_thread = 7;
 #endif
 
+// Whether the team shares all tokens of a call by columns.
+inline bool by_columns(size_t tokens, size_t members) {
+  return members > 1 && tokens <= column_rows_per_thread * members;
+}
+
 struct Schedule {
   const Call* call;
   Sequence* sequences;  // longest first
@@ -56,12 +63,15 @@ struct Schedule {
   size_t alone_count;   // groups [0, alone_count) are taken by single threads
   Group team_group;     // tokens = 0: none
   size_t members;
+  Speeds::Kind kind;         // of the work; the caller has set it and `split`
+  Split split;               // among the members
+  uint32_t most[max_team];   // groups that a member takes alone: a slow one must not begin what others would end sooner
 };
 
 // Fills and sorts `sequences`; the caller has set `call` and given the memory.
 void list_sequences(Schedule& schedule);
 
-// Fills the groups for `members` threads.
+// Fills the groups for `members` threads of the speeds of `split`.
 void make_schedule(Schedule& schedule);
 
 }  // namespace leanbert

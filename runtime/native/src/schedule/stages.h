@@ -11,7 +11,7 @@
 
 #if defined(LEANBERT_NATIVE_STAGES)
 #include "platform/platform.h"
-#include "schedule/team.h"
+#include "schedule/team_size.h"
 #endif
 
 namespace leanbert {
@@ -44,32 +44,22 @@ inline bool count_stages = false;
 inline StageTimes stage_times[max_team];  // of each member of the team
 inline thread_local StageTimes* my_stages = nullptr;
 
-inline uint64_t ticks_now() {
-#if defined(__x86_64__)
-  return __builtin_ia32_rdtsc();
-#else
-  uint64_t ticks;
-  __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
-  return ticks;
-#endif
-}
-
 // The calling thread is this member of the team from now on.
 inline void begin_stages(size_t member) {
   my_stages = count_stages ? &stage_times[member] : nullptr;
   if (!my_stages) return;
   my_stages->now = Stage::other;
-  my_stages->since = ticks_now();
+  my_stages->since = platform::ticks_now();
 }
 
 inline void enter(Stage stage) {
   StageTimes* times = my_stages;
   if (!times) return;
-  uint64_t now = ticks_now();
+  uint64_t now = platform::ticks_now();
   if (times->slowness > 1 && times->now != Stage::wait) {
     const uint64_t end =
         times->since + static_cast<uint64_t>(static_cast<double>(now - times->since) * times->slowness);
-    while ((now = ticks_now()) < end) platform::relax();
+    while ((now = platform::ticks_now()) < end) platform::relax();
   }
   times->ticks[static_cast<size_t>(times->now)] += now - times->since;
   times->since = now;

@@ -11,10 +11,11 @@
 #include <cstdint>
 
 #include "platform/platform.h"
+#include "schedule/deal.h"
+#include "schedule/speeds.h"
+#include "schedule/team_size.h"
 
 namespace leanbert {
-
-constexpr size_t max_team = 64;
 
 // All members wait for each other. Every member has a counter of barriers passed, in a cache line of its own, and
 // waits until no counter is behind its own: one transfer of a line between two members, no read-modify-write.
@@ -41,6 +42,8 @@ class Team {
 
   size_t size() const { return size_; }
   Barrier barrier;
+  Deal heads, rows;
+  Speeds speeds;
 
   using Job = void (*)(void* context, size_t member);
   // Runs job(context, m) for every member; false, with nothing run, if the workers cannot be started.
