@@ -75,6 +75,9 @@ struct Lanes128 {
   LB_INLINE F div(F a, F b) {
     return each([&](int i) { return vdivq_f32(a.q[i], b.q[i]); });
   }
+  LB_INLINE F sqrt(F a) {
+    return each([&](int i) { return vsqrtq_f32(a.q[i]); });
+  }
   LB_INLINE F fma(F a, F b, F c) {
     return each([&](int i) { return vfmaq_f32(c.q[i], a.q[i], b.q[i]); });
   }
@@ -113,6 +116,11 @@ struct Lanes128 {
     const float32x4_t b = vaddq_f32(vaddq_f32(a.q[0], a.q[2]), vaddq_f32(a.q[1], a.q[3]));
     const float32x2_t c = vadd_f32(vget_low_f32(b), vget_high_f32(b));
     return vget_lane_f32(c, 0) + vget_lane_f32(c, 1);
+  }
+  LB_INLINE F sum_each(const F* rows) {
+    alignas(16) float sums[16];
+    for (int i = 0; i < 16; i++) sums[i] = sum_lanes(rows[i]);
+    return load(sums);
   }
   LB_INLINE float min_lanes(F a) {
     const float32x4_t b = least(least(a.q[0], a.q[2]), least(a.q[1], a.q[3]));

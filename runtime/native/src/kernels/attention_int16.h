@@ -15,8 +15,9 @@
 // Errors against double, where quantizing the inputs of Q, K and V to 8 bits shifts the same outputs by 6e-3 (mean;
 // 128 tokens, scores of deviation 1): 3e-5, f32 attention 4e-8, bf16 operands 5e-4
 // (tests/native/test_kernels.py holds it below 1/50 of what int8 inputs do).
-// Cost of a head of width 64 (Zen 4, one core, AVX-512, native_bench kernels): 128 tokens 27 us against 42 in f32, 512
-// tokens 371 us against 635; 8 tokens 0.9 against 0.8.
+// Cost of a head of width 64 (Zen 4, one core, AVX-512, native_bench kernels): 8 tokens 0.5 us against 0.8 in f32, 32
+// tokens 2.2 against 3.1, 128 tokens 25 against 42, 512 tokens 362 against 635. Of 128 tokens' time the multiply-adds
+// alone take 72%; the softmax takes about 13 cycles for sixteen scores.
 //
 //   keys     int16 [panel][width / 2][16 * key_vectors][2]: what one multiply-add instruction consumes
 //   values   int16 [keys / 2][padded width][2]; of both, sixteen pairs at a time in the path's order (V::pairs)
@@ -24,122 +25,58 @@
 #pragma once
 
 #include "kernels/attention.h"
+#include "kernels/operands16.h"
 
 namespace leanbert {
 namespace {
 
-constexpr float value_steps = 4095.f;
-constexpr float vector_length = 32700.f;
-
-template <class V, class F = typename V::F>
-LB_INLINE F load_upto(const float* p, size_t left) {  // 0 beyond `left` numbers
-  return left >= 16 ? V::load(p) : left ? V::load_part(p, left) : V::zeros();
-}
-
-template <class V, class F = typename V::F>
-LB_INLINE float squared_length(const float* x, size_t width) {
-  F sum = V::zeros();
-  for (size_t c = 0; c < width; c += 16) {
-    const F v = load_upto<V>(x + c, width - c);
-    sum = V::fma(v, v, sum);
-  }
-  return V::sum_lanes(sum);
-}
-
-// Returns the scale: key = scale * stored. Up to a whole panel the last key is repeated: no further score is larger.
-template <class V, class F = typename V::F>
-float pack_keys16(const AttentionCall& call, int16_t* keys) {
-  const size_t padded = up32(call.length), width = call.width;
-  float most = 0;
-  for (size_t j = 0; j < call.length; j++) {
-    const float square = squared_length<V>(call.k + j * call.stride, width);
-    most = square > most ? square : most;
-  }
-  most = __builtin_sqrtf(most);
-  const F inverse = V::all(most > 0 ? vector_length / most : 0.f);
-  for (size_t j = 0; j < padded; j += 16) {
-    int16_t* panel = keys + 2 * (j / key_panel<V> * (width / 2) * key_panel<V> + j % key_panel<V>);
-    for (size_t c = 0; c < width; c += 32) {
-      F in[16], out[16];
-      const size_t left = width - c;
-      for (size_t i = 0; i < 16; i++) {
-        const float* row = call.k + (j + i < call.length ? j + i : call.length - 1) * call.stride + c;
-        in[i] = V::pack16(V::mul(load_upto<V>(row, left), inverse),
-                          left > 16 ? V::mul(load_upto<V>(row + 16, left - 16), inverse) : V::zeros());
-      }
-      V::transpose(in, out);
-      for (size_t i = 0; i < 16 && 2 * i < left; i++)
-        V::store16(panel + (c / 2 + i) * 2 * key_panel<V>, V::pairs(out[i]));
-    }
-  }
-  return most / vector_length;
-}
-
-// scale[column] is the values' scale
-template <class V, class F = typename V::F>
-void pack_values16(const AttentionCall& call, int16_t* values, float* scale) {
-  const size_t padded = up16(call.width);
-  for (size_t c = 0; c < padded; c += 16) {
-    const size_t left = call.width - c;
-    const float* v = call.v + c;
-    F largest = V::zeros();
-    for (size_t j = 0; j < call.length; j++)
-      largest = V::max(largest, V::magnitude(load_upto<V>(v + j * call.stride, left)));
-    V::store(scale + c, V::mul(largest, V::all(1.f / value_steps)));
-    const F inverse = V::div(V::all(value_steps), V::max(largest, V::all(1e-20f)));
-    for (size_t j = 0; j < call.length; j += 2, v += 2 * call.stride) {
-      const F a = V::mul(load_upto<V>(v, left), inverse);
-      const F b = j + 1 < call.length ? V::mul(load_upto<V>(v + call.stride, left), inverse) : V::zeros();
-      V::store16(values + (j / 2 * padded + c) * 2, V::interleave16(a, b));
-    }
-  }
-}
-
-// returns the scale
-template <class V, class F = typename V::F>
-LB_INLINE float pack_query16(const float* q, size_t width, int16_t* out) {
-  const float length = __builtin_sqrtf(squared_length<V>(q, width));
-  const F inverse = V::all(length > 0 ? vector_length / length : 0.f);
-  for (size_t c = 0; c < width; c += 32) {
-    const size_t left = width - c;
-    V::store16(out + c, V::pack16(V::mul(load_upto<V>(q + c, left), inverse),
-                                  left > 16 ? V::mul(load_upto<V>(q + c + 16, left - 16), inverse) : V::zeros()));
-  }
-  return length / vector_length;
-}
-
-template <class V, size_t M, class W = typename V::W>
-LB_NOINLINE void score_block16(const int16_t* q, size_t stride, const int16_t* keys, size_t width, size_t padded,
-                               int32_t* out) {
-  for (size_t j = 0; j < padded; j += key_panel<V>) {
-    W acc[M][V::key_vectors];
+// C vectors of M rows
+template <class V, size_t M, size_t C, class W = typename V::W>
+LB_INLINE void score_panel16(const int16_t* q, size_t stride, const int16_t* keys, size_t width, size_t padded,
+                             int32_t* out) {
+  W acc[M][C];
 #pragma GCC unroll 16
-    for (size_t m = 0; m < M; m++)
+  for (size_t m = 0; m < M; m++)
 #pragma GCC unroll 2
-      for (size_t v = 0; v < V::key_vectors; v++) acc[m][v] = V::no_words();
-    multiply_pairs<V>(acc, q, stride, keys, 2 * key_panel<V>, width / 2);
-    keys += width * key_panel<V>;
+    for (size_t v = 0; v < C; v++) acc[m][v] = V::no_words();
+  multiply_pairs<V>(acc, q, stride, keys, 2 * key_panel<V>, width / 2);
 #pragma GCC unroll 16
-    for (size_t m = 0; m < M; m++)
+  for (size_t m = 0; m < M; m++)
 #pragma GCC unroll 2
-      for (size_t v = 0; v < V::key_vectors; v++) V::store_words(out + m * padded + j + v * 16, acc[m][v]);
-  }
+    for (size_t v = 0; v < C; v++) V::store_words(out + m * padded + v * 16, acc[m][v]);
 }
 
-// e_j of the keys [0, length), whose sum is folded here -> weights in the same place; returns 1 / their sum
+// Scores of the first `size` keys, a multiple of sixteen, in rows of `padded`.
+template <class V, size_t M>
+LB_NOINLINE void score_block16(const int16_t* q, size_t stride, const int16_t* keys, size_t width, size_t size,
+                               size_t padded, int32_t* out) {
+  size_t j = 0;
+  for (; j + key_panel<V> <= size; j += key_panel<V>, keys += width * key_panel<V>)
+    score_panel16<V, M, V::key_vectors>(q, stride, keys, width, padded, out + j);
+  if (V::key_vectors > 1 && j < size) score_panel16<V, M, 1>(q, stride, keys, width, padded, out + j);
+}
+
+// e_j of the keys [0, length) of at most sixteen rows, whose sums are folded here -> weights in the same place, and 1 /
+// their sums, with room for sixteen
 template <class V, class F = typename V::F, class W = typename V::W>
-LB_INLINE float round_weights(float* e, size_t length, F of_e) {
-  int16_t* weights = reinterpret_cast<int16_t*>(e);
-  const float room = 480000.f / V::sum_lanes(of_e);
-  const F c = V::all(room < 32000.f ? room : 32000.f);
-  W sum = V::no_words();
-  for (size_t j = 0; j < length; j += 32) {
-    const W x = V::to_words(V::mul(V::load(e + j), c));
-    const W y = length - j > 16 ? V::to_words(V::mul(V::load(e + j + 16), c)) : V::no_words();
-    sum = V::add_words(sum, V::add_words(x, y));
-    V::store16(weights + j, V::narrow16(x, y));
+LB_INLINE void round_weights(float* e, size_t rows, size_t length, size_t padded, const F* of_e, float* inverse) {
+  float factor[16];
+  F sums[16];
+  V::store(factor, V::min(V::div(V::all(480000.f), V::sum_each(of_e)), V::all(32000.f)));
+  for (size_t r = 0; r < rows; r++, e += padded) {
+    int16_t* weights = reinterpret_cast<int16_t*>(e);
+    const F c = V::all(factor[r]);
+    W sum = V::no_words();
+    for (size_t j = 0; j < length; j += 32) {
+      const W x = V::to_words(V::mul(V::load(e + j), c));
+      const W y = length - j > 16 ? V::to_words(V::mul(V::load(e + j + 16), c)) : V::no_words();
+      sum = V::add_words(sum, V::add_words(x, y));
+      V::store16(weights + j, V::narrow16(x, y));
+    }
+    sums[r] = V::from_words(sum);
   }
-  return 1.f / V::sum_lanes(V::from_words(sum));
+  for (size_t r = rows; r < 16; r++) sums[r] = V::all(1.f);
+  V::store(inverse, V::div(V::all(1.f), V::sum_each(sums)));
 }
 
 // Scores of some rows -> weights in the same place, and 1 / their sums. Each step is taken for all rows before the next
@@ -148,7 +85,7 @@ template <class V, class F = typename V::F, class W = typename V::W>
 LB_INLINE void soften16(int32_t* scores, size_t rows, size_t length, size_t padded, const float* factor,
                         float* inverse) {
   W most[V::query_rows];
-  F sum[V::query_rows];
+  F sum[16];
   const size_t last = padded - 32, left = length - last;
   const bool both = left > 16;  // of the last two vectors
   for (size_t r = 0; r < rows; r++) {
@@ -185,8 +122,8 @@ LB_INLINE void soften16(int32_t* scores, size_t rows, size_t length, size_t padd
     }
     sum[r] = V::add(a, b);
   }
-  for (size_t r = 0; r < rows; r++)
-    inverse[r] = round_weights<V>(reinterpret_cast<float*>(scores + r * padded), length, sum[r]);
+  for (size_t r = rows; r < 16; r++) sum[r] = V::all(1.f);
+  round_weights<V>(reinterpret_cast<float*>(scores), rows, length, padded, sum, inverse);
 }
 
 template <class V, size_t M, size_t C, class F = typename V::F, class W = typename V::W>
@@ -227,18 +164,22 @@ struct Packed16 {
     pack_values16<V>(call, values, value_scale);
   }
 
-  // Packs queries, or what is to be multiplied like them, rows `stride` apart; factor[r] is a row's scale times `by`.
+  // Packs queries, or what is to be multiplied like them, rows `stride` apart, at most sixteen; factor[r] is a
+  // row's scale times `by`, and has room for sixteen.
   inline __attribute__((always_inline)) void pack_queries(const float* rows, size_t stride, size_t count, size_t width,
                                                           float by, float* factor) const {
-    for (size_t r = 0; r < count; r++)
-      factor[r] = pack_query16<V>(rows + r * stride, width, queries + r * query_stride) * by;
+    if (width % 32 == 0)
+      pack_queries_of<V, true>(rows, stride, count, width, queries, query_stride, by, factor);
+    else
+      pack_queries_of<V, false>(rows, stride, count, width, queries, query_stride, by, factor);
   }
 
-  // The packed queries times the keys [first, first + size) of any panels; found[r * size + j] is the sum of a pair.
+  // The packed queries times the first `size` keys of any panels; found[r * found_stride + j] is the sum of a pair.
   inline __attribute__((always_inline)) void score(size_t count, const int16_t* panels, size_t width, size_t size,
-                                                   int32_t* found) const {
-    dispatch<V::query_rows>(count,
-                            [&](auto m) { score_block16<V, m()>(queries, query_stride, panels, width, size, found); });
+                                                   int32_t* found, size_t found_stride) const {
+    dispatch<V::query_rows>(count, [&](auto m) {
+      score_block16<V, m()>(queries, query_stride, panels, width, size, found_stride, found);
+    });
   }
 
   // The outputs of queries [query, query + count), whose weights of the keys [first, first + length) are in `scores`,
@@ -273,9 +214,9 @@ template <class V>
 void attention_int16(const AttentionCall& call) {
   const Packed16<V> p(call);
   equal_blocks(call.queries, V::query_rows, [&](size_t query, size_t queries, size_t, size_t) {
-    float inverse[V::query_rows], factor[V::query_rows];
+    float inverse[16], factor[16];
     p.pack_queries(call.q + query * call.stride, call.stride, queries, call.width, p.key_scale, factor);
-    p.score(queries, p.keys, call.width, p.padded, p.scores);
+    p.score(queries, p.keys, call.width, up16(call.length), p.scores, p.padded);
     soften16<V>(p.scores, queries, call.length, p.padded, factor, inverse);
     p.weigh(call, query, queries, p.padded, 0, call.length, inverse);
   });

@@ -30,69 +30,95 @@ namespace {
 constexpr float unseen = -1e30f;
 constexpr size_t term_queries = 128;  // queries whose key terms are computed together
 
-// Weights of the keys [from, to) in the place of the scores [0, padded), score(j) giving the x of sixteen keys; weights
-// of other keys are 0. Returns 1 / their sum.
-template <class V, class Score, class F = typename V::F>
-LB_INLINE float soften_scored(int32_t* scores, size_t from, size_t to, size_t padded, const Score& score) {
-  float* e = reinterpret_cast<float*>(scores);
-  F most = V::all(unseen);
-  for (size_t j = 0; j < padded; j += 16) {
-    F x = score(j);
-    if (j + 16 > to) x = V::first_or(x, j < to ? to - j : 0, unseen);
-    if (j < from) x = V::from_or(x, from - j < 16 ? from - j : 16, unseen);
-    V::store(e + j, x);
-    most = V::max(most, x);
+// The keys [from, to) that a row of scores sees.
+struct Seen {
+  size_t from, to;
+};
+
+// Weights in the place of the scores [0, size) of some rows, score(r, j) giving the x of sixteen keys of row r, seen(r)
+// the keys that it sees; weights of other keys are 0. And 1 / their sums, with room for sixteen. Each step is taken for
+// all rows before the next one begins, as in soften16.
+template <class V, class ScoreOf, class SeenBy, class F = typename V::F>
+LB_INLINE void soften_scored(int32_t* scores, size_t rows, size_t size, size_t padded, const SeenBy& seen,
+                             const ScoreOf& score, float* inverse) {
+  float* first = reinterpret_cast<float*>(scores);
+  F sums[16];
+  float most[V::query_rows];
+  for (size_t r = 0; r < rows; r++) {
+    float* e = first + r * padded;
+    const Seen keys = seen(r);
+    F largest = V::all(unseen);
+    for (size_t j = 0; j < size; j += 16) {
+      F x = score(r, j);
+      if (j + 16 > keys.to) x = V::first_or(x, j < keys.to ? keys.to - j : 0, unseen);
+      if (j < keys.from) x = V::from_or(x, keys.from - j < 16 ? keys.from - j : 16, unseen);
+      V::store(e + j, x);
+      largest = V::max(largest, x);
+    }
+    most[r] = V::max_lanes(largest);
   }
-  const F shift = V::all(V::max_lanes(most));
-  F a = V::zeros(), b = V::zeros();
-  for (size_t j = 0; j < padded; j += 32) {
-    const F x = exp2_short<V>(V::sub(V::load(e + j), shift)), y = exp2_short<V>(V::sub(V::load(e + j + 16), shift));
-    V::store(e + j, x);
-    V::store(e + j + 16, y);
-    a = V::add(a, x);
-    b = V::add(b, y);
+  for (size_t r = 0; r < rows; r++) {
+    float* e = first + r * padded;
+    const F shift = V::all(most[r]);
+    F a = V::zeros(), b = V::zeros();
+    size_t j = 0;
+    for (; j + 32 <= size; j += 32) {
+      const F x = exp2_short<V>(V::sub(V::load(e + j), shift)), y = exp2_short<V>(V::sub(V::load(e + j + 16), shift));
+      V::store(e + j, x);
+      V::store(e + j + 16, y);
+      a = V::add(a, x);
+      b = V::add(b, y);
+    }
+    if (j < size) {
+      const F x = exp2_short<V>(V::sub(V::load(e + j), shift));
+      V::store(e + j, x);
+      a = V::add(a, x);
+    }
+    sums[r] = V::add(a, b);
   }
-  return round_weights<V>(e, padded, V::add(a, b));
+  for (size_t r = rows; r < 16; r++) sums[r] = V::all(1.f);
+  round_weights<V>(first, rows, size, padded, sums, inverse);
 }
 
 template <class V>
 void attention_window(const AttentionCall& call) {
-  using F = typename V::F;
   const Packed16<V> p(call);
   const size_t n = call.length, window = call.window;
   equal_blocks(call.queries, V::query_rows, [&](size_t query, size_t queries, size_t, size_t) {
     const size_t before = query > window ? query - window : 0, behind = query + queries + window;
     const size_t first = before / 32 * 32, last = behind < n ? behind : n, size = up32(last - first);
-    float inverse[V::query_rows], factor[V::query_rows];
+    float inverse[16], factor[16];
     p.pack_queries(call.q + query * call.stride, call.stride, queries, call.width, p.key_scale, factor);
-    p.score(queries, p.keys + first * call.width, call.width, size, p.scores);
-    for (size_t r = 0; r < queries; r++) {
-      int32_t* scores = p.scores + r * size;
-      const size_t i = query + r, from = i > window ? i - window : 0, to = i + window + 1 < n ? i + window + 1 : n;
-      const F f = V::all(factor[r]);
-      inverse[r] = soften_scored<V>(scores, from - first, to - first, size,
-                                    [&](size_t j) { return V::mul(V::from_words(V::load_words(scores + j)), f); });
-    }
+    p.score(queries, p.keys + first * call.width, call.width, up16(last - first), p.scores, size);
+    soften_scored<V>(
+        p.scores, queries, up16(last - first), size,
+        [&](size_t r) {
+          const size_t i = query + r, from = i > window ? i - window : 0, to = i + window + 1 < n ? i + window + 1 : n;
+          return Seen{from - first, to - first};
+        },
+        [&](size_t r, size_t j) {
+          return V::mul(V::from_words(V::load_words(p.scores + r * size + j)), V::all(factor[r]));
+        },
+        inverse);
     p.weigh(call, query, queries, size, first, last - first, inverse);
   });
 }
 
 template <class V>
 void attention_biased(const AttentionCall& call) {
-  using F = typename V::F;
   const Packed16<V> p(call);
   equal_blocks(call.queries, V::query_rows, [&](size_t query, size_t queries, size_t, size_t) {
-    float inverse[V::query_rows], factor[V::query_rows];
+    float inverse[16], factor[16];
     p.pack_queries(call.q + query * call.stride, call.stride, queries, call.width, p.key_scale, factor);
-    p.score(queries, p.keys, call.width, p.padded, p.scores);
-    for (size_t r = 0; r < queries; r++) {
-      int32_t* scores = p.scores + r * p.padded;
-      const float* bias = call.bias - (query + r);
-      const F f = V::all(factor[r]);
-      inverse[r] = soften_scored<V>(scores, 0, call.length, p.padded, [&](size_t j) {
-        return V::fma(V::from_words(V::load_words(scores + j)), f, V::load(bias + j));
-      });
-    }
+    p.score(queries, p.keys, call.width, up16(call.length), p.scores, p.padded);
+    soften_scored<V>(
+        p.scores, queries, up16(call.length), p.padded, [&](size_t) { return Seen{0, call.length}; },
+        [&](size_t r, size_t j) {
+          const float* bias = call.bias - (query + r);
+          return V::fma(V::from_words(V::load_words(p.scores + r * p.padded + j)), V::all(factor[r]),
+                        V::load(bias + j));
+        },
+        inverse);
     p.weigh(call, query, queries, p.padded, 0, call.length, inverse);
   });
 }
@@ -136,11 +162,12 @@ void key_terms(const AttentionCall& call, const Packed16<V>& p, size_t first, si
     const ptrdiff_t nearest = static_cast<ptrdiff_t>(first) - static_cast<ptrdiff_t>(key);  // query - key
     const RowRange range = rows_between<V>(relative.before.row, nearest - static_cast<ptrdiff_t>(keys) + 1,
                                            nearest + static_cast<ptrdiff_t>(up16(count)) - 1);
-    float factor[16];
+    float factor[32];
     equal_blocks(keys, V::query_rows, [&](size_t at, size_t some, size_t, size_t) {
       p.pack_queries(call.k + (key + at) * call.stride, call.stride, some, call.width, relative.query_scale,
                      factor + at);
-      p.score(some, relative.queries + range.first * call.width, call.width, range.size, found + at * range.size);
+      p.score(some, relative.queries + range.first * call.width, call.width, range.size, found + at * range.size,
+              range.size);
     });
     for (size_t i = 0; i < count; i += 16) {
       F in[16], out[16];
@@ -171,21 +198,20 @@ void attention_disentangled(const AttentionCall& call) {
     equal_blocks(together, V::query_rows, [&](size_t query, size_t queries, size_t, size_t) {
       const ptrdiff_t i = static_cast<ptrdiff_t>(start + query), end = i + static_cast<ptrdiff_t>(queries);
       const RowRange range = rows_between<V>(relative.after.row, 1 - end, static_cast<ptrdiff_t>(p.padded) - 1 - i);
-      float inverse[V::query_rows], factor[V::query_rows];
+      float inverse[16], factor[16];
       p.pack_queries(call.q + (start + query) * call.stride, call.stride, queries, call.width, 1.f, factor);
-      p.score(queries, p.keys, call.width, p.padded, p.scores);
-      p.score(queries, relative.keys + range.first * call.width, call.width, range.size, found);
-      for (size_t r = 0; r < queries; r++) {
-        int32_t* scores = p.scores + r * p.padded;
-        const int32_t* of_rows = found + r * range.size;
-        const float* of_keys = terms + (query + r) * p.padded;
-        const ptrdiff_t here = i + static_cast<ptrdiff_t>(r);
-        const F f = V::all(factor[r] * p.key_scale), g = V::all(factor[r] * relative.key_scale);
-        inverse[r] = soften_scored<V>(scores, 0, call.length, p.padded, [&](size_t j) {
-          const F position = looked_up<V>(of_rows, range.first, relative.after, static_cast<ptrdiff_t>(j) - here);
-          return V::fma(V::from_words(V::load_words(scores + j)), f, V::fma(position, g, V::load(of_keys + j)));
-        });
-      }
+      p.score(queries, p.keys, call.width, up16(call.length), p.scores, p.padded);
+      p.score(queries, relative.keys + range.first * call.width, call.width, range.size, found, range.size);
+      soften_scored<V>(
+          p.scores, queries, up16(call.length), p.padded, [&](size_t) { return Seen{0, call.length}; },
+          [&](size_t r, size_t j) {
+            const ptrdiff_t distance = static_cast<ptrdiff_t>(j) - i - static_cast<ptrdiff_t>(r);
+            const F position = looked_up<V>(found + r * range.size, range.first, relative.after, distance);
+            const F f = V::all(factor[r] * p.key_scale), g = V::all(factor[r] * relative.key_scale);
+            return V::fma(V::from_words(V::load_words(p.scores + r * p.padded + j)), f,
+                          V::fma(position, g, V::load(terms + (query + r) * p.padded + j)));
+          },
+          inverse);
       p.weigh(call, start + query, queries, p.padded, 0, call.length, inverse);
     });
   }

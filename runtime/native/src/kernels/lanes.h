@@ -12,7 +12,7 @@
 //   load_words, store_words, store16 (32 int16), from_int (16 int32 -> f32), from_int8
 //
 // Arithmetic: each is one IEEE operation per lane, rounded to nearest
-//   zeros, all, add, sub, mul, div, fma(a, b, c) = a b + c, magnitude
+//   zeros, all, add, sub, mul, div, sqrt, fma(a, b, c) = a b + c, magnitude
 //   fma_into(acc, a, b)   acc += a b; not with V::own_blocks (blocks.h)
 //   min(a, b) = a < b ? a : b, max(a, b) = a > b ? a : b    (so of two zeros, or beside a NaN, the second)
 //   round       to the nearest integer, ties to even; round_one does so with a single number, integer(x) converts one
@@ -30,7 +30,7 @@
 //   dot_pairs(acc, a, b)  acc += a.first b.first + a.second b.second, in int32; not with V::own_blocks (blocks.h)
 //
 // Folds: lanes i and i + 8, then i and i + 4, then i + 2, then i + 1
-//   sum_lanes, min_lanes, max_lanes
+//   sum_lanes, min_lanes, max_lanes; sum_each(rows): lane i is sum_lanes(rows[i]), of sixteen rows
 #pragma once
 
 #include <cstddef>

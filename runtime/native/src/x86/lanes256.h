@@ -37,6 +37,7 @@ struct Lanes256 {
   LB_INLINE F sub(F a, F b) { return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)}; }
   LB_INLINE F mul(F a, F b) { return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)}; }
   LB_INLINE F div(F a, F b) { return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)}; }
+  LB_INLINE F sqrt(F a) { return {_mm256_sqrt_ps(a.lo), _mm256_sqrt_ps(a.hi)}; }
   LB_INLINE F fma(F a, F b, F c) { return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)}; }
   LB_INLINE F min(F a, F b) { return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)}; }
   LB_INLINE F max(F a, F b) { return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)}; }
@@ -57,6 +58,25 @@ struct Lanes256 {
   }
   LB_INLINE F shift_exponent(F a, F n) { return {shift_half(a.lo, n.lo), shift_half(a.hi, n.hi)}; }
   LB_INLINE float sum_lanes(F a) { return sum_of_eight(_mm256_add_ps(a.lo, a.hi)); }
+  LB_INLINE F sum_each(const F* rows) {
+    __m256 a[16], half[2];
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; i++) a[i] = _mm256_add_ps(rows[i].lo, rows[i].hi);
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; i++) {  // eight rows; two at a time, each step of the fold in half as many registers
+      const __m256* r = a + 8 * i;
+      __m256 b[4], c[2];
+#pragma GCC unroll 4
+      for (int j = 0; j < 4; j++)
+        b[j] = _mm256_add_ps(_mm256_permute2f128_ps(r[j], r[j + 4], 0x20), _mm256_permute2f128_ps(r[j], r[j + 4], 0x31));
+#pragma GCC unroll 2
+      for (int j = 0; j < 2; j++)
+        c[j] = _mm256_add_ps(_mm256_shuffle_ps(b[j], b[j + 2], 0x44), _mm256_shuffle_ps(b[j], b[j + 2], 0xee));
+      const __m256 d = _mm256_add_ps(_mm256_shuffle_ps(c[0], c[1], 0x88), _mm256_shuffle_ps(c[0], c[1], 0xdd));
+      half[i] = _mm256_permutevar8x32_ps(d, _mm256_setr_epi32(0, 2, 1, 3, 4, 6, 5, 7));
+    }
+    return {half[0], half[1]};
+  }
   LB_INLINE float min_lanes(F a) { return least_of_eight(_mm256_min_ps(a.lo, a.hi)); }
   LB_INLINE float max_lanes(F a) { return most_of_eight(_mm256_max_ps(a.lo, a.hi)); }
   LB_INLINE float round_one(float x) { return round_single(x); }

@@ -30,6 +30,7 @@ struct Lanes512 {
   LB_INLINE F sub(F a, F b) { return _mm512_sub_ps(a, b); }
   LB_INLINE F mul(F a, F b) { return _mm512_mul_ps(a, b); }
   LB_INLINE F div(F a, F b) { return _mm512_div_ps(a, b); }
+  LB_INLINE F sqrt(F a) { return _mm512_sqrt_ps(a); }
   LB_INLINE F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
   LB_INLINE F min(F a, F b) { return _mm512_min_ps(a, b); }
   LB_INLINE F max(F a, F b) { return _mm512_max_ps(a, b); }
@@ -41,6 +42,22 @@ struct Lanes512 {
   LB_INLINE F shift_exponent(F a, F n) { return _mm512_scalef_ps(a, n); }
   LB_INLINE float sum_lanes(F a) {
     return sum_of_eight(_mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1)));
+  }
+  // two rows at a time, each step of the fold in half as many registers
+  LB_INLINE F sum_each(const F* rows) {
+    F a[8], b[4], c[2];
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++)
+      a[i] = add(_mm512_shuffle_f32x4(rows[i], rows[i + 8], 0x44), _mm512_shuffle_f32x4(rows[i], rows[i + 8], 0xee));
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++)
+      b[i] = add(_mm512_shuffle_f32x4(a[i], a[i + 4], 0x88), _mm512_shuffle_f32x4(a[i], a[i + 4], 0xdd));
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; i++)  // quarters of b[i]: rows i, i + 8, i + 4, i + 12
+      c[i] = add(_mm512_shuffle_ps(b[i], b[i + 2], 0x44), _mm512_shuffle_ps(b[i], b[i + 2], 0xee));
+    const F d = add(_mm512_shuffle_ps(c[0], c[1], 0x88), _mm512_shuffle_ps(c[0], c[1], 0xdd));
+    // a quarter of d: rows i, i + 2, i + 1, i + 3 for i = 0, 8, 4, 12
+    return _mm512_permutexvar_ps(_mm512_setr_epi32(0, 2, 1, 3, 8, 10, 9, 11, 4, 6, 5, 7, 12, 14, 13, 15), d);
   }
   LB_INLINE float min_lanes(F a) {
     return least_of_eight(_mm256_min_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1)));
