@@ -12,8 +12,8 @@
 // Sums are exact for avx512_vnni.cpp's reason. Attention: blocks as in avx2.cpp, without the register for a product.
 //
 // Weights are fetched into the second-level cache: a panel of 12 KB beside the rows of a group does not fit the first.
-// BERT-base on Zen 4 by the twin below, two threads, against avx512_vnni in turns: 1x32 1.04 of its time, 1x128 1.04,
-// 8x128 1.07; with the first-level cache as target 1.36, 1.16 and 1.14.
+// BERT-base on Zen 4 by the twin below, two threads, against avx512_vnni in turns: 1x32 1.03 of its time, 1x128 1.05,
+// 8x128 1.04; with the first-level cache as target 1.36, 1.16 and 1.14 (then against 1.04, 1.04 and 1.07).
 //
 // Compiled a second time with LEANBERT_NATIVE_EVEX, where tests are built: the same registers and instructions in
 // EVEX encoding, which CPUs with AVX-512 VNNI run.

@@ -23,9 +23,15 @@ struct Lanes256 {
   LB_INLINE __m256i first_lanes(size_t n) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
   }
+  LB_INLINE void store_half(float* p, __m256 v, size_t n) {
+    if (n >= 8)
+      _mm256_storeu_ps(p, v);
+    else
+      _mm256_maskstore_ps(p, first_lanes(n), v);  // microcode on AMD: about 12 cycles on Zen 4
+  }
   LB_INLINE void store_part(float* p, F v, size_t n) {
-    _mm256_maskstore_ps(p, first_lanes(n), v.lo);
-    if (n > 8) _mm256_maskstore_ps(p + 8, first_lanes(n - 8), v.hi);
+    store_half(p, v.lo, n);
+    if (n > 8) store_half(p + 8, v.hi, n - 8);
   }
   LB_INLINE F load_part(const float* p, size_t n) {
     return {_mm256_maskload_ps(p, first_lanes(n)),
