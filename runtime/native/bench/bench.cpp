@@ -1,7 +1,7 @@
 // What the kernels and the whole encoder cost on this machine, as one table.
 //
 //   native_bench [kernels] [encoder] [--threads 1,2] [--seconds 1.0] [--isa avx512_vnni,avx2]
-//                [--models BERT-base,MiniLM,MPNet-base,ModernBERT-base,DeBERTa-base] [--shapes 1x8,8x128] [--every-token]
+//                [--models BERT-base,MiniLM,BERT-tiny,MPNet-base,ModernBERT-base,DeBERTa-base] [--shapes 1x8,8x128] [--every-token]
 //                [--stages] [--slow 3]
 //
 // kernels  one thread, operands in cache: matmuls as GOP/s and share of the measured roof (the matmul's own register

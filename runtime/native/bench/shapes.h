@@ -29,6 +29,7 @@ struct ModelShape {
 
 constexpr ModelShape model_shapes[] = {{"BERT-base", 12, 768, 12, 3072, RandomModel::Family::bert},
                                        {"MiniLM", 6, 384, 12, 1536, RandomModel::Family::bert},
+                                       {"BERT-tiny", 2, 128, 2, 512, RandomModel::Family::bert},
                                        {"MPNet-base", 12, 768, 12, 3072, RandomModel::Family::mpnet},
                                        {"ModernBERT-base", 22, 768, 12, 1152, RandomModel::Family::modernbert},
                                        {"DeBERTa-base", 12, 768, 12, 3072, RandomModel::Family::deberta}};

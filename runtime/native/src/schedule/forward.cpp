@@ -57,6 +57,8 @@ class Pieces {
   Deal* deal_ = nullptr;
 };
 
+constexpr size_t rows_ahead = 3;  // embeddings are fetched so far ahead
+
 class Forward {
  public:
   Forward(const Model& model, const Schedule& schedule, const Group& group, const Member& member, const Shared& shared,
@@ -138,11 +140,16 @@ class Forward {
 
   void embed(size_t from, size_t to) {
     const float* smoothing = m_.projection.present() ? m_.projection.smoothing : m_.layers[0].smoothing();
+    const size_t word_bytes = m_.embedding * (m_.words.is_int8() ? 1 : sizeof(float));
     size_t sequence = 0, start = 0;
     for (size_t row = from; row < to; row++) {
       while (start + sequences_[sequence].length <= row) start += sequences_[sequence++].length;
       const uint64_t token = sequences_[sequence].first + (row - start);
       const size_t id = static_cast<size_t>(call_.ids[token]), position = m_.position_offset + (row - start);
+      if (row + rows_ahead < to && row + rows_ahead < start + sequences_[sequence].length) {  // from a table beyond caches
+        const char* word = static_cast<const char*>(m_.words.row(static_cast<size_t>(call_.ids[token + rows_ahead])));
+        for (size_t i = 0; i < word_bytes; i += 64) __builtin_prefetch(word + i);
+      }
       const size_t type = call_.types ? static_cast<size_t>(call_.types[token]) : 0;
       float* to_row = m_.projection.present() ? context(row) : x(row);
       k_.embed(to_row, m_.embedding, m_.words.row(id), m_.words.is_int8(), m_.words.row_scale(id),
@@ -302,7 +309,7 @@ class Forward {
     done_[Speeds::rows].ticks += platform::ticks_now() - start;
   }
 
-  // Every matmul by columns, every row operation by rows. Ends with the norm of this thread's rows.
+  // Every matmul by columns, and row operations by rows. Ends with the norm of this thread's rows.
   void finish_by_columns(const Layer& y, const Layer* after) {
     const bool stays = m_.pre_norm;
     size_t from, to, first, last, next;
@@ -336,10 +343,15 @@ class Forward {
           static_cast<double>(rows_ * (last - first)) / static_cast<double>(up_panels());
     }
     me_.wait();
+    // By columns, unlike other row operations: what a core wrote to h it reads itself, and only the bytes of hq go from
+    // core to core. Every member keeps the scale and zero point of each row for itself.
     enter(Stage::quantize);
-    for (size_t r = from; r < to; r++)
-      k_.quantize_ranged(s_.h + r * h_stride(), m_.intermediate, s_.ranges + r * range_floats, range_stride, me_.count,
-                         s_.hq, r);
+    const QuantizedRows hq{s_.hq.data, s_.hq.stride, own_.scale, own_.zero};
+    QuantizedRows mine = hq;
+    mine.data += first * k_.panel * k_.activation_bytes;
+    for (size_t r = 0; r < rows_; r++)  // without columns of its own a member still needs scale and zero
+      k_.quantize_ranged(s_.h + r * h_stride() + first * k_.panel, (last - first) * k_.panel,
+                         s_.ranges + r * range_floats, range_stride, me_.count, mine, r);
     me_.wait();
     enter(Stage::down);
     const void* qkv = nullptr;
@@ -348,7 +360,7 @@ class Forward {
       qkv = weights(after->first(), next * heads_per_unit(m_) * m_.head_width / k_.panel);
     }
     me_.share(panels(y.ffn_down), &first, &last);
-    matmul(y.ffn_down, s_.hq, s_.h, h_stride(), rows_, first, last, s_.x, hidden_stride(), Store::residual, nullptr,
+    matmul(y.ffn_down, hq, s_.h, h_stride(), rows_, first, last, s_.x, hidden_stride(), Store::residual, nullptr,
            qkv);
     me_.wait();
     enter(Stage::norm);

@@ -81,6 +81,8 @@ void carve(Carver& carver, const Model& m, const Sizes& sizes, Workspace* to) {
     p.h = carver.take<float>(chunk_rows * (m.intermediate + pad_floats));
     p.hq = carver.rows(chunk_rows, m.intermediate, m.kernels->activation_bytes);
     p.ranges = carver.take<float>(chunk_rows * range_floats);
+    p.scale = carver.take<float>(sizes.column_rows);
+    p.zero = carver.take<int32_t>(sizes.column_rows);
     const size_t relative = m.relative.disentangled ? m.kernels->relative_scratch(sizes.longest, m.relative.rows) : 0;
     p.attention = carver.take<float>(m.kernels->attention_scratch(sizes.longest, m.head_width) + relative);
     p.logits = carver.take<float>(head_rows * (m.classifier.columns + pad_floats));
