@@ -13,6 +13,7 @@ namespace leanbert {
 namespace {
 
 struct Lanes128 {
+  static constexpr bool scales_blocks = false;  // matmul.h
   struct F {
     float32x4_t q[4];
   };

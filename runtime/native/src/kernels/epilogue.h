@@ -11,16 +11,31 @@
 namespace leanbert {
 namespace {
 
-template <class V, Store S, Activation A, bool Int8>
+// Of int8 weights, of f32 weights, or scaled already.
+enum class Sums { int8, f32, scaled };
+
+// Where a path that scales sums in its registers (V::scales_blocks) puts them; `add` adds them to what is there.
+struct Scaling {
+  const float* column_scale;
+  const float* bias;
+  const float* row_scale;
+  float* out;
+  size_t out_stride;  // floats
+  bool add;
+};
+
+template <class V, Store S, Activation A, Sums K>
 LB_INLINE void finish(const MatmulCall& call, const void* block, size_t panel, size_t row, size_t rows, size_t column) {
   using F = typename V::F;
   const Matmul& matmul = *call.matmul;
   for (size_t v = 0; v < panel; v += 16) {
     const F bias = V::load(matmul.bias + column + v);
-    const F scale = Int8 ? V::load(matmul.scale + column + v) : V::zeros();
+    const F scale = K == Sums::int8 ? V::load(matmul.scale + column + v) : V::zeros();
     for (size_t i = 0; i < rows; i++) {
       F y;
-      if (Int8) {
+      if (K == Sums::scaled) {
+        y = V::load(static_cast<const float*>(block) + i * panel + v);
+      } else if (K == Sums::int8) {
         const F sum = V::from_int(static_cast<const int32_t*>(block) + i * panel + v);
         y = V::fma(V::mul(sum, scale), V::all(call.input.scale[row + i]), bias);
       } else {
@@ -40,27 +55,27 @@ LB_INLINE void finish(const MatmulCall& call, const void* block, size_t panel, s
   }
 }
 
-template <class V, Store S, bool Int8>
+template <class V, Store S, Sums K>
 LB_INLINE void finish_activated(const MatmulCall& call, const void* block, size_t panel, size_t row, size_t rows,
                                 size_t column) {
   switch (call.activation) {
-    case Activation::gelu: return finish<V, S, Activation::gelu, Int8>(call, block, panel, row, rows, column);
-    case Activation::gelu_tanh: return finish<V, S, Activation::gelu_tanh, Int8>(call, block, panel, row, rows, column);
-    case Activation::silu: return finish<V, S, Activation::silu, Int8>(call, block, panel, row, rows, column);
-    default: return finish<V, S, Activation::relu, Int8>(call, block, panel, row, rows, column);
+    case Activation::gelu: return finish<V, S, Activation::gelu, K>(call, block, panel, row, rows, column);
+    case Activation::gelu_tanh: return finish<V, S, Activation::gelu_tanh, K>(call, block, panel, row, rows, column);
+    case Activation::silu: return finish<V, S, Activation::silu, K>(call, block, panel, row, rows, column);
+    default: return finish<V, S, Activation::relu, K>(call, block, panel, row, rows, column);
   }
 }
 
-template <class V, bool Int8>
+template <class V, Sums K>
 LB_INLINE void finish_any(const MatmulCall& call, const void* block, size_t panel, size_t row, size_t rows,
                           size_t column) {
   switch (call.store) {
     case Store::plain:
-      return finish<V, Store::plain, Activation::identity, Int8>(call, block, panel, row, rows, column);
+      return finish<V, Store::plain, Activation::identity, K>(call, block, panel, row, rows, column);
     case Store::residual:
-      return finish<V, Store::residual, Activation::identity, Int8>(call, block, panel, row, rows, column);
-    case Store::activated: return finish_activated<V, Store::activated, Int8>(call, block, panel, row, rows, column);
-    case Store::gated: return finish_activated<V, Store::gated, Int8>(call, block, panel, row, rows, column);
+      return finish<V, Store::residual, Activation::identity, K>(call, block, panel, row, rows, column);
+    case Store::activated: return finish_activated<V, Store::activated, K>(call, block, panel, row, rows, column);
+    case Store::gated: return finish_activated<V, Store::gated, K>(call, block, panel, row, rows, column);
   }
 }
 

@@ -10,6 +10,8 @@
 //   block_int8<M, Lines>(activations, stride, weights, k, sums, column_sum, zero, ahead)
 //                             M rows times one panel, K in one pass; the sums start at -zero * column_sum, so that
 //                             asymmetric activations cost nothing. In each step it prefetches Lines lines at `ahead`.
+//   scales_blocks             whether the path has block_scaled, too: the same with a Scaling (epilogue.h) in the place of
+//                             `sums`, which is applied while the sums are in their registers
 //
 // A call of one row block reads each panel once, from memory, and so fetches `ahead_bytes` ahead of itself; where there
 // are more, the first ones fetch the next panel (or what the caller will read afterwards) while they compute.
@@ -63,7 +65,7 @@ void matmul_f32(const MatmulCall& call) {
       dispatch<V::f32_block_rows>(rows, [&](auto m) {
         block_f32<V, m()>(call.input_f32 + row * call.input_f32_stride, call.input_f32_stride, weight, matmul.k, sums);
       });
-      finish_any<V, false>(call, sums, V::panel, row, rows, p * V::panel);
+      finish_any<V, Sums::f32>(call, sums, V::panel, row, rows, p * V::panel);
     });
   }
 }
@@ -83,12 +85,26 @@ void matmul_int8(const MatmulCall& call) {
       float* out = call.out + row * call.out_stride + (p - call.first_panel) * V::panel;
       for (size_t r = 0; r < rows; r++, out += call.out_stride)
         for (size_t c = 0; c < V::panel; c += 16) __builtin_prefetch(out + c, 1);
+      const bool whole = call.store == Store::plain || call.store == Store::residual;  // needs no more than scaling
+      const Scaling scaling{matmul.scale + p * V::panel,
+                            matmul.bias + p * V::panel,
+                            call.input.scale + row,
+                            whole ? call.out + row * call.out_stride + (p - call.first_panel) * V::panel
+                                  : reinterpret_cast<float*>(sums),
+                            whole ? call.out_stride : V::panel,
+                            call.store == Store::residual};
       const auto compute = [&](auto lines, uintptr_t ahead) {
         constexpr size_t Lines = lines();
+        const uint8_t* input = call.input.data + row * call.input.stride;
+        const int32_t* column_sum = matmul.column_sum + p * V::panel;
+        const int32_t* zero = call.input.zero + row;
         dispatch<V::block_rows>(rows, [&](auto m) {
-          V::template block_int8<m(), Lines>(call.input.data + row * call.input.stride, call.input.stride, weight,
-                                             matmul.k, sums, matmul.column_sum + p * V::panel, call.input.zero + row,
-                                             ahead);
+          if constexpr (V::scales_blocks)
+            V::template block_scaled<m(), Lines>(input, call.input.stride, weight, matmul.k, scaling, column_sum, zero,
+                                                 ahead);
+          else
+            V::template block_int8<m(), Lines>(input, call.input.stride, weight, matmul.k, sums, column_sum, zero,
+                                               ahead);
         });
       };
       constexpr size_t all = V::step_lines, part = V::step_lines / V::fetching_blocks;
@@ -98,7 +114,10 @@ void matmul_int8(const MatmulCall& call) {
         compute(std::integral_constant<size_t, part>{}, next + i * panel_bytes / V::fetching_blocks);
       else
         compute(std::integral_constant<size_t, 0>{}, next);
-      finish_any<V, true>(call, sums, V::panel, row, rows, p * V::panel);
+      if (!V::scales_blocks)
+        finish_any<V, Sums::int8>(call, sums, V::panel, row, rows, p * V::panel);
+      else if (!whole)
+        finish_any<V, Sums::scaled>(call, sums, V::panel, row, rows, p * V::panel);
     });
   }
 }

@@ -11,6 +11,7 @@ namespace leanbert {
 namespace {
 
 struct Lanes256 {
+  static constexpr bool scales_blocks = false;  // matmul.h
   struct F {
     __m256 lo, hi;
   };
