@@ -138,7 +138,7 @@ def _encoder(
                 return [(own, False)]
         origins: dict[int, tuple[Origin, Origin]] = {}
         if stride is None and not split:
-            origins = tokenizer.shortener.shorten(part, longest, strategy)[1]
+            _, origins = tokenizer.shortener.shorten(part, longest, strategy, first_index=first)
         if tokenizer.ceiling is not None:
             for i, text in enumerate(part, first):
                 tokenizer.ceiling.check_tokenized(text, i)

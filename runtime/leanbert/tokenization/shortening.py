@@ -15,11 +15,13 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from leanbert.errors import InputError
 from leanbert.tokenization.locality import safe_places, whole_copy
 
 if TYPE_CHECKING:
     import tokenizers
 
+    from leanbert.tokenization.borders import Border
     from leanbert.tokenization.elision import Elision, Origin
     from leanbert.tokenization.word_cuts import WordCuts
 
@@ -29,6 +31,7 @@ _MARGIN = 32  # tokens beyond those kept: more than what is done to the outermos
 _CHARACTERS = 16  # per token that is wanted, in the first attempt
 _GROWTH = 4  # of the next attempt
 _PIECE = 1 << 16  # characters that are counted at once
+_MOST = 1 << 22  # characters that are tokenized at once: up to half a gigabyte
 
 
 class Shortener:
@@ -39,12 +42,16 @@ class Shortener:
         side: the side that is cut off, ``"left"`` or ``"right"``.
         piece: characters that are tokenized at once, and the shortest stretch without a safe place
             that is cut elsewhere.
+        most: characters that are tokenized at once where no place is safe.
     """
 
-    def __init__(self, base: tokenizers.Tokenizer, side: str, *, piece: int = _PIECE) -> None:
+    def __init__(
+        self, base: tokenizers.Tokenizer, side: str, *, piece: int = _PIECE, most: int = _MOST
+    ) -> None:
         self._base = base
         self._side = side
         self._piece = piece
+        self._most = most
         added = base.get_added_tokens_decoder().values()
         self._margin = _MARGIN + max((len(token.content) for token in added), default=0)
 
@@ -75,7 +82,12 @@ class Shortener:
         return _CHARACTERS * (tokens + self._margin)
 
     def shorten(
-        self, texts: list[Any], tokens: int, strategy: str = "longest_first"
+        self,
+        texts: list[Any],
+        tokens: int,
+        strategy: str = "longest_first",
+        *,
+        first_index: int = 0,
     ) -> tuple[list[Any], dict[int, tuple[Origin, Origin]]]:
         """Texts and pairs of which only ``tokens`` tokens are kept, without what cannot matter.
 
@@ -86,6 +98,7 @@ class Shortener:
             texts: changed in place.
             tokens: special tokens included.
             strategy: which part of a pair is cut; see :meth:`Tokenizer.cut_to`.
+            first_index: what to call the first text in messages.
 
         Returns:
             The same list; and by the number of a text that was shortened where the characters of
@@ -93,21 +106,45 @@ class Shortener:
 
         Raises:
             TypeError: a text has lone surrogates.
+            InputError: so much of a text would have to be tokenized at once that it is refused.
         """
         limit = self.characters(tokens)
         origins: dict[int, tuple[Origin, Origin]] = {}
         for i, text in enumerate(texts):
-            if isinstance(text, str):
-                if len(text) > limit:
-                    short, origin = self._elision.shorten(text)
-                    texts[i], start = self._part(short, tokens)
-                    origins[i] = origin.after(start), origin  # there is no second part
-            elif isinstance(text, tuple) and len(text) == 2 and max(map(len, text)) > limit:
-                (first, origin), (second, other) = map(self._elision.shorten, text)
-                parts = self._pair((first, second), limit, tokens, strategy)
-                texts[i] = parts[0][0], parts[1][0]
-                origins[i] = origin.after(parts[0][1]), other.after(parts[1][1])
+            is_pair = isinstance(text, tuple) and len(text) == 2
+            if not (is_pair or isinstance(text, str)):
+                continue
+            if max(map(len, text)) <= limit if is_pair else len(text) <= limit:
+                continue
+            try:
+                texts[i], origins[i] = self._short(text, limit, tokens, strategy)
+            except _TooMuchError as error:
+                raise InputError(
+                    f"text {first_index + i}: {error} characters without a place at which this "
+                    f"tokenizer can be proved to read a text in parts; shorten or split the text "
+                    f"(at most {self._most:,} characters are tokenized at once)"
+                ) from None
         return texts, origins
+
+    def _short(
+        self, text: Any, limit: int, tokens: int, strategy: str
+    ) -> tuple[Any, tuple[Origin, Origin]]:
+        """A long text or pair without what cannot matter, and where the rest stood."""
+        if isinstance(text, str):
+            short, origin = self._elision.shorten(text)
+            short, start = self._part(short, tokens)
+            return self._bounded(short), (origin.after(start), origin)  # there is no second part
+        (first, origin), (second, other) = map(self._elision.shorten, text)
+        parts = self._pair((first, second), limit, tokens, strategy)
+        starts = [start for _, start in parts]
+        shorts = tuple(self._bounded(part) for part, _ in parts)
+        return shorts, (origin.after(starts[0]), other.after(starts[1]))
+
+    def _bounded(self, part: str) -> str:
+        """A text that is to be tokenized at once, if it is not too long for that."""
+        if len(part) > self._most:
+            raise _TooMuchError(f"{len(part):,}")
+        return part
 
     def _pair(
         self, pair: tuple[str, str], limit: int, tokens: int, strategy: str
@@ -156,38 +193,85 @@ class Shortener:
         """The part of a text that decides its outermost tokens, and where it begins."""
         size = self.characters(tokens)
         while (span := self._span(text, size)) is not None:
-            part = text[slice(*span)]
-            if self._count(part) >= tokens + self._margin:
-                return part, span[0]
+            start, end, unsure = span
+            part = text[start:end]
+            if self._count(part) >= tokens + self._margin + unsure:
+                return part, start
             size *= _GROWTH
         return text, 0
 
     def _count(self, text: str) -> int:
         """Tokens of a whole text, special tokens not counted, found piece by piece."""
-        count = start = 0
-        while start < len(text):
-            found = self._places and self._places.search(text, start + self._piece)
-            end = found.start() if found else len(text)
-            piece = self._counting.encode_batch_fast([text[start:end]], add_special_tokens=False)
-            count += len(piece[0])
-            start = end
+        count = start = place = 0
+        while place < len(text):
+            right = self._next(text, place)
+            piece = self._bounded(text[start : right.end])
+            if start == place and right.place == right.end:
+                [row] = self._counting.encode_batch_fast([piece], add_special_tokens=False)
+                count += len(row)
+            else:  # the tokens to both sides of a border are certain only beside each other
+                [row] = self._counting.encode_batch([piece], add_special_tokens=False)
+                inside = range(place - start, right.place - start)
+                count += sum(offset in inside for offset, _ in row.offsets)
+            start, place, _ = right
         return count
 
-    def _span(self, text: str, size: int) -> tuple[int, int] | None:
-        """A part of ``size`` characters or some more that ends (or begins) at a safe place."""
+    def _next(self, text: str, place: int) -> Border:
+        """Where the next piece of a text ends that is counted."""
+        from leanbert.tokenization.borders import Border
+
+        far = place + self._piece
+        found = self._places and self._places.search(text, far, far + self._piece)
+        if not found and far < len(text) and self._words.counts:
+            border = self._words.around(text, far)
+            if border is not None:
+                return border
+        if not found and self._places:
+            found = self._places.search(text, far)
+        end = found.start() if found else len(text)
+        return Border(end, end, end)
+
+    def _span(self, text: str, size: int) -> tuple[int, int, int] | None:
+        """A part of ``size`` characters or some more that ends (or begins) at a safe place.
+
+        Returns:
+            Where it begins and ends, and how many tokens at its inner end may differ from the
+            text's beside those of one word.
+        """
         if size >= len(text):
             return None
         if self._side == "right":
             end = self._end(text, size)
-            return None if end is None else (0, end)
-        if self._places is None:
+            return None if end is None else (0, end, 0)
+        return self._start(text, size)
+
+    def _start(self, text: str, size: int) -> tuple[int, int, int] | None:
+        """The part from the last safe place on, or from one inside a word if the word is long."""
+        end = nearby = len(text) - size
+        if self._places is not None:
+            nearby = max(0, end - self._piece)
+            found = self._last_place(text, nearby, end, size)
+            if found is not None:
+                return found, len(text), 0
+        if nearby == 0 and self._places is not None:
             return None
-        end = len(text) - size
-        while end > 0:  # backwards, a stretch at a time
-            start = max(0, end - size)
-            found = self._places.search(text, start, end + 1)
+        inside = self._words.after(text, size)
+        if inside is not None:
+            return inside[0], len(text), inside[1]
+        if self._places is not None:
+            found = self._last_place(text, 0, nearby, size)
+            if found is not None:
+                return found, len(text), 0
+        return None
+
+    def _last_place(self, text: str, first: int, end: int, step: int) -> int | None:
+        """A safe place between two places, looked for backwards, a stretch at a time."""
+        places = self._places
+        while places is not None and end > first:
+            start = max(first, end - step)
+            found = places.search(text, start, end + 1)
             if found is not None and found.start() > 0:
-                return found.start(), len(text)
+                return found.start()
             end = start
         return None
 
@@ -204,3 +288,7 @@ class Shortener:
             found = self._places.search(text, size + self._piece - 1)
             place = None if found is None else found.start()
         return place
+
+
+class _TooMuchError(Exception):
+    """So many characters would have to be tokenized at once."""

@@ -222,7 +222,7 @@ class Tokenizer:
         encode_batch = self.cut_to(max_length, strategy=strategy).encode_batch_fast
 
         def encode(part: list[Any]) -> list[Any]:
-            part, _ = self.shortener.shorten(part, longest, strategy)
+            part, _ = self.shortener.shorten(part, longest, strategy, first_index=first)
             if self.ceiling is not None:
                 for i, text in enumerate(part, first):
                     self.ceiling.check_tokenized(text, i)

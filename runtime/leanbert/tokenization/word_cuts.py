@@ -11,6 +11,9 @@ cannot, and each place is looked at for that:
 - **Unigram** takes the best path from the left to the right. Every path ends a token at one of the
   next places, as many as the longest token has characters. So a place is good where the best paths
   to all of them end a token.
+
+Where the beginning of a word is left out, its end must not depend on that:
+:mod:`leanbert.tokenization.borders`.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from typing import Any
 import tokenizers
 from tokenizers import models, pre_tokenizers
 
+from leanbert.tokenization.borders import Border, Borders, BpeBorders, UnigramBorders
 from leanbert.tokenization.locality import is_gpt2, normalizers_of, splitters_of, whole_copy
 
 __all__ = ["WordCuts"]
@@ -44,6 +48,7 @@ _TRIES = 512  # tokens of a word's beginning, from its end
 _MOST_CHARACTERS = 64  # of a token of Unigram, where that many paths are looked at
 _NEVER = frozenset(map(chr, (0xC0, 0xC1, *range(0xF5, 0x100))))  # bytes that UTF-8 has not
 _FURTHER = 4096  # characters in which a plain stretch is looked for
+_PREFIX = 4  # tokens at most of what is put before a text
 
 
 class WordCuts:
@@ -59,20 +64,37 @@ class WordCuts:
         self._normalizes = base.normalizer is not None
 
     @cached_property
-    def _proof(self) -> Callable[[Sequence[str]], Iterator[int]] | None:
-        """Finds how many of a word's first tokens are certain; ``None`` for unknown kinds."""
+    def _longest(self) -> int:
+        """Characters of the longest token of a kind that is known; 0 for other kinds."""
         if not all(step.get("type") in _NORMALIZERS for step in normalizers_of(self._base)):
-            return None
+            return 0
         model, splitters = self._base.model, splitters_of(self._base)
         longest = max(map(len, self._base.get_vocab(with_added_tokens=False)), default=0)
         if isinstance(model, models.BPE):
             known = len(splitters) == 1 and is_gpt2(splitters[0]) and _is_plain(model)
-            return partial(_merged, model, longest) if known else None
+            return longest if known else 0
         if isinstance(model, models.Unigram):
             known = {step.get("type") for step in splitters} <= {"Metaspace", "WhitespaceSplit"}
             known &= longest <= _MOST_CHARACTERS and not _state(model).get("byte_fallback")
-            return partial(_on_every_path, model, longest) if known else None
-        return None
+            return longest if known else 0
+        return 0
+
+    @cached_property
+    def _proof(self) -> Callable[[Sequence[str]], Iterator[int]] | None:
+        """Finds how many of a word's first tokens are certain; ``None`` for unknown kinds."""
+        model, longest = self._base.model, self._longest
+        if not longest:
+            return None
+        of = _merged if isinstance(model, models.BPE) else _on_every_path
+        return partial(of, model, longest)
+
+    @cached_property
+    def _borders(self) -> Borders | None:
+        """Finds ends of tokens whatever stands around them; ``None`` for unknown kinds."""
+        model, longest = self._base.model, self._longest
+        if not longest:
+            return None
+        return (BpeBorders if isinstance(model, models.BPE) else UnigramBorders)(model, longest)
 
     @cached_property
     def _whole(self) -> tokenizers.Tokenizer:
@@ -107,6 +129,94 @@ class WordCuts:
     def _normalized(self, text: str) -> str:
         normalizer = self._base.normalizer
         return text if normalizer is None else str(normalizer.normalize_str(text))
+
+    @cached_property
+    def _even(self) -> str:
+        """A pattern of one character of those that neither a step nor an added token joins.
+
+        Empty where an added token may consist of such characters.
+        """
+        if self._normalizes:
+            return "" if self._stretch is None else f"[{_PLAIN}]"
+        others = "".join(map(re.escape, sorted(self._in_added)))
+        return rf"[^\s'\u2581{others}]"  # nor is a word of ByteLevel or Metaspace split there
+
+    @property
+    def _clear(self) -> int:
+        """Characters over which no added token and no word such as ``'ll`` reaches."""
+        return max(map(len, self._added), default=0) + 4
+
+    @cached_property
+    def _stretches(self) -> re.Pattern[str] | None:
+        """A stretch of a word in which a border may be looked for, clear to both sides."""
+        if self._borders is None or not self._even:
+            return None
+        clear, size = self._clear, self._borders.stretch
+        beside = f"{self._even}{{{clear}}}"
+        return re.compile(f"(?<={beside}){self._even}{{{size}}}(?={beside})")
+
+    @cached_property
+    def _prefix(self) -> int:
+        """Characters that the normalizer puts before all that it is given."""
+        return sum(len(step.get("prepend") or "") for step in normalizers_of(self._base))
+
+    def _one_to_one(self, text: str) -> str | None:
+        """A stretch normalized; ``None`` where that is not one character for each."""
+        found = self._normalized(text)[self._prefix :]
+        return found if len(found) == len(text) else None
+
+    @property
+    def counts(self) -> bool:
+        """Whether tokens between two of :meth:`around`'s borders can be counted."""
+        return self._borders is not None and self._borders.counts
+
+    def around(self, text: str, place: int) -> Border | None:
+        """A border behind ``place`` that is the end of a token whatever stands around.
+
+        Returns:
+            ``None`` where none could be proved nearby.
+        """
+        if self._borders is None or self._stretches is None:
+            return None
+        last = min(len(text), place + _FURTHER + self._borders.stretch)
+        found = self._stretches.search(text, place, last)
+        if found is None:
+            return None
+        part, splitter = self._one_to_one(found[0]), self._base.pre_tokenizer
+        if part is None or (splitter and len(splitter.pre_tokenize_str(part)) != 1):
+            return None
+        border = self._borders.border(part, len(text))
+        if border is None:
+            return None
+        return Border(found.start(), found.start() + border, found.end())
+
+    def after(self, text: str, size: int) -> tuple[int, int] | None:
+        """A place at about ``size`` from the end behind which the last tokens of the text are kept.
+
+        Args:
+            text: one that is much longer than ``size``.
+            size: characters.
+
+        Returns:
+            The place, and how many tokens of what is left may differ at its beginning; ``None``
+            where no place could be proved.
+
+        Raises:
+            TypeError: the text has lone surrogates.
+        """
+        if self._borders is None:
+            return None
+        found = self.around(text, max(0, len(text) - size - _FURTHER))
+        if found is None:
+            return None
+        if not self._borders.counts:
+            word = re.compile(f"{self._even}*").match(text, found.place)
+            part = self._one_to_one(word[0]) if word else None
+            ended = word is not None and text[word.end() : word.end() + 1].strip() == ""
+            if part is None or not ended or not self._borders.is_certain(part, len(text)):
+                return None
+        unsure = self._normalized(text[found.start : found.place]).encode()
+        return found.start, len(unsure) + _PREFIX
 
     def before(self, text: str, size: int) -> int | None:
         """A place at about ``size`` whose tokens before it are the first tokens of the text.

@@ -23,7 +23,7 @@ from tests.helpers.processes import python
 def whole() -> Iterator[None]:
     """Within, all of each text is tokenized, as the library does it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Shortener, "shorten", lambda _, texts, *__: (texts, {}))
+        patch.setattr(Shortener, "shorten", lambda _, texts, *__, **___: (texts, {}))
         yield
 
 
