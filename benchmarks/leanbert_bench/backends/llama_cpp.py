@@ -55,7 +55,11 @@ class LlamaCppF16(TextOnlyBackend):
             script = Path(os.environ[CONVERTER]) / "convert_hf_to_gguf.py"
             command = [sys.executable, str(script), str(preparation.checkpoint)]
             options = ["--outtype", cls.kind, "--outfile", str(folder / _GRAPH)]
-            done = subprocess.run([*command, *options], check=False, capture_output=True, text=True)
+            # It imports modules that stand beside it, which the workers' setting bars.
+            variables = {k: v for k, v in os.environ.items() if k != "PYTHONSAFEPATH"}
+            done = subprocess.run(
+                [*command, *options], check=False, capture_output=True, text=True, env=variables
+            )
             if done.returncode:
                 raise RuntimeError(f"the converter failed: {done.stderr.strip()[-300:]}")
 

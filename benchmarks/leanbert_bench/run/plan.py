@@ -166,7 +166,8 @@ class Speed:
     peaks: Mapping[str, float]
 
     def forward(self, precision: str, batch_size: int, tokens: float) -> float:
-        """Return the seconds of one forward pass."""
+        """Return the seconds of one forward; weights in fp16 are computed with as fp32."""
+        precision = "int8" if precision == "int8" else "fp32"
         ops = operations(self.config, batch_size, max(1, round(tokens)))
         total = ops["linear"] + ops["attention"] if ops else 1e9 * batch_size
         return total / (_SHARE[precision] * self.peaks[precision])

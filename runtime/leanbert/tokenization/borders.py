@@ -114,15 +114,15 @@ class BpeBorders:
                 if earlier or start < longest:
                     before[start, end] = earlier
                     starts[end].append(start)
-        alive = {token for token in before if token[1] > size - longest}
+        alive = {span for span in before if span[1] > size - longest}
         waiting = list(alive)
         while waiting:
-            token = waiting.pop()
-            ends[token[0]].add(token[1])
-            for other in before[token]:
-                if other not in alive:
-                    alive.add(other)
-                    waiting.append(other)
+            last = waiting.pop()
+            ends[last[0]].add(last[1])
+            for span in before[last]:
+                if span not in alive:
+                    alive.add(span)
+                    waiting.append(span)
         return ends
 
     def _pair(self, first: str, second: str) -> bool:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import tokenizers
 
 __all__ = [
+    "SPACE",
+    "SPACE_RUNS",
     "is_gpt2",
     "joinable_places",
     "normalizers_of",
@@ -38,7 +40,8 @@ _LOCAL_NORMALIZERS = frozenset(
     {"BertNormalizer", "Lowercase", "Nmt", "NFC", "NFD", "NFKC", "NFKD", "Precompiled", "Prepend"}
     | {"Strip", "StripAccents"}
 )
-_SPACE_RUNS = frozenset({" {2,}", r"\s+", r"\s{2,}", " +"})
+SPACE_RUNS = frozenset({" {2,}", r"\s+", r"\s{2,}", " +"})
+"""Patterns of a Replace that look at nothing but white space."""
 # They do something at the beginning or end of what they are given.
 _AT_THE_ENDS = frozenset({"Prepend", "Strip"})
 
@@ -122,7 +125,7 @@ def _is_local(normalizer: Mapping[str, Any]) -> bool:
     """Whether it changes no word by what stands beyond the white space around it."""
     if normalizer.get("type") == "Replace":
         pattern = normalizer.get("pattern") or {}
-        return pattern.get("Regex") in _SPACE_RUNS or not re.search(
+        return pattern.get("Regex") in SPACE_RUNS or not re.search(
             SPACE, pattern.get("String") or " "
         )
     return normalizer.get("type") in _LOCAL_NORMALIZERS

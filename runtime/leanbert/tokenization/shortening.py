@@ -175,10 +175,13 @@ class Shortener:
         if min(counts) <= tokens // 4:  # it stays whole, and the other one is longer
             return parts
         first_is_longer = self._is_longer(pair, long, counts)
+        # As long as the other part and some more: the library makes windows of every two overflows.
         if first_is_longer and counts[0] <= counts[1]:
-            parts[0] = self._part(pair[0], counts[1] + 1)
+            size = len(parts[1][0]) + self.characters(0)
+            parts[0] = self._part(pair[0], counts[1] + 1, size)
         elif not first_is_longer and counts[0] > counts[1]:
-            parts[1] = self._part(pair[1], counts[0])
+            size = len(parts[0][0]) + self.characters(0)
+            parts[1] = self._part(pair[1], counts[0], size)
         return parts
 
     def _is_longer(self, pair: tuple[str, str], long: Sequence[bool], counts: list[int]) -> bool:
@@ -189,9 +192,12 @@ class Shortener:
             return False
         return self._count(pair[0]) > self._count(pair[1])
 
-    def _part(self, text: str, tokens: int) -> tuple[str, int]:
-        """The part of a text that decides its outermost tokens, and where it begins."""
-        size = self.characters(tokens)
+    def _part(self, text: str, tokens: int, size: int | None = None) -> tuple[str, int]:
+        """The part of a text that decides its outermost tokens, and where it begins.
+
+        ``size`` is how many characters are tried first.
+        """
+        size = self.characters(tokens) if size is None else size
         while (span := self._span(text, size)) is not None:
             start, end, unsure = span
             part = text[start:end]

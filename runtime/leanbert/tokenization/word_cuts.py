@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from itertools import accumulate, chain
 from typing import Any
@@ -29,7 +29,13 @@ import tokenizers
 from tokenizers import models, pre_tokenizers
 
 from leanbert.tokenization.borders import Border, Borders, BpeBorders, UnigramBorders
-from leanbert.tokenization.locality import is_gpt2, normalizers_of, splitters_of, whole_copy
+from leanbert.tokenization.locality import (
+    SPACE_RUNS,
+    is_gpt2,
+    normalizers_of,
+    splitters_of,
+    whole_copy,
+)
 
 __all__ = ["WordCuts"]
 
@@ -66,7 +72,7 @@ class WordCuts:
     @cached_property
     def _longest(self) -> int:
         """Characters of the longest token of a kind that is known; 0 for other kinds."""
-        if not all(step.get("type") in _NORMALIZERS for step in normalizers_of(self._base)):
+        if not all(map(_keeps_plain, normalizers_of(self._base))):
             return 0
         model, splitters = self._base.model, splitters_of(self._base)
         longest = max(map(len, self._base.get_vocab(with_added_tokens=False)), default=0)
@@ -136,10 +142,13 @@ class WordCuts:
 
         Empty where an added token may consist of such characters.
         """
+        if self._stretch is None:
+            return ""
         if self._normalizes:
-            return "" if self._stretch is None else f"[{_PLAIN}]"
-        others = "".join(map(re.escape, sorted(self._in_added)))
-        return rf"[^\s'\u2581{others}]"  # nor is a word of ByteLevel or Metaspace split there
+            return f"[{_PLAIN}]"
+        # Each added token has one of these; and a word of ByteLevel or Metaspace is split at some.
+        others = re.sub(f"[{_PLAIN}]", "", "".join(sorted(self._in_added)))
+        return rf"[^\s'\u2581{re.escape(others)}]"
 
     @property
     def _clear(self) -> int:
@@ -206,8 +215,10 @@ class WordCuts:
         """
         if self._borders is None:
             return None
-        found = self.around(text, max(0, len(text) - size - _FURTHER))
-        if found is None:
+        near = 2 * (self._borders.stretch + self._clear)
+        tried = (self.around(text, max(0, len(text) - size - more)) for more in (near, _FURTHER))
+        found = next((border for border in tried if border is not None), None)
+        if found is None or found.start > len(text) - size:
             return None
         if not self._borders.counts:
             word = re.compile(f"{self._even}*").match(text, found.place)
@@ -294,6 +305,16 @@ def _on_every_path(model: models.Unigram, longest: int, tokens: Sequence[str]) -
     for number in range(len(tokens) - 1, 0, -1):
         if ends[number - 1] in common:
             yield number
+
+
+def _keeps_plain(normalizer: Mapping[str, Any]) -> bool:
+    """Whether a step changes plain characters one by one, if at all."""
+    if normalizer.get("type") != "Replace":
+        return normalizer.get("type") in _NORMALIZERS
+    pattern = normalizer.get("pattern") or {}
+    if "String" in pattern:
+        return re.fullmatch(r"[!-/:-@\[-`{-~]+", pattern["String"]) is not None
+    return pattern.get("Regex") in SPACE_RUNS
 
 
 def _tokens(model: Any, text: str) -> list[str]:

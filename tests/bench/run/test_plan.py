@@ -77,3 +77,8 @@ def test_the_estimate_grows_with_what_is_asked_for() -> None:
     assert estimate(FULL, ("pytorch", "fp32", 60.0)) == pytest.approx(one + 60, abs=1)
     few = replace(FULL, memory_counts=(), cold_starts=0, scenarios=())
     assert estimate(few, ("pytorch", "fp32", 0.0)) < one / 2
+
+
+def test_weights_in_fp16_are_estimated_as_fp32() -> None:
+    speed = Speed(BERT_BASE, 28, guessed_peaks(2))
+    assert speed.one("fp16") == speed.one("fp32") > speed.one("int8")

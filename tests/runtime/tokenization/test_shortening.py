@@ -78,8 +78,8 @@ def check_family(tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     real = Shortener._part
 
-    def part(self: Shortener, text: str, tokens: int) -> tuple[str, int]:
-        found = real(self, text, tokens)
+    def part(self: Shortener, text: str, *sizes: int) -> tuple[str, int]:
+        found = real(self, text, *sizes)
         seen.append(len(text) - len(found[0]))
         return found
 
@@ -168,6 +168,18 @@ def test_a_text_of_ten_megabytes_takes_little(
     assert grown < (30 if text == WORDS else 100)
 
 
+@pytest.mark.parametrize("text", [WORDS, ONE_WORD])
+@pytest.mark.parametrize("family", ["bert", "roberta", "modernbert", "xlm-roberta", "albert"])
+def test_a_text_that_is_cut_on_the_left_takes_little(
+    families: Any, tmp_path: Path, family: str, text: str
+) -> None:
+    folder = families.checkpoint(family, "text-classification")
+    tokenizer_of(folder, tmp_path / "it", "left")
+    done = python(["-c", MEASURE, tmp_path / "it", text], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.split()[1]) < 100
+
+
 def test_two_long_parts_of_a_pair_take_little(families: Any, tmp_path: Path) -> None:
     """Which of them has more tokens is counted piece by piece."""
     folder = families.checkpoint("bert", "text-classification")
@@ -175,3 +187,17 @@ def test_two_long_parts_of_a_pair_take_little(families: Any, tmp_path: Path) -> 
     done = python(["-c", both, folder, WORDS], tmp_path)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout.split()[1]) < 30
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+def test_two_huge_words_of_a_pair_take_little(
+    families: Any, tmp_path: Path, family: str, side: str
+) -> None:
+    """Their tokens are counted between places that no token reaches over."""
+    folder = families.checkpoint(family, "text-classification")
+    tokenizer_of(folder, tmp_path / "it", side)
+    both = MEASURE.replace("in (text, ", "in ((text[:900_000], text[:1_000_000]), ")
+    done = python(["-c", both, tmp_path / "it", ONE_WORD], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.split()[1]) < 100
