@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     workload = choose_workload(args, subject)
     specs = choose_specs(args, subject)
     about = About(
-        command=shlex.join(["leanbert", "bench", "run", *_given()]),
+        command=" ".join([*_held_to(), shlex.join(["leanbert", "bench", "run", *_given()])]),
         machine=provenance.describe_machine(),
         versions=provenance.versions(),
         commit=provenance.source_commit(),
@@ -209,6 +209,15 @@ def _report(results: dict[str, Any], output: Path, file: Path) -> None:
     except LeanBertError as error:
         say(f"no report was drawn: {error}")
     say(f"wrote {file} and the reports in {output}")
+
+
+def _held_to() -> list[str]:
+    """Return what in the environment holds engines to older CPUs, as a shell takes it.
+
+    ``LEANBERT_ISA`` is the native engine's, ``ONEDNN_MAX_CPU_ISA`` oneDNN's (OpenVINO, torch).
+    """
+    names = ("LEANBERT_ISA", "ONEDNN_MAX_CPU_ISA")
+    return [f"{name}={shlex.quote(os.environ[name])}" for name in names if name in os.environ]
 
 
 def _given() -> list[str]:

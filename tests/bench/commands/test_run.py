@@ -203,9 +203,12 @@ def test_only_what_is_asked_for_is_measured(
     assert results["complete"]
     assert not any("turn" in line for line in results["warnings"])
     monkeypatch.setenv("LEANBERT_ISA", "avx2")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
     assert main(["bench", "run", *words, "--measure", "start,forward", *FEW[:4]]) == 0
     results = read_results(tmp_path / "out")
     assert results["settings"]["isa"] == "avx2"
+    held = "LEANBERT_ISA=avx2 ONEDNN_MAX_CPU_ISA=AVX2 leanbert bench run"
+    assert results["command"].startswith(held)
     first = results["backends"][0]
     assert first["accuracy"] is first["batch_invariance"] is None
     assert first["first_answer_rss_mib"][0] > 5

@@ -75,7 +75,8 @@ struct Lanes256 {
       __m256 b[4], c[2];
 #pragma GCC unroll 4
       for (int j = 0; j < 4; j++)
-        b[j] = _mm256_add_ps(_mm256_permute2f128_ps(r[j], r[j + 4], 0x20), _mm256_permute2f128_ps(r[j], r[j + 4], 0x31));
+        b[j] =
+            _mm256_add_ps(_mm256_permute2f128_ps(r[j], r[j + 4], 0x20), _mm256_permute2f128_ps(r[j], r[j + 4], 0x31));
 #pragma GCC unroll 2
       for (int j = 0; j < 2; j++)
         c[j] = _mm256_add_ps(_mm256_shuffle_ps(b[j], b[j + 2], 0x44), _mm256_shuffle_ps(b[j], b[j + 2], 0xee));
