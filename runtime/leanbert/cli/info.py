@@ -19,8 +19,8 @@ from leanbert.cli.cells import json_line
 from leanbert.cli.flags import add_bundle_argument, located
 from leanbert.cli.parser import WIDTH
 from leanbert.cli.streams import require_stdout
-from leanbert.engines import EngineReport, report_engine
-from leanbert.errors import EngineError
+from leanbert.engines import EngineReport, load_engine, report_engine
+from leanbert.errors import EngineError, LeanBertError
 from leanbert.shown import shown
 
 _MOST_LABELS = 20
@@ -61,6 +61,7 @@ def _card(bundle: Bundle) -> dict[str, Any]:
         "label2id": config.raw.get("label2id"),
         "sentence_transformers": {"line": modules.line, **asdict(modules)} if modules else None,
         "graph": bundle.model_path.relative_to(bundle.path).as_posix(),
+        "output": None if manifest else _output(bundle),
         "size_mb": round(bundle.size / 1e6, 2),
         "verified": manifest is not None,
         "engine": report.engine,
@@ -90,6 +91,24 @@ def _engine(bundle: Bundle) -> EngineReport:
         return EngineReport("none", f"unknown ({error})", None, None)
 
 
+def _output(bundle: Bundle) -> str | None:
+    """Which output of a plain export's graph is decoded where none has the name of its head."""
+    from leanbert.engines.chosen import fitting_output
+    from leanbert.pipelines import TASKS, pipeline_class
+
+    task = bundle.config.head_task
+    if task not in TASKS:
+        return None
+    try:
+        engine = load_engine(bundle, 1)
+    except (ImportError, LeanBertError):
+        return None
+    try:
+        return fitting_output(engine, pipeline_class(task).required_outputs, bundle)
+    finally:
+        engine.close()
+
+
 def _lines(card: dict[str, Any]) -> list[str]:
     lines = [f"{card['path']}"]
 
@@ -109,7 +128,8 @@ def _lines(card: dict[str, Any]) -> list[str]:
     row("matmuls here", card["matmuls"])
     if not card["verified"]:
         why = "no: there is no leanbert.json (leanbert export makes verified bundles)"
-        rows = {"graph": card["graph"], **_modules(card), "verified": why}
+        taken = {"output": f"{card['output']}, the only one that fits"} if card["output"] else {}
+        rows = {"graph": card["graph"], **taken, **_modules(card), "verified": why}
         return [*lines, *starmap(_row, rows.items())]
     source = card["source"]
     revision = f" @ {source['revision']}" if source.get("revision") else ""

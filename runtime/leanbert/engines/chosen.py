@@ -1,14 +1,91 @@
-"""An engine of which one output, which the caller chose, takes the name that a task decodes."""
+"""An engine of which one output takes the name that a task decodes.
+
+The caller chooses it, or it is the only output whose axes and width are those that the task needs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from leanbert.bundle import Bundle
 from leanbert.engines import Batch, Engine, ModelOutputs
-from leanbert.errors import InputError
+from leanbert.errors import EngineError, InputError
 
-__all__ = ["ChosenOutput"]
+__all__ = ["ChosenOutput", "described", "fitting_output", "output_shapes"]
+
+_PER_TOKEN = 3  # axes in the graph, of which the engine gives the tokens of all texts as one
+_TOKENS = (5, 7)  # of the two texts whose outputs show what is as wide as a text is long
+_HIDDEN = ("hidden_size", "dim", "d_model", "n_embd")  # what families call the width of a token
+
+
+def output_shapes(engine: Engine) -> dict[str, tuple[int | str, ...]]:
+    """The shape of each output for one text, ``"tokens"`` for what follows its length.
+
+    Empty where the graph cannot be computed.
+    """
+    shapes: list[dict[str, tuple[int, ...]]] = []
+    for length in _TOKENS:
+        ids = np.arange(length, dtype=np.int32) % 2
+        batch = Batch(ids, np.zeros_like(ids), np.array([length], np.int32))
+        try:
+            shapes.append({name: value.shape for name, value in engine.run(batch).items()})
+        except EngineError:
+            return {}
+    one, other = shapes
+    return {
+        name: tuple(
+            size if size == again else "tokens"
+            for size, again in zip(one[name], other[name], strict=False)
+        )
+        for name in one
+    }
+
+
+def fitting_output(engine: Engine, required: Mapping[str, int], bundle: Bundle) -> str | None:
+    """The one output that can be what a task decodes, whatever the exporter called it.
+
+    Args:
+        engine: what computes a plain export.
+        required: the name that the task decodes, with the number of its axes.
+        bundle: what the engine runs: logits are as wide as it has labels (of masked words, as it
+            has tokens), hidden states as wide as its tokens are.
+
+    Returns:
+        ``None`` where an output has the name already, where none or several fit, where the task
+        decodes several, and where logits could as well be hidden states.
+    """
+    if len(required) != 1 or set(required) & set(engine.output_names):
+        return None
+    [(wanted, rank)] = required.items()
+    raw = bundle.config.raw
+    hidden = next((raw[key] for key in _HIDDEN if key in raw), None)
+    if wanted == "last_hidden_state":
+        width = hidden
+    elif bundle.config.head_task == "fill-mask":
+        width = raw.get("vocab_size")
+    else:
+        width = bundle.config.num_labels
+    if wanted == "logits" and width == hidden:
+        return None
+    fitting = [
+        name
+        for name, shape in output_shapes(engine).items()
+        if shape == (("tokens" if rank == _PER_TOKEN else 1), width)
+    ]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def described(engine: Engine, *, with_shapes: bool) -> list[str]:
+    """The outputs by name, with what they belong to and their shapes for one text."""
+    shapes = output_shapes(engine) if with_shapes else {}
+    words = []
+    for name, rank in engine.output_ranks.items():
+        shape = " x ".join(map(str, shapes.get(name, ())))
+        of = {2: " of each text", 3: " of each token"}.get(rank or 0, "")
+        words.append(f"{name}{of}{f' ({shape})' if shape else ''}")
+    return words
 
 
 class ChosenOutput:

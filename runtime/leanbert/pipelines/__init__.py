@@ -268,7 +268,7 @@ def pipeline(
                     else "does not say its task; pass task=NAME:"
                 )
                 raise TaskError(f"{bundle.path}: the bundle {said} {', '.join(TASKS)}")
-        return _class(task)(
+        return pipeline_class(task)(
             bundle,
             mode=mode,
             threads=threads,
@@ -314,11 +314,12 @@ def __getattr__(name: str) -> Any:
         return import_module("leanbert.pipelines.base").Pipeline
     for task, class_name in _CLASSES.items():
         if name == class_name:
-            return _class(task)
+            return pipeline_class(task)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def _class(task: str) -> type[Pipeline[Any]]:
+def pipeline_class(task: str) -> type[Pipeline[Any]]:
+    """The class of a task of :data:`TASKS`; its module loads now."""
     module = import_module(f"leanbert.pipelines.{task.replace('-', '_')}")
     found: type[Pipeline[Any]] = getattr(module, _CLASSES[task])
     return found

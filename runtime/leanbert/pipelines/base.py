@@ -96,6 +96,8 @@ class Pipeline(Lifetime, ABC, Generic[OptionsT]):
         self._defaults = self.options_type.canonical(defaults, self.task)
         options = self.options_type(**self._defaults)  # reports a wrong default now
         self.runner = Runner(bundle, threads, mode, engine, max_memory_mb)
+        if output_name is None:
+            output_name = self._fitting_output()
         if output_name is not None:
             from leanbert.engines.chosen import ChosenOutput  # late: a bundle has no use for it
 
@@ -325,6 +327,15 @@ class Pipeline(Lifetime, ABC, Generic[OptionsT]):
 
     # ---- making ----
 
+    def _fitting_output(self) -> str | None:
+        """The output of a plain export that fits where none has the name that is decoded."""
+        engine, bundle = self.runner.engine, self.bundle
+        if bundle.manifest is not None or set(self.required_outputs) <= set(engine.output_names):
+            return None
+        from leanbert.engines.chosen import fitting_output  # late, as above
+
+        return fitting_output(engine, self.required_outputs, bundle)
+
     def _check_head(self) -> None:
         """Refuse a model that has another head than the task decodes."""
         engine, bundle = self.runner.engine, self.bundle
@@ -340,16 +351,14 @@ class Pipeline(Lifetime, ABC, Generic[OptionsT]):
             return
         said = [f"it was exported for {bundle.task}"] if bundle.task else []
         said += [f"the checkpoint's head is for {head}"] if head else []
+        from leanbert.engines.chosen import described  # late, as above
+
         each = "each token" if 3 in self.required_outputs.values() else "each text"
+        given = ", ".join(described(engine, with_shapes=bundle.manifest is None))
         raise TaskError(
             f"{bundle.path}: {self.task} needs the output {', '.join(self.required_outputs)} of "
-            f"{each}, the model gives {', '.join(map(_describe, engine.output_ranks.items()))}"
+            f"{each}, the model gives {given}"
             f"{' (' + '; '.join(said) + ')' if said else ''}; "
             f"export a checkpoint with a head for {wanted}"
             f"{_CHOOSE if bundle.manifest is None and not fits else ''}"
         )
-
-
-def _describe(output: tuple[str, int | None]) -> str:
-    name, rank = output
-    return name + {2: " of each text", 3: " of each token"}.get(rank or 0, "")

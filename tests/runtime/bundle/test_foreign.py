@@ -183,11 +183,63 @@ def test_an_output_of_another_name(make_bundle: Callable[..., Path], chosen: str
     model = model_of(plain)
     rename(model, "logits", "output_0")
     onnx.save(model, str(plain / "model.onnx"))
-    with pytest.raises(TaskError, match=r"gives output_0 .*output with output_name=NAME$"):
-        pipeline("text-classification", plain)
     classify = pipeline("text-classification", plain, output_name=chosen)
     assert classify(TEXT, top_k=None) == wanted
     assert pickle.loads(pickle.dumps(classify))(TEXT, top_k=None) == wanted  # noqa: S301
+
+
+def with_output(folder: Path, old: str, width: int) -> None:
+    """Rename an output, and put another beside it that repeats its first column."""
+    model = model_of(folder)
+    rename(model, old, "output_0")
+    axis = len(model.graph.output[0].type.tensor_type.shape.dim) - 1
+    model.graph.initializer.append(
+        helper.make_tensor("first", TensorProto.INT64, [width], [0] * width)
+    )
+    model.graph.node.append(
+        helper.make_node("Gather", ["output_0", "first"], ["columns"], axis=axis)
+    )
+    shape = ["batch", width] if axis == 1 else ["batch", "tokens", width]
+    model.graph.output.append(helper.make_tensor_value_info("columns", TensorProto.FLOAT, shape))
+    onnx.save(model, str(folder / "model.onnx"))
+
+
+def test_the_only_output_that_fits_is_taken(
+    make_bundle: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = make_bundle(manifest=False, config={"architectures": ["BertForSequenceClassification"]})
+    wanted = pipeline("text-classification", plain)(TEXT, top_k=None)
+    with_output(plain, "logits", 32)
+    classify = pipeline("text-classification", plain)
+    assert classify(TEXT, top_k=None) == wanted
+    assert pickle.loads(pickle.dumps(classify))(TEXT, top_k=None) == wanted  # noqa: S301
+    assert main(["info", str(plain)]) == 0
+    assert "output_0, the only one that fits" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("hidden", [None, 3])
+def test_an_output_that_may_be_another_is_not_taken(
+    make_bundle: Callable[..., Path], hidden: int | None
+) -> None:
+    """Two outputs of as many columns as labels, or hidden states that have as many."""
+    config = {} if hidden is None else {"hidden_size": hidden}
+    plain = make_bundle(manifest=False, config=config)
+    labels = len(pipeline("text-classification", plain)(TEXT, top_k=None))
+    assert labels == 3
+    with_output(plain, "logits", 3 if hidden is None else 8)
+    with pytest.raises(TaskError) as caught:
+        pipeline("text-classification", plain)
+    message = str(caught.value)
+    assert "output_0 of each text (1 x 3), columns of each text (1 x " in message
+    assert message.endswith("output with output_name=NAME")
+    assert "\n" not in message
+
+
+def test_hidden_states_are_told_by_their_width(make_bundle: Callable[..., Path]) -> None:
+    plain = make_bundle(task="feature-extraction", manifest=False, config={"hidden_size": 8})
+    wanted = pipeline("feature-extraction", plain)(TEXT)
+    with_output(plain, "last_hidden_state", 5)
+    np.testing.assert_array_equal(pipeline("feature-extraction", plain)(TEXT), wanted)
 
 
 @pytest.mark.parametrize(
@@ -236,6 +288,12 @@ def test_the_command_names_the_output(
     words = ["predict", "-m", str(plain), "--task", "text-classification", TEXT]
     assert main([*words, "--output-name", "output_0"]) == 0
     assert capsys.readouterr().out.endswith(TEXT + "\n")
+    rename(model, "output_0", "output_1")
+    model.graph.node.append(helper.make_node("Identity", ["output_1"], ["again"]))
+    model.graph.output.append(
+        helper.make_tensor_value_info("again", TensorProto.FLOAT, ["batch", 3])
+    )
+    onnx.save(model, str(plain / "model.onnx"))
     assert main(words) == 2
     assert capsys.readouterr().err.endswith("with --output-name NAME\n")
 
