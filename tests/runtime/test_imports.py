@@ -232,7 +232,16 @@ def test_the_runtime_imports_its_three_libraries_only() -> None:
     assert outside.pop("shtab") == {"leanbert.cli.completion"}  # as long as it writes a script
     assert set(outside) == {"numpy", "onnxruntime", "tokenizers"}
     assert outside["onnxruntime"] == {"leanbert.engines.ort"}
-    homes = {"copies", "elision", "locality", "making", "pieces", "settings", "shortening"}
+    homes = {
+        "borders",
+        "copies",
+        "elision",
+        "locality",
+        "making",
+        "pieces",
+        "settings",
+        "shortening",
+    }
     homes |= {"tokenizer", "word_cuts"}
     assert outside["tokenizers"] == {f"leanbert.tokenization.{name}" for name in homes}
 

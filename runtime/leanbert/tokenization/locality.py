@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     import tokenizers
 
 __all__ = [
-    "SPACE",
-    "SPACE_RUNS",
     "is_gpt2",
     "joinable_places",
     "normalizers_of",
