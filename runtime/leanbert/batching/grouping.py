@@ -11,13 +11,17 @@ from leanbert.batching.live import live_groups
 from leanbert.batching.order import chunks
 from leanbert.tokenization.encodings import Encodings, join
 
-__all__ = ["CHUNK", "GROUP", "GROUP_TOKENS", "Most", "Prepared", "groups"]
+__all__ = ["CHUNK", "FIRST", "GROUP", "GROUP_TOKENS", "Most", "Prepared", "groups"]
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Encodings)
 
 GROUP = 2048
 """Inputs that are ordered together: enough to batch like with like, little enough to stream."""
+
+FIRST = 512
+"""Inputs of the first group where the next ones are tokenized while it is computed: until it is
+tokenized, nothing is computed."""
 
 GROUP_TOKENS = 1 << 18
 """Tokens that are ordered together where one input may be many rows, documents for example."""
@@ -79,9 +83,14 @@ def groups(
     preprocess: Callable[[Sequence[object], int], Prepared[T, E]],
     most: Most,
     max_wait_ms: float | None,
+    first: int = GROUP,
 ) -> Iterator[Prepared[T, E]]:
-    """The inputs in groups, prepared; see :meth:`leanbert.batching.Runner.map`."""
+    """The inputs in groups, prepared; see :meth:`leanbert.batching.Runner.map`.
+
+    The first group has at most ``first`` inputs.
+    """
     start = held = tokens = characters = 0
+    bound = min(first, most.inputs)
     parts: list[Prepared[T, E]] = []
     for chunk, complete in _drawn(inputs, most, max_wait_ms):
         part = preprocess(chunk, start)
@@ -92,8 +101,9 @@ def groups(
         if most.weigh is not None:
             characters += sum(map(most.weigh, chunk))
             complete |= characters >= most.characters
-        if complete or held >= most.inputs or tokens >= most.tokens:
+        if complete or held >= bound or tokens >= most.tokens:
             yield _joined(parts)
+            bound = most.inputs
             parts, held, tokens, characters = [], 0, 0, 0
     if parts:
         yield _joined(parts)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from leanbert.arguments import MODES, check_choice, check_count
 from leanbert.aside import Aside
-from leanbert.batching.grouping import CHUNK, GROUP, Most, Prepared, groups
+from leanbert.batching.grouping import CHUNK, FIRST, GROUP, Most, Prepared, groups
 from leanbert.batching.order import cut_batches
 from leanbert.batching.repeats import Recent, Shared
 from leanbert.batching.workers import in_order
@@ -113,7 +113,8 @@ class Runner:
         An input is any number of rows: one, the windows of a long text, or the pairs that a
         question makes with its candidates. The rows of a group are ordered by length together.
         A group is drawn in full before its first answer; in throughput mode the next one too, so
-        that it is tokenized while this one is computed. So at most two groups are held, each of up
+        that it is tokenized while this one is computed, and the first group is smaller, so that
+        computing begins soon. So at most two groups are held, each of up
         to ``group`` inputs or about :data:`~leanbert.batching.grouping.GROUP_TOKENS` tokens.
 
         With ``max_wait_ms`` the inputs are a live feed. The first is answered before a second is
@@ -146,9 +147,10 @@ class Runner:
         waiting: deque[tuple[Prepared[T, E], Shared[Row] | None]] = deque()
         recent: Recent[Row] | None = Recent(self._held) if deduplicate else None
         most = Most.of(group, self._held, weights)
+        first = GROUP if self.workers == 1 else FIRST
 
         def jobs() -> Iterator[list[Callable[[], list[tuple[int, Row]]]]]:
-            for prepared in groups(inputs, preprocess, most, max_wait_ms):
+            for prepared in groups(inputs, preprocess, most, max_wait_ms, first):
                 report_cut(prepared.encodings)
                 shared = None if recent is None else recent.plan(prepared.encodings)
                 waiting.append((prepared, shared))

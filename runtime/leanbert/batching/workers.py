@@ -8,6 +8,7 @@ a fork, or has to be pickled.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -164,7 +165,10 @@ class _Crew(Generic[R]):
                 self._queue.clear()  # first in, first out: earlier groups are all under way
         with self._done:
             group.left -= 1
-            self._done.notify_all()  # at each job, so that Ctrl-C is seen where waits block it
+            # On Windows at each job, so that Ctrl-C is seen, which waits block there. Elsewhere
+            # that would wake a thread for nothing, on a core that computes.
+            if not group.left or group.error is not None or sys.platform == "win32":
+                self._done.notify_all()
 
 
 _crews: WeakSet[_Crew[Any]] = WeakSet()
