@@ -257,8 +257,8 @@ class TextClassificationPipeline(DocumentPipeline[TextClassificationOptions], Ge
         if options.top_k is NOT_GIVEN:
             best = max(scores)
             return {"label": self.labels[scores.index(best)], "score": best}
-        order = sorted(range(len(scores)), key=lambda i: -scores[i])[: options.top_k]
-        return [{"label": self.labels[i], "score": scores[i]} for i in order]
+        best_first = sorted(range(len(scores)), key=scores.__getitem__, reverse=True)
+        return [{"label": self.labels[i], "score": scores[i]} for i in best_first[: options.top_k]]
 
 
 def _paired(text: TextInput, pair: str, number: int) -> tuple[str, str]:
