@@ -21,7 +21,7 @@ OWN_PAGES = [page for page in PAGES if page.parent.name not in {"fuzz", "leanber
 """The others describe commands of their own."""
 ELSEWHERE = {
     "frozen.md": {"--add-data", "--include-data-files", "--strip"},
-    "native.md": {"--isa", "--every-token"},
+    "native.md": {"--isa", "--every-token", "--slow"},
 }
 """Flags of other programs that a page names alone."""
 
