@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,12 +42,14 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 _WORDS = range(6, 41)
 
 
-def transfer_rows(data: Path, rows: int, seed: int) -> list[Row]:
+def transfer_rows(
+    data: Path, rows: int, seed: int, shares: Mapping[str, float] = _TRANSFER
+) -> list[Row]:
     """Pick ``rows`` unlabelled tweets and sentences that are in no evaluation set.
 
     The choice depends on ``seed`` alone. Of texts that differ only in links, case, punctuation,
-    cashtags and numbers one is kept, because half of the tweets are such notices. Each target is
-    uniform: the teachers give the real one later.
+    cashtags and numbers one is kept, because half of the tweets are such notices. ``shares`` says
+    which part of the rows comes from each file. Each target is uniform: the real one comes later.
     """
     evaluation = load_sets(data).evaluation()
     seen = {_shape(example.text) for examples in evaluation.values() for example in examples}
@@ -59,7 +61,7 @@ def transfer_rows(data: Path, rows: int, seed: int) -> list[Row]:
             kind = "sentence"
             parts = [" ".join(part.split()) for text in texts for part in _SENTENCE_END.split(text)]
         random.Random(seed).shuffle(parts)
-        wanted = len(found) + round(_TRANSFER.get(name, 0.0) * rows)
+        wanted = len(found) + round(shares.get(name, 0.0) * rows)
         for part in parts:
             if len(found) >= wanted:
                 break

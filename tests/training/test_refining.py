@@ -47,10 +47,10 @@ def test_sources_count_as_their_weights_say_whatever_their_rows() -> None:
 @pytest.fixture
 def calibrated(tmp_path: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Two networks; the weights six tenths of the way between them answer best."""
-    networks = {"lexicon": network(), "settled": network()}
+    networks = {"lexicon": network(), "refined": network()}
     with torch.no_grad():
         networks["lexicon"].model.classifier.bias.zero_()
-        networks["settled"].model.classifier.bias.fill_(2.0)
+        networks["refined"].model.classifier.bias.fill_(2.0)
     saved: list[training.TwoHeads] = []
 
     def answers(made: training.TwoHeads, _: Any, texts: list[str]) -> np.ndarray:
@@ -69,6 +69,12 @@ def calibrated(tmp_path: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(refining, "rows_of", lambda _: ([], held()[:-3]))
     monkeypatch.setattr(refining, "held_cases", lambda: held()[-3:])
+    anchored = [Row("learnt 0", (1.0, 0.0, 0.0), None, "tweet")]
+    anchored += [Row("guard 0", (0.0, 0.0, 1.0), None, "post") for _ in range(26)]
+    monkeypatch.setattr(refining, "_anchors", lambda _: anchored)
+    anchors = tmp_path / "anchors"
+    anchors.mkdir()
+    np.save(anchors / "answers.npy", np.eye(3, dtype=np.float32)[[0] * 27])
     monkeypatch.setattr(refining, "load_network", load)
     monkeypatch.setattr(refining, "predict_logits", answers)
     monkeypatch.setattr(refining, "save_network", lambda made, *_, **__: saved.append(made))
@@ -76,7 +82,7 @@ def calibrated(tmp_path: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) 
     start.mkdir()
     (start / refining.SOURCE).write_text('{"bundle": "ab"}', encoding="utf-8")
     found = refining.calibrate(
-        tmp_path, start, tmp_path / "lexicon", tmp_path / "settled", tmp_path / "final"
+        tmp_path, start, anchors, tmp_path / "lexicon", tmp_path / "refined", tmp_path / "final"
     )
     written = json.loads((tmp_path / "final" / "calibration.json").read_text(encoding="utf-8"))
     assert written == found
@@ -89,6 +95,7 @@ def test_the_rows_held_back_choose_how_far_to_go(calibrated: dict[str, Any]) -> 
     assert min(losses, key=losses.__getitem__) == "0.6"
     assert calibrated["rows"] == {"tweet": 12, "finbert": 6, "case": 3}
     assert calibrated["source"] == {"bundle": "ab"}
+    assert calibrated["guards"] == 2
 
 
 def test_temperature_and_bias_are_folded_into_the_weights(calibrated: dict[str, Any]) -> None:
@@ -98,3 +105,21 @@ def test_temperature_and_bias_are_folded_into_the_weights(calibrated: dict[str, 
     assert calibrated["folded"].tolist() == pytest.approx(expected.tolist(), abs=1e-5)
     for found in calibrated["shares"].values():
         assert found["after"]["loss"] < found["before"]["loss"]
+
+
+def test_of_the_unlabelled_texts_alone_some_are_guards() -> None:
+    third = (1 / 3, 1 / 3, 1 / 3)
+    kinds = ["tweet", *["post"] * 13, "finbert", *["sentence"] * 13, "own"]
+    rows = [Row(f"{kind} {i}", third, None, kind) for i, kind in enumerate(kinds)]
+    assert np.flatnonzero(refining.guards(rows)).tolist() == [13, 27]
+
+
+def test_a_guard_counts_answers_that_stay() -> None:
+    reference = np.array([[0.6, 0.2, 0.2], [0.1, 0.8, 0.1]])
+    same = refining.guard_measured(np.log(reference), reference)
+    assert same == {"same_label": 1.0, "divergence": pytest.approx(0.0, abs=1e-6)}
+    other = refining.guard_measured(np.log(reference[::-1]), reference)
+    assert other["same_label"] == 0.0
+    expected = 0.6 * np.log(6) + 0.2 * np.log(0.25) + 0.2 * np.log(2)
+    expected += 0.1 * np.log(1 / 6) + 0.8 * np.log(4) + 0.1 * np.log(0.5)
+    assert other["divergence"] == pytest.approx(expected / 2)

@@ -63,3 +63,13 @@ def test_own_sentences_that_are_evaluated_stay_out() -> None:
     assert found[0].finbert is not None
     assert found[0].finbert[0] > found[0].finbert[2]
     assert (found[0].label, found[1].label) == (2, 1)
+
+
+def test_the_shares_say_which_files_the_transfer_rows_come_from(tmp_path: Path) -> None:
+    write_sets(tmp_path)
+    folder = tmp_path / "unlabelled"
+    folder.mkdir()
+    tweets = "\n".join(f"a post with a word like {chr(97 + i) * 3} in it" for i in range(9))
+    (folder / "stocknet_tweets.txt").write_text(tweets, encoding="utf-8")
+    assert len(transfer_rows(tmp_path, 8, 0, {"stocknet_tweets": 0.25})) == 2
+    assert not transfer_rows(tmp_path, 8, 0, {})

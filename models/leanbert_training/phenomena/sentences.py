@@ -11,7 +11,7 @@ from leanbert_training.phenomena.filling import Values, registered
 from leanbert_training.phenomena.grammar import Filling
 
 _FOLDER = Path(__file__).parent
-_FILES = ("results.txt", "markets.txt", "events.txt", "elsewhere.txt")
+_FILES = ("results.txt", "markets.txt", "events.txt", "elsewhere.txt", "statements.txt")
 _SIGNS = {"*": (0, 1), "+": (0,), "-": (1,), "0": (2,)}
 """Which labels a pattern makes, by its first character: a pair, or one sentence."""
 

@@ -33,10 +33,12 @@ def test_there_are_patterns_of_every_phenomenon_and_label() -> None:
     assert wanted <= made
 
 
-def test_routine_news_and_other_topics_are_neutral() -> None:
-    others = [p for p in patterns() if p.phenomenon in ("routine_news", "other_topics")]
+def test_routine_news_statements_and_other_topics_are_neutral() -> None:
+    kinds = ("routine_news", "routine_statements", "other_topics")
+    others = [p for p in patterns() if p.phenomenon in kinds]
+    assert {p.phenomenon for p in others} == set(kinds)
     assert {pattern.labels for pattern in others} == {(2,)}
-    assert len(others) > 90
+    assert len(others) > 160
 
 
 def filled(pattern: str, seed: int, *, good: bool) -> str:
