@@ -42,20 +42,19 @@ struct Avx2 : Lanes256 {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), i);
   }
 
+  // Inline assembly in this order for the same reason as on AVX-512: all sixteen registers are taken.
   LB_INLINE I widen(const int8_t* p) {
-    return _mm256_cvtepi8_epi16(_mm_load_si128(reinterpret_cast<const __m128i*>(p)));
+    I v;
+    __asm__ volatile("vpmovsxbw %1, %0" : "=x"(v) : "m"(*reinterpret_cast<const int8_t(*)[16]>(p)));
+    return v;
   }
-
-  // acc += pairs of a * pairs of b; in assembly for the same reason as on AVX-512: all sixteen registers are taken
-  LB_INLINE void dot2(I& acc, I a, I b) {
-    I t;
-    __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(acc), "=&x"(t) : "x"(a), "x"(b));
-  }
-
-  LB_INLINE I two(const uint8_t* p) {
-    int32_t x;
-    __builtin_memcpy(&x, p, 4);
-    return _mm256_set1_epi32(x);
+  // sums[v] += pairs of activations at `a` * pairs of the weights of eight columns
+  LB_INLINE void multiply_row(I (&sums)[2], const uint8_t* a, I b0, I b1) {
+    I x, t;
+    __asm__ volatile(
+        "vpbroadcastd %4, %2\n\tvpmaddwd %5, %2, %3\n\tvpaddd %3, %0, %0\n\tvpmaddwd %6, %2, %2\n\tvpaddd %2, %1, %1"
+        : "+x"(sums[0]), "+x"(sums[1]), "=&x"(x), "=&x"(t)
+        : "m"(*reinterpret_cast<const uint8_t(*)[4]>(a)), "x"(b0), "x"(b1));
   }
 
   template <size_t M, size_t Lines>
@@ -80,9 +79,7 @@ struct Avx2 : Lanes256 {
 #pragma GCC unroll 8
         for (size_t m = 0; m < M; m++) {
           const uint8_t* base = m < 3 ? a : a3;
-          const I x = two(base + m % 3 * stride + step * 4);
-          dot2(acc[m][0], x, b0);
-          dot2(acc[m][1], x, b1);
+          multiply_row(acc[m], base + m % 3 * stride + step * 4, b0, b1);
         }
       }
       if (Lines) prefetch<3>(ahead);
