@@ -119,6 +119,8 @@ def configure(base: tokenizers.Tokenizer, settings: Mapping[str, Any]) -> None:
         if any(normalizer[key] != value for key, value in wanted.items()):
             kept = {key: value for key, value in normalizer.items() if key != "type"}
             base.normalizer = normalizers.BertNormalizer(**{**kept, **wanted})
+            # tokenizers below 0.23 goes on looking for added tokens as they were normalized before.
+            base.add_tokens([])
     pre_tokenizer = _state(base.pre_tokenizer)
     if pre_tokenizer.get("type") == "ByteLevel" and (family or "add_prefix_space" in settings):
         space = bool(_flag(settings, "add_prefix_space", default=False))

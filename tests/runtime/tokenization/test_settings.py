@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tokenizers import AddedToken, normalizers
 
 from leanbert import pipeline
 from leanbert.errors import BundleCorruptError, InputError
@@ -318,3 +319,28 @@ def test_words_are_refused_where_they_would_be_joined(families: Any, tmp_path: P
         Tokenizer(spaced / "tokenizer.json", LONGEST), [words], is_split_into_words=True
     )
     assert found.input_ids.tolist() == wanted["input_ids"]
+
+
+@pytest.mark.parametrize("lower", [True, False])
+def test_an_added_token_is_found_as_the_settings_normalize(tmp_path: Path, lower: bool) -> None:
+    """The files contradict each other; the shared tokenizer and its copies find the same."""
+    made = tiny_bundles.tokenizer()
+    made.normalizer = normalizers.BertNormalizer(lowercase=lower)
+    made.add_tokens(
+        [AddedToken("FooBar", normalized=True), AddedToken("Caf\u00e9X", normalized=True)]
+    )
+    made.save(str(tmp_path / "tokenizer.json"))
+    said = {"tokenizer_class": "BertTokenizer", "do_lower_case": not lower, "model_max_length": 32}
+    said |= {"unk_token": "[UNK]", "sep_token": "[SEP]", "cls_token": "[CLS]", "pad_token": "[PAD]"}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(said), encoding="utf-8")
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}', encoding="utf-8")
+    ours = Tokenizer(tmp_path / "tokenizer.json", 32)
+    texts = ["profit FooBar", "profit foobar", "FOOBAR rose", "Caf\u00e9X", "CAF\u00c9X", "cafex"]
+    whole, cut = (ours.encode(texts, max_length=size).input_ids.tolist() for size in (None, 31))
+    assert whole == cut
+    token = made.token_to_id("FooBar")
+    assert whole.count(token) == (1 if lower else 3)
+    transformers = pytest.importorskip("transformers")
+    if is_newer():  # before, transformers finds them as the file normalizes
+        theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+        assert whole == [i for ids in theirs(texts)["input_ids"] for i in ids]
