@@ -207,8 +207,8 @@ void bench_encoder(const Kernels& kernels, double seconds, const std::vector<uin
         const double t = median_seconds(seconds, [&] { caller.run(); });
         const Work work(m, s, model.desc.gated, choice.every_token);
         const auto share = [&](double operations) { return 100 * operations / t / (roof * count); };
-        std::printf("| %s | %u | %u x %u | %.2f | %.0f | %.1f%% | %.1f%% |\n", m.name, count, s.batch, s.length, t * 1e3,
-                    work.linear() / t * 1e-9, share(work.linear()), share(work.linear() + work.attention));
+        std::printf("| %s | %u | %u x %u | %.2f | %.0f | %.1f%% | %.1f%% |\n", m.name, count, s.batch, s.length,
+                    t * 1e3, work.linear() / t * 1e-9, share(work.linear()), share(work.linear() + work.attention));
         std::fflush(stdout);
       }
     }

@@ -25,8 +25,8 @@ namespace {
 
 constexpr size_t stages = static_cast<size_t>(Stage::count);
 constexpr const char* names[stages] = {
-    "check, schedule, copies", "embed",    "Q, K, V",    "attention", "quantize", "output matmul",
-    "norm, quantize",          "up, activation", "down", "head",      "wait"};
+    "check, schedule, copies", "embed",          "Q, K, V", "attention", "quantize", "output matmul",
+    "norm, quantize",          "up, activation", "down",    "head",      "wait"};
 
 struct Reader {
   const uint64_t* data;
@@ -97,10 +97,12 @@ struct RowTimes {
     row.scale = &scale;
     row.zero = &zero;
     std::vector<float> sum(m.hidden);
-    norm = least_seconds(
-        [&] { kernels.layer_norm_quantize(x.data(), m.hidden, ones.data(), ones.data(), 1e-12f, ones.data(), row, 0); });
+    norm = least_seconds([&] {
+      kernels.layer_norm_quantize(x.data(), m.hidden, ones.data(), ones.data(), 1e-12f, ones.data(), row, 0);
+    });
     quantize = least_seconds([&] { kernels.quantize(x.data(), m.hidden, nullptr, row, 0); });
-    quantize_inner = least_seconds([&] { kernels.quantize_ranged(x.data(), m.intermediate, ranges.data(), 0, 1, row, 0); });
+    quantize_inner =
+        least_seconds([&] { kernels.quantize_ranged(x.data(), m.intermediate, ranges.data(), 0, 1, row, 0); });
     embed = norm + least_seconds([&] {
               kernels.embed(sum.data(), m.hidden, word.data(), true, .1f, ones.data(), false, 1.f, nullptr);
             });
@@ -150,8 +152,7 @@ Sample measure(Caller& caller, double seconds, uint32_t threads, double tick) {
     Sample sample{now() - start, {}};
     for (uint32_t t = 0; t < threads; t++) {
       double all = 0;
-      for (size_t s = 0; s < stages; s++)
-        all += sample.of[t][s] = static_cast<double>(stage_times[t].ticks[s]) * tick;
+      for (size_t s = 0; s < stages; s++) all += sample.of[t][s] = static_cast<double>(stage_times[t].ticks[s]) * tick;
       sample.of[t][static_cast<size_t>(Stage::wait)] += sample.seconds - all;
     }
     samples.push_back(sample);
@@ -206,8 +207,8 @@ void bench_stages(const Kernels& kernels, double seconds, const std::vector<uint
                     s.name().c_str(), kernels.name, roof * 1e-9, weights * 1e-6, rate * 1e-9);
         if (choice.slow > 1) {
           const double allowed = equal * count / (count - 1 + 1 / choice.slow);
-          std::printf(", the last thread %.1f times slower: %.3f ms, %.2f of the %.3f ms that the speeds allow", choice.slow,
-                      sample.seconds * 1e3, sample.seconds / allowed, allowed * 1e3);
+          std::printf(", the last thread %.1f times slower: %.3f ms, %.2f of the %.3f ms that the speeds allow",
+                      choice.slow, sample.seconds * 1e3, sample.seconds / allowed, allowed * 1e3);
         }
         std::printf("\n| stage |");
         for (uint32_t t = 0; t < count; t++) std::printf(" thread %u, ms |", t);

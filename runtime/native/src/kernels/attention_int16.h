@@ -177,9 +177,8 @@ struct Packed16 {
   // The packed queries times the first `size` keys of any panels; found[r * found_stride + j] is the sum of a pair.
   inline __attribute__((always_inline)) void score(size_t count, const int16_t* panels, size_t width, size_t size,
                                                    int32_t* found, size_t found_stride) const {
-    dispatch<V::query_rows>(count, [&](auto m) {
-      score_block16<V, m()>(queries, query_stride, panels, width, size, found_stride, found);
-    });
+    dispatch<V::query_rows>(
+        count, [&](auto m) { score_block16<V, m()>(queries, query_stride, panels, width, size, found_stride, found); });
   }
 
   // The outputs of queries [query, query + count), whose weights of the keys [first, first + length) are in `scores`,

@@ -70,8 +70,7 @@ template <class V, Sums K>
 LB_INLINE void finish_any(const MatmulCall& call, const void* block, size_t panel, size_t row, size_t rows,
                           size_t column) {
   switch (call.store) {
-    case Store::plain:
-      return finish<V, Store::plain, Activation::identity, K>(call, block, panel, row, rows, column);
+    case Store::plain: return finish<V, Store::plain, Activation::identity, K>(call, block, panel, row, rows, column);
     case Store::residual:
       return finish<V, Store::residual, Activation::identity, K>(call, block, panel, row, rows, column);
     case Store::activated: return finish_activated<V, Store::activated, K>(call, block, panel, row, rows, column);

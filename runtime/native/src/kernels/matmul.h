@@ -86,13 +86,13 @@ void matmul_int8(const MatmulCall& call) {
       for (size_t r = 0; r < rows; r++, out += call.out_stride)
         for (size_t c = 0; c < V::panel; c += 16) __builtin_prefetch(out + c, 1);
       const bool whole = call.store == Store::plain || call.store == Store::residual;  // needs no more than scaling
-      const Scaling scaling{matmul.scale + p * V::panel,
-                            matmul.bias + p * V::panel,
-                            call.input.scale + row,
-                            whole ? call.out + row * call.out_stride + (p - call.first_panel) * V::panel
-                                  : reinterpret_cast<float*>(sums),
-                            whole ? call.out_stride : V::panel,
-                            call.store == Store::residual};
+      const Scaling scaling{
+          matmul.scale + p * V::panel,
+          matmul.bias + p * V::panel,
+          call.input.scale + row,
+          whole ? call.out + row * call.out_stride + (p - call.first_panel) * V::panel : reinterpret_cast<float*>(sums),
+          whole ? call.out_stride : V::panel,
+          call.store == Store::residual};
       const auto compute = [&](auto lines, uintptr_t ahead) {
         constexpr size_t Lines = lines();
         const uint8_t* input = call.input.data + row * call.input.stride;

@@ -120,8 +120,7 @@ LB_INLINE void pack_queries_of(const float* rows, size_t stride, size_t count, s
   V::store(factor, V::mul(V::div(lengths, V::all(vector_length)), V::all(by)));
   for (size_t r = 0; r < count; r++)
     for (size_t c = 0; c < width; c += 32)
-      V::store16(out + r * out_stride + c,
-                 pack_part<V, Whole>(rows + r * stride + c, width - c, V::all(inverse[r])));
+      V::store16(out + r * out_stride + c, pack_part<V, Whole>(rows + r * stride + c, width - c, V::all(inverse[r])));
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ constexpr bool int16_attention = true;
 class Pieces {
  public:
   // Before the barrier that opens the stage.
-  void offer(const Member& me, Deal Team::*deal, size_t n, size_t least, size_t most) {
+  void offer(const Member& me, Deal Team::* deal, size_t n, size_t least, size_t most) {
     me.share(n, &from_, &to_);
     least_ = least;
     most_ = most;
@@ -43,13 +43,14 @@ class Pieces {
     if (deal_) deal_->offer(me.index, from_, to_);
   }
   bool take(const Member& me, size_t* from, size_t* to) {
-    if (deal_) return deal_->take(me.index, most_, from, to) || deal_->steal(me.index, *me.split, least_, most_, from, to);
+    if (deal_)
+      return deal_->take(me.index, most_, from, to) || deal_->steal(me.index, *me.split, least_, most_, from, to);
     *from = from_;
     if (from_ == to_) return false;
     *to = from_ += Deal::part(to_ - from_, most_);
     return true;
   }
-  size_t end() const { return to_; }  // of the own share
+  size_t end() const { return to_; }    // of the own share
   bool dealt() const { return deal_; }  // other members may have computed pieces of the own share
 
  private:
@@ -146,7 +147,8 @@ class Forward {
       while (start + sequences_[sequence].length <= row) start += sequences_[sequence++].length;
       const uint64_t token = sequences_[sequence].first + (row - start);
       const size_t id = static_cast<size_t>(call_.ids[token]), position = m_.position_offset + (row - start);
-      if (row + rows_ahead < to && row + rows_ahead < start + sequences_[sequence].length) {  // from a table beyond caches
+      if (row + rows_ahead < to &&
+          row + rows_ahead < start + sequences_[sequence].length) {  // from a table beyond caches
         const char* word = static_cast<const char*>(m_.words.row(static_cast<size_t>(call_.ids[token + rows_ahead])));
         for (size_t i = 0; i < word_bytes; i += 64) __builtin_prefetch(word + i);
       }
@@ -219,8 +221,8 @@ class Forward {
       for (size_t part = 0; part < 3; part++) {  // Q, K, V
         const bool apart = y.query.present();
         const size_t from = (apart && part ? part - 1 : part) * panels_of_part + first_panel;
-        const void* next = part == 0 && apart    ? weights(y.qkv, first_panel)
-                           : part < 2            ? weights(y.qkv, from + panels_of_part)
+        const void* next = part == 0 && apart       ? weights(y.qkv, first_panel)
+                           : part < 2               ? weights(y.qkv, from + panels_of_part)
                            : to_unit < heads_.end() ? weights(y.first(), first_panel + count)
                                                     : weights(y.attention_output, 0);
         MatmulCall call{
@@ -283,7 +285,9 @@ class Forward {
     const uint64_t start = platform::ticks_now();
     while (chunks_.take(me_, &row, &to)) {
       const size_t rows = to - row;
-      const void* next = to < chunks_.end() ? weights(y.attention_output, 0) : after ? weights(after->first(), 0) : nullptr;
+      const void* next = to < chunks_.end() ? weights(y.attention_output, 0)
+                         : after            ? weights(after->first(), 0)
+                                            : nullptr;
       enter(Stage::quantize);
       for (size_t r = row; r < row + rows; r++)
         k_.quantize(context(r), m_.hidden, y.attention_output.smoothing, s_.c, r);
@@ -339,8 +343,7 @@ class Forward {
     enter(Stage::other);
     if (last > first) {
       done_[Speeds::columns].ticks += platform::ticks_now() - start;
-      done_[Speeds::columns].rows +=
-          static_cast<double>(rows_ * (last - first)) / static_cast<double>(up_panels());
+      done_[Speeds::columns].rows += static_cast<double>(rows_ * (last - first)) / static_cast<double>(up_panels());
     }
     me_.wait();
     // By columns, unlike other row operations: what a core wrote to h it reads itself, and only the bytes of hq go from
@@ -360,8 +363,7 @@ class Forward {
       qkv = weights(after->first(), next * heads_per_unit(m_) * m_.head_width / k_.panel);
     }
     me_.share(panels(y.ffn_down), &first, &last);
-    matmul(y.ffn_down, hq, s_.h, h_stride(), rows_, first, last, s_.x, hidden_stride(), Store::residual, nullptr,
-           qkv);
+    matmul(y.ffn_down, hq, s_.h, h_stride(), rows_, first, last, s_.x, hidden_stride(), Store::residual, nullptr, qkv);
     me_.wait();
     enter(Stage::norm);
     for (size_t r = from; r < to; r++) settle(r, last_norm(y, after), after_smoothing(after), stays && after);

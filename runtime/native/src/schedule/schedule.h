@@ -63,9 +63,9 @@ struct Schedule {
   size_t alone_count;   // groups [0, alone_count) are taken by single threads
   Group team_group;     // tokens = 0: none
   size_t members;
-  Speeds::Kind kind;         // of the work; the caller has set it and `split`
-  Split split;               // among the members
-  uint32_t most[max_team];   // groups that a member takes alone: a slow one must not begin what others would end sooner
+  Speeds::Kind kind;        // of the work; the caller has set it and `split`
+  Split split;              // among the members
+  uint32_t most[max_team];  // groups that a member takes alone: a slow one must not begin what others would end sooner
 };
 
 // Fills and sorts `sequences`; the caller has set `call` and given the memory.

@@ -34,7 +34,7 @@ struct Private {  // memory of a thread
   float* h;
   QuantizedRows hq;
   float* ranges;
-  float* scale;   // of the rows of the team's hq
+  float* scale;  // of the rows of the team's hq
   int32_t* zero;
   float* attention;
   float* logits;
