@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ctypes
 import json
-import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from leanbert.engines.batch import Ints
-from leanbert.engines.native.binding import Handle, address_of, load_library
+from leanbert.engines.native.binding import Handle, Messages, address_of, load_library
 from leanbert.errors import EngineError
 from leanbert.leaving import hold_if_leaving
 from leanbert.log import log_info
@@ -26,7 +25,6 @@ from leanbert.tokenization.rows import without_surrogates
 
 __all__ = ["NativeTokenizer"]
 
-_MESSAGE = 512  # bytes
 _PER_BYTE = 2  # tokens: no character becomes more than so many per byte when it is normalized
 
 
@@ -41,7 +39,7 @@ class NativeTokenizer:
     def __init__(self, library: ctypes.CDLL, handle: Handle) -> None:
         self._handle = handle
         self._tokenize = library.lb_tokenize
-        self._messages = threading.local()  # the library writes an error's line there
+        self._messages = Messages()
         self.special_tokens = int(library.lb_tokenizer_special_tokens(handle.pointer))
         """How many special tokens are added to a text."""
 
@@ -61,12 +59,13 @@ class NativeTokenizer:
         if library is None:
             return None
         pointer = ctypes.c_void_p()
-        message = ctypes.create_string_buffer(_MESSAGE)
+        messages = Messages()
         said = json.dumps(settings).encode()
         if library.lb_tokenizer_open(
-            *(content, len(content), said, len(said)), ctypes.byref(pointer), message, _MESSAGE
+            *(content, len(content), said, len(said)),
+            *(ctypes.byref(pointer), messages.buffer, messages.size),
         ):
-            log_info("tokenizers is used: %s", _line(message))
+            log_info("tokenizers is used: %s", messages.line())
             return None
         return cls(library, Handle(pointer, library.lb_tokenizer_close))
 
@@ -135,19 +134,12 @@ class NativeTokenizer:
     ) -> None:
         """``lb_tokenize``; what it is given and fills is said in leanbert_native.h."""
         hold_if_leaving()
-        try:
-            message = self._messages.buffer
-        except AttributeError:  # this thread's first call
-            message = self._messages.buffer = ctypes.create_string_buffer(_MESSAGE)
+        messages = self._messages
         if self._tokenize(
             *(self._handle.pointer, count, texts, ends, max_tokens, room),
-            *(*out, message, _MESSAGE),
+            *(*out, messages.buffer, messages.size),
         ):
-            raise EngineError(f"the native tokenizer fails ({_line(message)})")
-
-
-def _line(message: ctypes.Array[ctypes.c_char]) -> str:
-    return bytes(message.value).decode(errors="replace")
+            raise EngineError(f"the native tokenizer fails ({messages.line()})")
 
 
 @cache

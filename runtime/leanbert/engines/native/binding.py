@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+import threading
 import weakref
 from collections.abc import Callable
 from functools import cache
@@ -21,6 +22,7 @@ __all__ = [
     "Handle",
     "LayerRecord",
     "MatmulRecord",
+    "Messages",
     "ModelRecord",
     "NormRecord",
     "TensorRecord",
@@ -156,6 +158,20 @@ class Handle:
         self.pointer = pointer
         # Not at exit: a daemon thread may still be computing then.
         weakref.finalize(self, close, pointer).atexit = False
+
+
+class Messages(threading.local):
+    """Where the library writes the line that says why a call failed; one place per thread."""
+
+    size = 512
+    """Bytes of it."""
+
+    def __init__(self) -> None:
+        self.buffer = ctypes.create_string_buffer(self.size)
+
+    def line(self) -> str:
+        """The line of this thread's last call that failed."""
+        return bytes(self.buffer.value).decode(errors="replace")
 
 
 def address_of(buffer: Any) -> Any:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,13 @@ from leanbert.bundle import Bundle
 from leanbert.closing import refuse_closed
 from leanbert.cpu import allowed_cores
 from leanbert.engines.batch import Batch
-from leanbert.engines.native.binding import Handle, address_of, load_library, why_no_library
+from leanbert.engines.native.binding import (
+    Handle,
+    Messages,
+    address_of,
+    load_library,
+    why_no_library,
+)
 from leanbert.engines.native.layout import Layout
 from leanbert.engines.report import EngineReport
 from leanbert.errors import EngineError
@@ -32,7 +37,6 @@ __all__ = ["MOST_THREADS", "NativeEngine", "layout_of"]
 MOST_THREADS = 64
 """Of one call, as leanbert_native.h says."""
 
-_MESSAGE = 256  # bytes
 _PER_TEXT = ("first_token", "mean")  # heads with one row per text
 _SPAN = ("start_logits", "end_logits")
 
@@ -69,13 +73,14 @@ class NativeEngine:
         path = os.fsencode(bundle.path / layout.file)
         model = layout.describe(path, min(MOST_THREADS, threads or allowed_cores()))
         pointer = ctypes.c_void_p()
-        message = ctypes.create_string_buffer(_MESSAGE)
-        if library.lb_open(ctypes.byref(model), ctypes.byref(pointer), message, _MESSAGE):
-            raise EngineError(f"its layout is refused ({_line(message)})")
+        self._messages = messages = Messages()
+        if library.lb_open(
+            *(ctypes.byref(model), ctypes.byref(pointer), messages.buffer, messages.size)
+        ):
+            raise EngineError(f"its layout is refused ({messages.line()})")
         self._handle: Handle | None = Handle(pointer, library.lb_close)
         bundle.check_unchanged()  # what was read is what was checked
         self._lb_run = library.lb_run
-        self._messages = threading.local()  # the library writes an error's line there
         isa: str = library.lb_encoder_isa(pointer).decode()
         matmuls = f"int8 weights, exact, kernels for {isa}"
         self.report = EngineReport(self.name, matmuls, isa, None)
@@ -97,10 +102,7 @@ class NativeEngine:
             refuse_closed()
         texts, tokens = len(batch.lengths), len(batch.input_ids)
         out = np.empty((texts if self._per_text else tokens, self._width), np.float32)
-        try:
-            message = self._messages.buffer
-        except AttributeError:  # this thread's first call
-            message = self._messages.buffer = ctypes.create_string_buffer(_MESSAGE)
+        messages = self._messages
         status = self._lb_run(
             handle.pointer,
             texts,
@@ -110,11 +112,11 @@ class NativeEngine:
             address_of(batch.token_type_ids) if self._typed else None,
             address_of(out),
             out.size,
-            message,
-            _MESSAGE,
+            messages.buffer,
+            messages.size,
         )
         if status:
-            raise EngineError(f"{self._path}: failed to run ({_line(message)})")
+            raise EngineError(f"{self._path}: failed to run ({messages.line()})")
         if len(self.output_names) == 1:
             return {self.output_names[0]: out}
         return {name: out[:, i] for i, name in enumerate(self.output_names)}
@@ -156,7 +158,3 @@ def _output_names(bundle: Bundle, layout: Layout) -> tuple[str, ...]:
             )
         return _SPAN
     return ("logits",)
-
-
-def _line(message: ctypes.Array[ctypes.c_char]) -> str:
-    return bytes(message.value).decode(errors="replace")
