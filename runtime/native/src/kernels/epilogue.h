@@ -28,29 +28,36 @@ template <class V, Store S, Activation A, Sums K>
 LB_INLINE void finish(const MatmulCall& call, const void* block, size_t panel, size_t row, size_t rows, size_t column) {
   using F = typename V::F;
   const Matmul& matmul = *call.matmul;
-  for (size_t v = 0; v < panel; v += 16) {
-    const F bias = V::load(matmul.bias + column + v);
-    const F scale = K == Sums::int8 ? V::load(matmul.scale + column + v) : V::zeros();
-    for (size_t i = 0; i < rows; i++) {
+  constexpr bool ranged = S == Store::activated || S == Store::gated;
+  const float* column_scale = matmul.scale + column;
+  const float* bias = matmul.bias + column;
+  for (size_t i = 0; i < rows; i++) {
+    float* range = call.range + (row + i) * range_floats;
+    float* out = call.out + (row + i) * call.out_stride + (column - call.first_panel * panel);
+    F least = ranged ? V::load(range) : V::zeros(), most = ranged ? V::load(range + 16) : V::zeros();
+#pragma GCC unroll 2
+    for (size_t v = 0; v < panel; v += 16) {
       F y;
       if (K == Sums::scaled) {
         y = V::load(static_cast<const float*>(block) + i * panel + v);
       } else if (K == Sums::int8) {
         const F sum = V::from_int(static_cast<const int32_t*>(block) + i * panel + v);
-        y = V::fma(V::mul(sum, scale), V::all(call.input.scale[row + i]), bias);
+        y = V::fma(V::mul(sum, V::load(column_scale + v)), V::all(call.input.scale[row + i]), V::load(bias + v));
       } else {
-        y = V::add(V::load(static_cast<const float*>(block) + i * panel + v), bias);
+        y = V::add(V::load(static_cast<const float*>(block) + i * panel + v), V::load(bias + v));
       }
       y = activated<V, A>(y);
-      float* out = call.out + (row + i) * call.out_stride + (column - call.first_panel * panel) + v;
-      if (S == Store::residual) y = V::add(y, V::load(out));
-      if (S == Store::gated) y = V::mul(y, V::load(out));
-      V::store(out, y);
-      if (S == Store::activated || S == Store::gated) {
-        float* range = call.range + (row + i) * range_floats;
-        V::store(range, V::min(V::load(range), y));
-        V::store(range + 16, V::max(V::load(range + 16), y));
+      if (S == Store::residual) y = V::add(y, V::load(out + v));
+      if (S == Store::gated) y = V::mul(y, V::load(out + v));
+      V::store(out + v, y);
+      if (ranged) {
+        least = V::min(least, y);
+        most = V::max(most, y);
       }
+    }
+    if (ranged) {
+      V::store(range, least);
+      V::store(range + 16, most);
     }
   }
 }
