@@ -13,7 +13,7 @@ from leanbert.bundle import Bundle
 from leanbert.engines import Batch, Engine, ModelOutputs
 from leanbert.errors import EngineError, InputError
 
-__all__ = ["ChosenOutput", "described", "fitting_output", "output_shapes"]
+__all__ = ["ChosenOutput", "choose_output", "described", "fitting_output", "output_shapes"]
 
 _PER_TOKEN = 3  # axes in the graph, of which the engine gives the tokens of all texts as one
 _TOKENS = (5, 7)  # of the two texts whose outputs show what is as wide as a text is long
@@ -75,6 +75,26 @@ def fitting_output(engine: Engine, required: Mapping[str, int], bundle: Bundle) 
         if shape == (("tokens" if rank == _PER_TOKEN else 1), width)
     ]
     return fitting[0] if len(fitting) == 1 else None
+
+
+def choose_output(
+    engine: Engine, chosen: str | int | None, required: Mapping[str, int], bundle: Bundle
+) -> Engine:
+    """The engine, under the name that a task decodes where the output has another.
+
+    Args:
+        engine: what computes.
+        chosen: the output's name in the graph, or its number, counted from 0; ``None`` for the one
+            that fits, where ``bundle`` is a plain export.
+        required: the names that the task decodes, with the number of their axes.
+        bundle: what the engine runs.
+
+    Raises:
+        InputError: the chosen output cannot be decoded; see :class:`ChosenOutput`.
+    """
+    if chosen is None and bundle.manifest is None:
+        chosen = fitting_output(engine, required, bundle)
+    return engine if chosen is None else ChosenOutput(engine, chosen, required, bundle)
 
 
 def described(engine: Engine, *, with_shapes: bool) -> list[str]:

@@ -18,7 +18,7 @@ from leanbert.batching import GROUP, Prepared, Runner
 from leanbert.bundle import Bundle
 from leanbert.closing import refuse_closed
 from leanbert.engines import Batch, EngineReport, ModelOutputs
-from leanbert.errors import EngineError, TaskError
+from leanbert.errors import EngineError
 from leanbert.log import log_info
 from leanbert.pipelines.inputs import several
 from leanbert.pipelines.lifetime import Lifetime
@@ -38,7 +38,6 @@ else:
 
 __all__ = ["Pipeline"]
 
-_CHOOSE = ", or name the graph's own output with output_name=NAME"
 _HEADS = frozenset({"text-classification", "token-classification", "fill-mask"})
 
 
@@ -96,12 +95,10 @@ class Pipeline(Lifetime, ABC, Generic[OptionsT]):
         self._defaults = self.options_type.canonical(defaults, self.task)
         options = self.options_type(**self._defaults)  # reports a wrong default now
         self.runner = Runner(bundle, threads, mode, engine, max_memory_mb)
-        if output_name is None:
-            output_name = self._fitting_output()
-        if output_name is not None:
-            from leanbert.engines.chosen import ChosenOutput  # late: a bundle has no use for it
+        if bundle.manifest is None or output_name is not None:
+            from leanbert.engines.chosen import choose_output  # late: a bundle has no use for it
 
-            self.runner.engine = ChosenOutput(
+            self.runner.engine = choose_output(
                 self.runner.engine, output_name, self.required_outputs, bundle
             )
         self._check_head()
@@ -327,15 +324,6 @@ class Pipeline(Lifetime, ABC, Generic[OptionsT]):
 
     # ---- making ----
 
-    def _fitting_output(self) -> str | None:
-        """The output of a plain export that fits where none has the name that is decoded."""
-        engine, bundle = self.runner.engine, self.bundle
-        if bundle.manifest is not None or set(self.required_outputs) <= set(engine.output_names):
-            return None
-        from leanbert.engines.chosen import fitting_output  # late, as above
-
-        return fitting_output(engine, self.required_outputs, bundle)
-
     def _check_head(self) -> None:
         """Refuse a model that has another head than the task decodes."""
         engine, bundle = self.runner.engine, self.bundle
@@ -349,16 +337,6 @@ class Pipeline(Lifetime, ABC, Generic[OptionsT]):
         # Several heads call what they give logits.
         if fits and ("logits" not in self.required_outputs or made_for not in _HEADS - {wanted}):
             return
-        said = [f"it was exported for {bundle.task}"] if bundle.task else []
-        said += [f"the checkpoint's head is for {head}"] if head else []
-        from leanbert.engines.chosen import described  # late, as above
+        from leanbert.pipelines.misfit import refuse_model  # late: few are refused
 
-        each = "each token" if 3 in self.required_outputs.values() else "each text"
-        given = ", ".join(described(engine, with_shapes=bundle.manifest is None))
-        raise TaskError(
-            f"{bundle.path}: {self.task} needs the output {', '.join(self.required_outputs)} of "
-            f"{each}, the model gives {given}"
-            f"{' (' + '; '.join(said) + ')' if said else ''}; "
-            f"export a checkpoint with a head for {wanted}"
-            f"{_CHOOSE if bundle.manifest is None and not fits else ''}"
-        )
+        refuse_model(engine, bundle, self.task, wanted, self.required_outputs, fits=fits)
