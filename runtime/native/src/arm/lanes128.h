@@ -82,6 +82,9 @@ struct Lanes128 {
   LB_INLINE F fma(F a, F b, F c) {
     return each([&](int i) { return vfmaq_f32(c.q[i], a.q[i], b.q[i]); });
   }
+  LB_INLINE F fma_negated(F a, F b, F c) {
+    return each([&](int i) { return vfmsq_f32(c.q[i], a.q[i], b.q[i]); });
+  }
   LB_INLINE F min(F a, F b) {
     return each([&](int i) { return least(a.q[i], b.q[i]); });
   }

@@ -12,7 +12,7 @@
 //   load_words, store_words, store16 (32 int16), from_int (16 int32 -> f32), from_int8
 //
 // Arithmetic: each is one IEEE operation per lane, rounded to nearest
-//   zeros, all, add, sub, mul, div, sqrt, fma(a, b, c) = a b + c, magnitude
+//   zeros, all, add, sub, mul, div, sqrt, fma(a, b, c) = a b + c, fma_negated(a, b, c) = c - a b, magnitude
 //   fma_into(acc, a, b)   acc += a b; not with V::own_blocks (blocks.h)
 //   min(a, b) = a < b ? a : b, max(a, b) = a > b ? a : b    (so of two zeros, or beside a NaN, the second)
 //   round       to the nearest integer, ties to even; round_one does so with a single number, integer(x) converts one

@@ -32,6 +32,7 @@ struct Lanes512 {
   LB_INLINE F div(F a, F b) { return _mm512_div_ps(a, b); }
   LB_INLINE F sqrt(F a) { return _mm512_sqrt_ps(a); }
   LB_INLINE F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
+  LB_INLINE F fma_negated(F a, F b, F c) { return _mm512_fnmadd_ps(a, b, c); }
   LB_INLINE F min(F a, F b) { return _mm512_min_ps(a, b); }
   LB_INLINE F max(F a, F b) { return _mm512_max_ps(a, b); }
   LB_INLINE F round(F a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
