@@ -49,7 +49,12 @@ class Bundle:
 
     @classmethod
     def open(
-        cls, path: str | Path, *, file_name: str | None = None, subfolder: str | None = None
+        cls,
+        path: str | Path,
+        *,
+        file_name: str | None = None,
+        subfolder: str | None = None,
+        hashed: Mapping[Stamp, str] | None = None,
     ) -> Bundle:
         """Open the bundle at ``path`` and check every byte of it against its manifest.
 
@@ -61,6 +66,8 @@ class Bundle:
             file_name: the ONNX file of a plain export with several; without it
                 :func:`leanbert.bundle.foreign.choose_graph` says which.
             subfolder: the folder of that file, or of a bundle, in the directory.
+            hashed: the sha256 of files that were just hashed, by their stamps before that; a file
+                that is unchanged since is not read again for it.
 
         Raises:
             BundleNotFoundError: the directory or a file of it is missing.
@@ -68,7 +75,7 @@ class Bundle:
             BundleVersionError: the format is newer than this LeanBERT.
             InputError: ``file_name`` is given, and a bundle has another graph.
         """
-        bundle, large = _open(Path(path), file_name, subfolder)
+        bundle, large = _open(Path(path), file_name, subfolder, hashed or {})
         for file, entry in large:
             check_content(file, entry)
         return bundle
@@ -76,7 +83,12 @@ class Bundle:
     @classmethod
     @contextmanager
     def checked_while_loading(
-        cls, path: str | Path, *, file_name: str | None = None, subfolder: str | None = None
+        cls,
+        path: str | Path,
+        *,
+        file_name: str | None = None,
+        subfolder: str | None = None,
+        hashed: Mapping[Stamp, str] | None = None,
     ) -> Iterator[Bundle]:
         """As :meth:`open`, but a thread hashes the large files while the block loads them.
 
@@ -88,7 +100,7 @@ class Bundle:
         Raises:
             BundleError: as :meth:`open`; at the end of the block for a large file's content.
         """
-        bundle, large = _open(Path(path), file_name, subfolder)
+        bundle, large = _open(Path(path), file_name, subfolder, hashed or {})
 
         def check() -> None:
             for file, entry in large:
@@ -227,7 +239,7 @@ class Bundle:
 
 
 def _open(
-    root: Path, file_name: str | None, subfolder: str | None
+    root: Path, file_name: str | None, subfolder: str | None, hashed: Mapping[Stamp, str]
 ) -> tuple[Bundle, list[tuple[Path, FileEntry]]]:
     """The bundle, all of it checked but the contents of the large files that are listed."""
     found = status(root)
@@ -244,19 +256,24 @@ def _open(
         raise InputError(
             f"file_name is {brief(file_name)}; the graph of a bundle is model.onnx: leave it out"
         )
-    return _open_sealed(home)
+    return _open_sealed(home, hashed)
 
 
-def _open_sealed(root: Path) -> tuple[Bundle, list[tuple[Path, FileEntry]]]:
+def _open_sealed(
+    root: Path, hashed: Mapping[Stamp, str]
+) -> tuple[Bundle, list[tuple[Path, FileEntry]]]:
     """A bundle with a manifest."""
     manifest = parse_manifest(root / MANIFEST)
     stamps = check_presence(root, manifest.files)
     large: list[tuple[Path, FileEntry]] = []
     for name, entry in manifest.files.items():
+        path = root / name
+        if hashed.get(stamps[path]) == entry.sha256:  # of the hub, for example
+            continue
         if entry.size > _LARGE:
-            large.append((root / name, entry))
+            large.append((path, entry))
         else:
-            check_content(root / name, entry)
+            check_content(path, entry)
     config = _read_config(root, manifest.files["config.json"])
     graph, tokenizer = root / "model.onnx", root / "tokenizer.json"
     return Bundle(root, graph, tokenizer, config, manifest.max_length, manifest, stamps), large

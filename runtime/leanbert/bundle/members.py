@@ -20,7 +20,14 @@ from leanbert.bundle.reading import (
 from leanbert.bundle.tokenizer_file import MOST_TOKENIZER_BYTES
 from leanbert.errors import BundleCorruptError, BundleNotFoundError
 
-__all__ = ["Stamp", "check_content", "check_presence", "check_unchanged", "read_member"]
+__all__ = [
+    "Stamp",
+    "check_content",
+    "check_presence",
+    "check_unchanged",
+    "read_member",
+    "stamp_of",
+]
 
 Stamp: TypeAlias = "tuple[int, int, int, int]"
 """Device, inode, size in bytes and time of the last change in nanoseconds of a file."""
@@ -68,7 +75,7 @@ def check_presence(root: Path, files: Mapping[str, FileEntry]) -> dict[Path, Sta
         if not stat.S_ISREG(found.st_mode):
             raise BundleCorruptError(f"{path}: is no regular file; copy or export the bundle again")
         _check_size(path, found.st_size, entry.size)
-        stamps[path] = _stamp(found)
+        stamps[path] = stamp_of(found)
     return stamps
 
 
@@ -80,11 +87,12 @@ def check_unchanged(stamps: Mapping[Path, Stamp]) -> None:
     """
     for path, stamp in stamps.items():
         found = status(path)
-        if found is None or _stamp(found) != stamp:
+        if found is None or stamp_of(found) != stamp:
             raise BundleCorruptError(f"{path}: was changed while it was opened; open it again")
 
 
-def _stamp(found: os.stat_result) -> Stamp:
+def stamp_of(found: os.stat_result) -> Stamp:
+    """What tells a change of a file, of what the system says about it."""
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 

@@ -77,7 +77,7 @@ def choice_of(args: argparse.Namespace) -> dict[str, str]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def located(args: argparse.Namespace) -> tuple[Path, dict[str, str | None]]:
+def located(args: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
     """The directory that the command line names, fetched if it is a repository of the hub.
 
     Returns:
@@ -90,13 +90,13 @@ def located(args: argparse.Namespace) -> tuple[Path, dict[str, str | None]]:
     from leanbert.bundle.reading import status
     from leanbert.pipelines import embedded_bundle
 
-    named, choice = bundle_of(args), dict[str, str | None](choice_of(args))
+    named, choice = bundle_of(args), dict[str, Any](choice_of(args))
     if named is not None and "/" in named and status(Path(named)) is None:
         from leanbert.bundle import hub  # late: who opens a local model waits for no module
 
         if hub.is_repository(named):
             found = hub.fetch(named, **choice)
-            return found.path, {"file_name": found.graph}
+            return found.path, {"file_name": found.graph, "hashed": found.hashed}
     if choice.pop("revision", None) is not None:
         raise InputError("--revision is of a repository on the hub; name it as owner/name")
     return (embedded_bundle() if named is None else Path(named)), choice

@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     path, choice = located(args)
     if choice.get("subfolder"):
         path /= str(choice["subfolder"])
-    bundle = Bundle.open(path)
+    bundle = Bundle.open(path, hashed=choice.get("hashed"))
     if args.engine != "native" and find_spec("onnxruntime") is not None:
         from leanbert.cli.trial import try_graph
 

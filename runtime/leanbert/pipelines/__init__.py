@@ -284,6 +284,7 @@ def _opening(
     """Open the model; of ``defaults``, what chooses it is taken out."""
     if isinstance(model, Bundle):
         return nullcontext(model)
+    chosen: dict[str, Any]
     chosen = {name: defaults.pop(name, None) for name in ("file_name", "subfolder")}
     if isinstance(model, str) and "/" in model and status(Path(model)) is None:
         from leanbert.bundle import hub  # late: who opens a local model waits for no module
@@ -291,7 +292,7 @@ def _opening(
         if hub.is_repository(model):
             asked = {name: defaults.pop(name, None) for name in ("revision", "token")}
             found = hub.fetch(model, **asked, **chosen)
-            model, chosen = found.path, {"file_name": found.graph}
+            model, chosen = found.path, {"file_name": found.graph, "hashed": found.hashed}
     return Bundle.checked_while_loading(model, **chosen)
 
 

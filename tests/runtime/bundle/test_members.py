@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from leanbert import Bundle, pipeline
+from leanbert.bundle import file_sha256
+from leanbert.bundle.members import stamp_of
 from leanbert.errors import BundleCorruptError, BundleError
 from tests.helpers.tiny_bundles import read_content, reseal
 
@@ -90,3 +92,18 @@ def test_links_that_look_like_the_hubs_cache(bundle_copy: Path) -> None:
         else:
             with pytest.raises(BundleCorruptError, match="a link out of the bundle, to"):
                 Bundle.open(snapshot)
+
+
+def test_a_file_that_was_hashed_is_not_read_for_it_again(bundle_copy: Path) -> None:
+    path = bundle_copy / "model.onnx"
+    content, digest = path.read_bytes(), file_sha256(path)
+    changed = content[:-1] + bytes([content[-1] ^ 1])
+    path.write_bytes(changed)
+    hashed = {stamp_of(path.stat()): digest}
+    assert Bundle.open(bundle_copy, hashed=hashed).manifest  # it is taken at its word
+    wrong = {stamp_of(path.stat()): file_sha256(path)}
+    with pytest.raises(BundleCorruptError, match=r"model\.onnx: content differs"):
+        Bundle.open(bundle_copy, hashed=wrong)
+    os.utime(path, (1, 1))  # as if it was changed since
+    with pytest.raises(BundleCorruptError, match=r"model\.onnx: content differs"):
+        Bundle.open(bundle_copy, hashed=hashed)

@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from leanbert.bundle.hub.choosing import collect
 from leanbert.bundle.hub.failures import Failure, explain
 from leanbert.bundle.hub.names import check_repository
 from leanbert.bundle.manifest import MANIFEST, is_plain
+from leanbert.bundle.members import Stamp, stamp_of
 from leanbert.bundle.reading import file_sha256, open_regular
 from leanbert.bundle.values import brief
 from leanbert.errors import (
@@ -52,6 +53,9 @@ class Snapshot:
     """The chosen ONNX file of a plain export, relative to ``path``; ``None`` for a bundle."""
     files: tuple[str, ...]
     """All files that belong to the model, relative to ``path``, each with slashes."""
+    hashed: Mapping[Stamp, str] = field(repr=False, compare=False)
+    """The sha256 of the large files, by their stamps before they were read; see
+    :meth:`leanbert.bundle.Bundle.open`."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,9 @@ def fetch(
     parts = collect(name, source.files, source.get, file_name=file_name, subfolder=subfolder)
     source.remember(revision)
     root = source.root()
-    return Snapshot(name, source.commit, root / parts.folder, parts.graph, parts.files)
+    return Snapshot(
+        name, source.commit, root / parts.folder, parts.graph, parts.files, source.hashed
+    )
 
 
 def _source(
@@ -149,6 +155,7 @@ class _OnHub:
         self, name: str, commit: str, files: Mapping[str, _Entry], token: str | bool | None
     ) -> None:
         self.name, self.commit, self.files = name, commit, files
+        self.hashed: dict[Stamp, str] = {}
         self._token = token
         self._places: dict[str, Path] = {}
 
@@ -157,9 +164,9 @@ class _OnHub:
         if file in self._places:
             return self._places[file]
         path = self._download(file)
-        if not _is_whole(path, self.files[file]):
+        if not _is_whole(path, self.files[file], self.hashed):
             path = self._download(file, again=True)
-            if not _is_whole(path, self.files[file]):
+            if not _is_whole(path, self.files[file], self.hashed):
                 raise BundleCorruptError(
                     f"{self.name}: {file} is not what the hub lists for commit "
                     f"{self.commit[:12]}, though it was fetched twice; try again later"
@@ -199,6 +206,7 @@ class _Cached:
 
     def __init__(self, name: str, root: Path) -> None:
         self.name, self.commit = name, root.name
+        self.hashed: dict[Stamp, str] = {}
         self._root = root
         self.files = {
             path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()
@@ -209,7 +217,7 @@ class _Cached:
         path = self._root / file
         blob = path.resolve().name  # where links work, the digest
         entry = _Entry(None, blob if _DIGEST.fullmatch(blob) else None)
-        if not _is_whole(path, entry):
+        if not _is_whole(path, entry, self.hashed):
             raise BundleCorruptError(
                 f"{path}: is damaged; delete the folder {self._root.parents[1]}, and fetch the "
                 "model again"
@@ -236,15 +244,17 @@ def _find_cached(name: str, revision: str | None, subfolder: str | None) -> _Cac
     return None
 
 
-def _is_whole(path: Path, entry: _Entry) -> bool:
-    """Whether a file is what the hub lists, as far as that is known."""
-    size = path.stat().st_size
+def _is_whole(path: Path, entry: _Entry, hashed: dict[Stamp, str]) -> bool:
+    """Whether a file is what the hub lists, as far as that is known; a sha256 is remembered."""
+    found = path.stat()
+    size = found.st_size
     if entry.size is not None and entry.size != size:
         return False
     if entry.digest is None:
         return True
     if len(entry.digest) == 64:
-        return file_sha256(path) == entry.digest
+        digest = hashed[stamp_of(found)] = file_sha256(path)
+        return digest == entry.digest
     return _git_name(path, size) == entry.digest
 
 

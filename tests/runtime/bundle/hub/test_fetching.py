@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shutil
@@ -236,6 +237,49 @@ def test_a_damaged_cache_is_mended(ask: Asking, make_bundle: Callable[..., Path]
     ask.set(HF_HUB_OFFLINE="0")
     assert ask.open() == wanted
     assert ask.hub.fetched() == ["config.json"]
+
+
+COUNT = """
+import contextlib, io, sys
+from leanbert import pipeline
+from leanbert.cli import main
+opened = []
+def note(event, args):
+    if event == "open" and str(args[0]).endswith("model.onnx"):
+        opened.append(args[0])
+sys.addaudithook(note)
+ways = {
+    "pipeline": lambda model: pipeline("text-classification", model),
+    "info": lambda model: main(["info", "--json", model]),
+    "verify": lambda model: main(["verify", "--engine", "native", model]),
+}
+counts = {}
+for way, call in ways.items():
+    for model in sys.argv[1:]:
+        opened.clear()
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            call(model)
+        counts.setdefault(way, []).append(len(opened))
+print(counts)
+"""
+
+
+def test_a_large_file_is_hashed_once(ask: Asking, tiny_bundle: Path, tmp_path: Path) -> None:
+    ask.open()  # the cache has it
+    done = python(["-c", COUNT, tiny_bundle, "owner/tiny"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    counts = ast.literal_eval(done.stdout)
+    for way, (local, hub) in counts.items():  # of the hub it is hashed as it is of a directory
+        assert local == hub > 0, way
+
+
+def test_what_the_hub_lists_is_compared_with_the_manifest(ask: Asking) -> None:
+    repository = ask.hub.repositories["owner/tiny"]
+    content = repository.files["model.onnx"]
+    repository.files["model.onnx"] = content[:-1] + bytes([content[-1] ^ 1])
+    found = ask.open()
+    assert found["error"] == "BundleCorruptError"
+    assert "model.onnx: content differs from its sha256 in leanbert.json" in found["said"]
 
 
 def test_a_download_that_breaks_off_goes_on(ask: Asking) -> None:
