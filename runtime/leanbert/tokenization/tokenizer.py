@@ -196,14 +196,13 @@ class Tokenizer:
                 found = native.encode(part, longest)
             if found is not None:
                 ids, types, lengths, marks = found
-                cut = [i for i, mark in enumerate(marks, start) if mark] if any(marks) else []
-                kept = [] if truncation is True else cut
-                parts.append(Encodings.sound(ids, types, lengths, kept, longest))
+                made = partial(Encodings.sound, ids, types, lengths)
             else:
                 rows = self._encode_rows(part, longest, max_length, strategy, start)
-                cut = [i for i, row in enumerate(rows, start) if row.overflowing]
-                kept = [] if truncation is True else cut
-                parts.append(Encodings.made_of(rows, self.has_token_types, kept, longest))
+                marks = [bool(row.overflowing) for row in rows]
+                made = partial(Encodings.made_of, rows, self.has_token_types)
+            cut = [i for i, mark in enumerate(marks, start) if mark] if any(marks) else []
+            parts.append(made([] if truncation is True else cut, longest))
             start += len(part)
         joined = join(parts)
         if truncation is False:
