@@ -34,9 +34,9 @@ class Deal {
   }
 
   // The last pieces of another's share: half of what its owner would take next, or all that is left if that is less than
-  // `least`. Not where the owner would be done with its share before this member with these pieces, by the members'
-  // speeds: then a slow thread would hold up a fast one again.
-  bool steal(size_t member, const Split& split, size_t least, size_t most, size_t* from, size_t* to) {
+  // `least`. Not where the owner would be done with its share before this member, at this `speed`, with these pieces:
+  // then a slow thread would hold up a fast one again.
+  bool steal(size_t member, float speed, const Split& split, size_t least, size_t most, size_t* from, size_t* to) {
     for (size_t i = 1; i < split.members; i++) {
       const size_t owner = (member + i) % split.members;
       std::atomic<uint64_t>& share = shares_[owner].range;
@@ -46,7 +46,7 @@ class Deal {
         const size_t count = half >= least ? half : left < least ? left : least;
         // The owner has half a piece under way, supposedly.
         const float mine = static_cast<float>(count) * split.speed[owner],
-                    owners = (static_cast<float>(left) + static_cast<float>(next) / 2) * split.speed[member];
+                    owners = (static_cast<float>(left) + static_cast<float>(next) / 2) * speed;
         if (mine > owners) break;
         *to = last(range);
         *from = *to - count;

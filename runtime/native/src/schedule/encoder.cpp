@@ -29,7 +29,8 @@ void work(void* context, size_t index) {
   const Private& own = job.workspace->own[index];
   const Member alone{1, 0, nullptr, nullptr};
   Speeds::Work done[Speeds::kinds];
-  for (uint32_t taken = 0; taken < schedule.most[index]; taken++) {
+  const auto fast = [&] { return Speeds::now(schedule.split, index, done[schedule.kind]) >= 1; };
+  for (uint32_t taken = 0; taken < schedule.most[index] || fast(); taken++) {
     const size_t i = job.next.fetch_add(1, std::memory_order_relaxed);
     if (i >= schedule.alone_count) break;
     compute_group(*job.model, schedule, schedule.groups[i], alone, own.alone, own, done);

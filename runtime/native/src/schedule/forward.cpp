@@ -42,9 +42,10 @@ class Pieces {
     deal_ = me.count > 1 && n > most * me.count ? &(me.team->*deal) : nullptr;
     if (deal_) deal_->offer(me.index, from_, to_);
   }
-  bool take(const Member& me, size_t* from, size_t* to) {
+  bool take(const Member& me, const Speeds::Work& work, size_t* from, size_t* to) {
     if (deal_)
-      return deal_->take(me.index, most_, from, to) || deal_->steal(me.index, *me.split, least_, most_, from, to);
+      return deal_->take(me.index, most_, from, to) ||
+             deal_->steal(me.index, Speeds::now(*me.split, me.index, work), *me.split, least_, most_, from, to);
     *from = from_;
     if (from_ == to_) return false;
     *to = from_ += Deal::part(to_ - from_, most_);
@@ -213,7 +214,7 @@ class Forward {
     const float scale =
         1.4426950408889634f / std::sqrt(static_cast<float>(y.relative ? (y.position_query ? 3 : 2) * width : width));
     size_t from_unit, to_unit;
-    while (heads_.take(me_, &from_unit, &to_unit)) {
+    while (heads_.take(me_, done_[Speeds::rows], &from_unit, &to_unit)) {
       const size_t head = from_unit * unit, heads = (to_unit - from_unit) * unit, columns = heads * width,
                    stride = 3 * columns + pad_floats;
       const size_t first_panel = head * width / k_.panel, count = columns / k_.panel;
@@ -283,7 +284,7 @@ class Forward {
     const bool stays = m_.pre_norm;
     size_t row, to;
     const uint64_t start = platform::ticks_now();
-    while (chunks_.take(me_, &row, &to)) {
+    while (chunks_.take(me_, done_[Speeds::rows], &row, &to)) {
       const size_t rows = to - row;
       const void* next = to < chunks_.end() ? weights(y.attention_output, 0)
                          : after            ? weights(after->first(), 0)

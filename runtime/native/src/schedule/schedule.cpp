@@ -3,6 +3,7 @@
 // Cost model: a text of n tokens costs n (1 + n / 1600), because attention grows with the square of n and would double
 // the cost of one of BERT-base's tokens at n = 1600. A group that the team shares costs 6% more (barriers, and every thread
 // reads every weight). Threads count with their measured speeds. Every number of shared groups up to two per thread is tried; the schedule that ends first is taken.
+// Where a thread did nothing in the last call, the team shares one group at least, so that its speed is measured again.
 #include "schedule/schedule.h"
 
 #include <algorithm>
@@ -61,7 +62,7 @@ size_t shared_groups(const Schedule& schedule, size_t count) {
   constexpr double sharing = 1.06;  // barriers, and every thread reads every weight
   double best = 1e300;
   size_t best_shared = 0;
-  for (size_t shared = 0; shared <= count && shared <= 2 * schedule.members; shared++) {
+  for (size_t shared = schedule.split.untried ? 1 : 0; shared <= count && shared <= 2 * schedule.members; shared++) {
     double load[max_team], most = 0, together = 0;
     deal_groups(schedule, count - shared, load, nullptr);
     for (size_t t = 0; t < schedule.members; t++)

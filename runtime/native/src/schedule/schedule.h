@@ -63,9 +63,10 @@ struct Schedule {
   size_t alone_count;   // groups [0, alone_count) are taken by single threads
   Group team_group;     // tokens = 0: none
   size_t members;
-  Speeds::Kind kind;        // of the work; the caller has set it and `split`
-  Split split;              // among the members
-  uint32_t most[max_team];  // groups that a member takes alone: a slow one must not begin what others would end sooner
+  Speeds::Kind kind;  // of the work; the caller has set it and `split`
+  Split split;        // among the members
+  // Groups that a member takes alone, unless it is fast by now: a slow one must not begin what others would end sooner.
+  uint32_t most[max_team];
 };
 
 // Fills and sorts `sequences`; the caller has set `call` and given the memory.

@@ -6,6 +6,11 @@
 // differ by less than a quarter are taken for equal: on equal cores a thread that waits for memory measures up to a fifth less.
 //
 // Shares are fixed for a call: all members compute the same ones from the same numbers, without a word between them.
+//
+// A thread that was slow only while somebody else held its core must not idle for long. What it measures in a call counts
+// in this call: from then on it takes the others' pieces, and groups of its own, at the speed that it has now. And
+// a member that had no share of a call has none of this: its speed counts twice as much after each such call, and
+// `untried` asks for a schedule in which every member works.
 #pragma once
 
 #include <cstddef>
@@ -20,6 +25,8 @@ struct Split {
   bool even = true;
   float speed[max_team] = {1};        // the fastest member's is 1
   uint32_t until[max_team + 1] = {};  // member i gets [until[i], until[i + 1]) of 65536 parts
+  double time = 0;                    // ticks per row of the fastest member; 0: not known
+  bool untried = false;               // speeds differ, and a member had no share of the last call
 
   void share(size_t n, size_t member, size_t* from, size_t* to) const {
     *from = even ? n * member / members : (n * until[member] + 32768) >> 16;
@@ -44,6 +51,8 @@ class Speeds {
   void note(Kind kind, size_t member, const Work& work);
   // Called by who holds the team, before the call begins.
   Split split(Kind kind, size_t members) const;
+  // The speed of a member that has done `work` in this call: that of `split`, or a higher one if it shows that.
+  static float now(const Split& split, size_t member, const Work& work);
 
  private:
   static constexpr size_t calls = 4;
