@@ -139,9 +139,13 @@ class DocumentPipeline(Pipeline[OptionsT]):
         options: Any = self._call_options(kwargs)
         if options.text_pair is not None:
             raise InputError("text_pair: a document has no pair; leave it out")
-        cut = [name for name in ("stride", "window") if getattr(options, name) is not None]
-        if split == "sentences" and cut:
-            raise InputError(f'{" and ".join(cut)}: sentences have none; pass split="windows"')
+        for name in ("window", "stride") if split == "sentences" else ():
+            value = getattr(options, name)
+            if value is not None:
+                raise InputError(
+                    f"{name} is {value}; sentences have no windows: leave it out, or pass "
+                    'split="windows"'
+                )
         return self._call(inputs, replace(options, _split=split))
 
     @overload

@@ -88,8 +88,10 @@ def call_of(
     cut = {"stride", "window"} if split is not None else {"truncation"}
     wrong = sorted((_MEANINGLESS | cut) & set(given))
     if wrong:
-        what = "sentences are" if split is not None else "a whole text is"
-        raise InputError(f"{', '.join(wrong)}: has no meaning where {what} explained; leave it out")
+        name, what = wrong[0], "sentences are" if split is not None else "a whole text is"
+        raise InputError(
+            f"{name} is {given[name]!r}; it has no meaning where {what} explained: leave it out"
+        )
     if label is not None and split is not None:
         raise InputError("label: each sentence is explained by its own best label; leave it out")
     if label is not None:

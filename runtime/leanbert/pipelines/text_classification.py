@@ -199,6 +199,8 @@ class TextClassificationPipeline(DocumentPipeline[TextClassificationOptions], Ge
             return prepare_sentences(tokenizer, texts, options, first)
         items: list[_Text] = [(text, []) for text in texts]
         if options.by_windows:
+            if options.window is not None:
+                tokenizer.room("window", options.window)
             segments = segment(
                 tokenizer,
                 texts,

@@ -255,18 +255,30 @@ class Tokenizer:
         length = self.max_length if max_length is None else min(max_length, self.max_length)
         if (length, stride, strategy) == (self.max_length, 0, "longest_first"):
             return self.backend
-        special = self.added_tokens(pair=False)
-        if length <= special:
-            raise InputError(
-                f"max_length is {max_length}; {special} special tokens leave no room for text"
-            )
-        room = length - special
+        room = self.room("max_length", length)
         if not 0 <= stride < room:
             raise InputError(
                 f"stride is {stride}; windows of {length} tokens have room for {room} of the text, "
                 "so it must be less, and no less than 0"
             )
         return self._copies.get(self.backend, Cut(length, stride, strategy, self.truncation_side))
+
+    def room(self, argument: str, tokens: int) -> int:
+        """How many tokens of a text a limit leaves beside the special ones.
+
+        Args:
+            argument: what set the limit, for the message.
+            tokens: the limit, special tokens included.
+
+        Raises:
+            InputError: none.
+        """
+        special = self.added_tokens(pair=False)
+        if tokens <= special:
+            raise InputError(
+                f"{argument} is {tokens}; {special} special tokens leave no room for text"
+            )
+        return tokens - special
 
     def check_pairs(
         self, texts: Sequence[object], max_length: int | None, first_index: int

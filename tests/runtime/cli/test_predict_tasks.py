@@ -336,7 +336,12 @@ def test_question_answering(
         (["--targets", "a"], "--targets is for fill-mask, not for text-classification"),
         (["--pooling", "mean"], "--pooling is for feature-extraction"),
         (["--multi-label"], "--multi-label is for zero-shot-classification"),
-        (["--split", "sentences", "--window", 9], "window: sentences have none"),
+        (
+            ["--split", "sentences", "--window", 9],
+            "--window is 9; sentences have no windows: leave it out, or pass --split windows",
+        ),
+        (["--explain", "--top-k", 2], "--top-k is 2; it has no meaning where a whole text is"),
+        (["--window", 2], "--window is 2; 2 special tokens leave no room for text"),
         (["--stride", "-1"], "stride is -1"),
     ],
 )

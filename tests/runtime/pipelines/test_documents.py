@@ -152,11 +152,14 @@ def test_other_labels_have_no_sentiment(make_bundle: Callable[..., Path]) -> Non
     [
         ({"split": "words"}, "split is 'words'"),
         ({"combine": "sum"}, "combine is 'sum'"),
-        ({"window": 12}, 'window: sentences have none; pass split="windows"'),
+        (
+            {"window": 12},
+            'window is 12; sentences have no windows: leave it out, or pass split="windows"',
+        ),
         ({"split": "windows", "window": 0}, "window is 0"),
         ({"split": "windows", "stride": -1}, "stride is -1"),
         ({"split": "windows", "stride": 40}, "stride is 40"),
-        ({"split": "windows", "window": 2}, "max_length is 2"),
+        ({"split": "windows", "window": 2}, "window is 2; 2 special tokens leave no room"),
     ],
 )
 def test_arguments_that_make_no_sense(classify: Any, options: dict[str, Any], said: str) -> None:
