@@ -64,9 +64,9 @@ def bundle_copy(tiny_bundle: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def families(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Checkpoints of every family and head, with trained tokenizers: families.Workshop."""
+    """Checkpoints of every family and head, with trained tokenizers; see family_checkpoints."""
     pytest.importorskip("torch", reason="checkpoints are made by the extra export")
-    from tests.helpers.families import (
+    from tests.helpers.family_checkpoints import (
         Workshop,  # torch and transformers, which most tests do without
     )
 
@@ -77,7 +77,7 @@ def families(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def real_families(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Any:
     """The same with the families' real tokenizers."""
     pytest.importorskip("torch", reason="checkpoints are made by the extra export")
-    from tests.helpers.families import Workshop
+    from tests.helpers.family_checkpoints import Workshop
 
     return Workshop(tmp_path_factory.mktemp("real-families"), data_dir)
 

@@ -25,7 +25,7 @@ from leanbert_export.exporting import Report, export
 from leanbert_export.proof.comparison import INT8_MEAN_DIFFERENCE
 from leanbert_export.quiet import quiet
 from leanbert_export.samples import sample_texts
-from tests.helpers import families
+from tests.helpers import families, family_checkpoints
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +54,7 @@ PAIRS = [
 class Exports:
     """Each checkpoint and bundle made once; what it gives is shared: copy it."""
 
-    workshop: families.Workshop
+    workshop: family_checkpoints.Workshop
     root: Path
     reports: dict[tuple[str, str], Report] = field(default_factory=dict)
 
@@ -82,7 +82,7 @@ class Exports:
 @pytest.fixture(scope="module")
 def exports(tmp_path_factory: pytest.TempPathFactory) -> Exports:
     root = tmp_path_factory.mktemp("exports")
-    return Exports(families.Workshop(root), root)
+    return Exports(family_checkpoints.Workshop(root), root)
 
 
 def manifest_of(bundle: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tests.helpers import tiny_bundles
+from tests.helpers import tiny_bundles, tiny_words
 from tests.helpers.native_library import Blob
 from tests.helpers.native_models import Matmul, Model, Norm, random_model
 from tests.helpers.native_reference import reference
@@ -29,7 +29,7 @@ def model(task: str = "text-classification", **options: Any) -> Model:
     return random_model(
         **{
             "seed": 5,
-            "vocabulary": len(tiny_bundles.VOCABULARY),
+            "vocabulary": len(tiny_words.VOCABULARY),
             "positions": tiny_bundles.MAX_LENGTH,
             "smoothing": True,
             "query_bias": True,
@@ -126,7 +126,7 @@ def build(folder: Path, task: str = "text-classification", **options: Any) -> Pa
 
 def expected(task: str, text: str, pair: str | None = None) -> npt.NDArray[np.float64]:
     """The encoder's answer by numpy: logits ``(labels,)``, or ``(tokens, width)``."""
-    made = tiny_bundles.tokenizer()
+    made = tiny_words.tokenizer()
     made.enable_truncation(tiny_bundles.MAX_LENGTH)
     encoding = made.encode(text, pair)
     answer: npt.NDArray[np.float64] = reference(

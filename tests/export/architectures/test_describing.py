@@ -11,17 +11,17 @@ from leanbert_export.architectures.describing import FAMILIES, describe
 from leanbert_export.architectures.tensors import NotDescribedError, Tensors
 from leanbert_export.checkpoint.loading import LoadedCheckpoint
 from tests.export.conftest import Workshop, load
-from tests.helpers import families
+from tests.helpers import family_checkpoints
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> families.Workshop:
-    return families.Workshop(tmp_path_factory.mktemp("described"))
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> family_checkpoints.Workshop:
+    return family_checkpoints.Workshop(tmp_path_factory.mktemp("described"))
 
 
-def loaded(checkpoints: families.Workshop, family: str, task: str) -> LoadedCheckpoint:
+def loaded(checkpoints: family_checkpoints.Workshop, family: str, task: str) -> LoadedCheckpoint:
     return load(checkpoints.checkpoint(family, task), task)
 
 
@@ -54,7 +54,7 @@ def test_bert(workshop: Workshop) -> None:
     assert encoder.head.activation == "tanh"
 
 
-def test_albert_repeats_its_layers(checkpoints: families.Workshop) -> None:
+def test_albert_repeats_its_layers(checkpoints: family_checkpoints.Workshop) -> None:
     encoder = describe(loaded(checkpoints, "albert", "fill-mask"))
     first, second = encoder.layers
     assert first is second
@@ -70,7 +70,7 @@ def test_albert_repeats_its_layers(checkpoints: families.Workshop) -> None:
     [("roberta", 1, 159), ("xlm-roberta", 2, 158), ("mpnet", 2, 158), ("bert", 0, 160)],
 )
 def test_where_positions_begin(
-    checkpoints: families.Workshop, family: str, offset: int, longest: int
+    checkpoints: family_checkpoints.Workshop, family: str, offset: int, longest: int
 ) -> None:
     checkpoint = loaded(checkpoints, family, "feature-extraction")
     encoder = describe(checkpoint)
@@ -81,7 +81,7 @@ def test_where_positions_begin(
     assert encoder.max_tokens == longest
 
 
-def test_modernbert(checkpoints: families.Workshop) -> None:
+def test_modernbert(checkpoints: family_checkpoints.Workshop) -> None:
     encoder = describe(loaded(checkpoints, "modernbert", "text-classification"))
     assert encoder.pre_norm
     assert encoder.final_norm is not None

@@ -24,7 +24,7 @@ from leanbert_export.proof.reference import TorchReference
 from leanbert_export.samples import sample_texts
 from tests.export.conftest import load
 from tests.export.layout.test_layout import answers, manifest_of, native_or_skip, read
-from tests.helpers import families
+from tests.helpers import families, family_checkpoints
 
 pytestmark = pytest.mark.slow
 
@@ -33,12 +33,12 @@ CALIBRATION = sample_texts()[::9]
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> families.Workshop:
-    return families.Workshop(tmp_path_factory.mktemp("distances"))
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> family_checkpoints.Workshop:
+    return family_checkpoints.Workshop(tmp_path_factory.mktemp("distances"))
 
 
 @pytest.fixture(scope="module")
-def exports(workshop: families.Workshop) -> Callable[[str], Report]:
+def exports(workshop: family_checkpoints.Workshop) -> Callable[[str], Report]:
     """The export of each family's checkpoint, made once."""
     made: dict[str, Report] = {}
 
@@ -55,13 +55,13 @@ def exports(workshop: families.Workshop) -> Callable[[str], Report]:
     return report
 
 
-def encoder_of(workshop: families.Workshop, family: str) -> Encoder:
+def encoder_of(workshop: family_checkpoints.Workshop, family: str) -> Encoder:
     return describe(load(workshop.checkpoint(family, "feature-extraction")))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_both_engines_answer_as_pytorch(
-    exports: Callable[[str], Report], workshop: families.Workshop, family: str
+    exports: Callable[[str], Report], workshop: family_checkpoints.Workshop, family: str
 ) -> None:
     native_or_skip()
     report = exports(family)
@@ -87,7 +87,7 @@ def test_the_mean_of_the_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     config = {**modern.config, "classifier_pooling": "mean"}
     monkeypatch.setitem(known, "modernbert", replace(modern, config=config))
     task = "text-classification"
-    checkpoint = families.Workshop(tmp_path).checkpoint("modernbert", task)
+    checkpoint = family_checkpoints.Workshop(tmp_path).checkpoint("modernbert", task)
     texts = list(CALIBRATION)
     report = export(str(checkpoint), tmp_path / "out", texts=texts, calibration=CALIBRATION)
     assert report.native.startswith("yes; ")
@@ -124,7 +124,7 @@ def expanded(architecture: dict[str, Any], length: int) -> Any:
     return buckets[(positions[None, :] - positions[:, None]).clip(-ends, ends) + ends]
 
 
-def test_buckets_are_those_of_transformers(workshop: families.Workshop) -> None:
+def test_buckets_are_those_of_transformers(workshop: family_checkpoints.Workshop) -> None:
     encoder = encoder_of(workshop, "mpnet")
     positions = torch.arange(encoder.max_tokens)
     wanted = MPNetEncoder.relative_position_bucket(positions[None, :] - positions[:, None], 32)
@@ -186,7 +186,10 @@ def _half_gated(encoder: Encoder) -> Encoder:
     ],
 )
 def test_what_the_native_engine_does_not_compute(
-    workshop: families.Workshop, family: str, change: Callable[[Encoder], Encoder], reason: str
+    workshop: family_checkpoints.Workshop,
+    family: str,
+    change: Callable[[Encoder], Encoder],
+    reason: str,
 ) -> None:
     encoder = encoder_of(workshop, family)
     assert architecture_of(encoder)["num_layers"] == 2

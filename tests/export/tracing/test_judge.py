@@ -15,7 +15,7 @@ from leanbert_export.graph.encoder import build_graph
 from leanbert_export.samples import sample_texts
 from leanbert_export.tracing.optimum import export_fp32
 from tests.export.conftest import NEEDS_OPTIMUM, load
-from tests.helpers import families
+from tests.helpers import family_checkpoints
 
 pytestmark = [pytest.mark.slow, NEEDS_OPTIMUM]
 # Every family with a head that differs from the others', and every kind of head.
@@ -36,7 +36,7 @@ PAIRS = [
 
 @pytest.mark.parametrize(("family", "task"), PAIRS)
 def test_the_graph_equals_optimums_trace(tmp_path: Path, family: str, task: str) -> None:
-    loaded = load(families.checkpoint(family, task, tmp_path / "checkpoint"), task)
+    loaded = load(family_checkpoints.checkpoint(family, task, tmp_path / "checkpoint"), task)
     final = build_graph(describe(loaded))
     traced = export_fp32(loaded, tmp_path / "traced")
     built = ir.to_proto(final.model).SerializeToString()

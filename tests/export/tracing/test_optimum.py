@@ -18,7 +18,7 @@ from leanbert_export.quiet import quiet
 from leanbert_export.samples import sample_texts
 from tests.export.conftest import NEEDS_OPTIMUM
 from tests.export.test_failures import edit_config
-from tests.helpers import families
+from tests.helpers import families, family_tokenizers
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +37,7 @@ LABELS = {"id2label": {0: "positive", 1: "negative", 2: "neutral"}}
 
 def checkpoint(folder: Path, family: str, task: str, **config: Any) -> Path:
     """A random model with the tokenizer of a BERT."""
-    tokenizer = families.tokenizer("bert")
+    tokenizer = family_tokenizers.tokenizer("bert")
     kind, options = families.HEADS[task]
     with quiet():
         made = transformers.AutoConfig.for_model(

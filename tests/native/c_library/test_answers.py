@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from leanbert import pipeline
-from tests.helpers import tiny_bundles
+from tests.helpers import tiny_words
 from tests.helpers.c_library import AGGREGATIONS, EMBEDDED, CLibraryError, Model
 from tests.helpers.native_families import deberta, modernbert, mpnet, nomic
 from tests.helpers.real_texts import AWKWARD, LONG
@@ -27,7 +27,7 @@ TEXTS = [*AWKWARD, *SAMPLE.splitlines(), LONG]
 def tiny_texts(count: int, seed: int = 3) -> list[str]:
     """Texts of the tiny tokenizer's words, some of them spelled in pieces, and some cut."""
     rng = np.random.default_rng(seed)
-    words = [*tiny_bundles.VOCABULARY[5:], "Growths", "zürich", "profit's", "αβγ", "13.1"]
+    words = [*tiny_words.VOCABULARY[5:], "Growths", "zürich", "profit's", "αβγ", "13.1"]
     words = [word.removeprefix("##") for word in words]
     lengths = rng.integers(1, 40, count)
     return [" ".join(rng.choice(words, length)) for length in lengths] + AWKWARD

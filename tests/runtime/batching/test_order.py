@@ -15,7 +15,7 @@ from leanbert.batching import GROUP, MAX_TOKENS, Prepared, Runner
 from leanbert.batching.order import chunks, cut_batches
 from leanbert.errors import InputError
 from leanbert.tokenization import text_input
-from tests.helpers.tiny_bundles import FILLER, NEGATIVE, NEUTRAL, POSITIVE
+from tests.helpers.tiny_words import FILLER, NEGATIVE, NEUTRAL, POSITIVE
 
 LENGTHS = st.lists(st.integers(0, 600), max_size=200)
 TEXTS = st.one_of(

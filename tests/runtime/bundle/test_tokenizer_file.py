@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 from leanbert.bundle.tokenizer_file import check_tokenizer
 from leanbert.errors import BundleCorruptError
-from tests.helpers.tiny_bundles import tokenizer
+from tests.helpers.tiny_words import tokenizer
 
 PATH = Path("somewhere") / "tokenizer.json"
 Json = dict[str, Any]

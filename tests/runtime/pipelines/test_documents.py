@@ -11,7 +11,8 @@ import pytest
 
 from leanbert import pipeline
 from leanbert.errors import InputError
-from tests.helpers.tiny_bundles import LABELS, MAX_LENGTH, Tiny, probabilities, reference, tokenizer
+from tests.helpers.tiny_bundles import LABELS, MAX_LENGTH, Tiny, probabilities, reference
+from tests.helpers.tiny_words import tokenizer
 
 SENTENCES = ["Profit rose to a record.", "The debt is bad!", "It said so today."]
 DOCUMENT = "  Profit rose to a record. The debt is bad!\n\nIt said so today.\n"

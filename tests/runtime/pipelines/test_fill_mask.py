@@ -15,7 +15,8 @@ from leanbert import pipeline
 from leanbert.errors import InputError, LeanBertWarning, TaskError
 from tests.helpers.parity import check_same
 from tests.helpers.real_texts import AWKWARD, LONG
-from tests.helpers.tiny_bundles import VOCABULARY, Tiny, reference
+from tests.helpers.tiny_bundles import Tiny, reference
+from tests.helpers.tiny_words import VOCABULARY
 
 FAMILIES = [
     "bert",

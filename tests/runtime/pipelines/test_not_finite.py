@@ -15,7 +15,8 @@ from onnx import numpy_helper
 from leanbert import cli, pipeline
 from leanbert.errors import EngineError
 from tests.helpers import tiny_bundles
-from tests.helpers.tiny_bundles import VOCABULARY, Tiny
+from tests.helpers.tiny_bundles import Tiny
+from tests.helpers.tiny_words import VOCABULARY
 
 WORD = "growth"
 NLI = ("contradiction", "neutral", "entailment")

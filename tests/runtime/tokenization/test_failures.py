@@ -6,7 +6,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from leanbert.tokenization.failures import failure
-from tests.helpers import tiny_bundles
+from tests.helpers import tiny_words
 
 PanicException = type("PanicException", (BaseException,), {})
 
@@ -28,7 +28,7 @@ def test_which_errors_are_the_librarys(error: BaseException, line: str | None) -
 
 
 def test_the_librarys_own_panic_is_one(capfd: pytest.CaptureFixture[str]) -> None:
-    content = tiny_bundles.tokenizer().to_str()
+    content = tiny_words.tokenizer().to_str()
     wrong = '"normalizer": {"type": "Precompiled", "precompiled_charsmap": ""}'
     start = content.index('"normalizer"')
     end = content.index('"pre_tokenizer"')

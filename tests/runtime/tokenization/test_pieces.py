@@ -10,7 +10,7 @@ import pytest
 
 from leanbert.tokenization import Segments, Tokenizer, pieces, segment, segments
 from leanbert.tokenization.pieces import Pieces
-from tests.helpers import tiny_bundles
+from tests.helpers import tiny_words
 from tests.helpers.long_texts import FAMILIES, random_text, tokenizer_of
 from tests.helpers.processes import python
 
@@ -77,21 +77,21 @@ def test_tokenizers_whose_texts_do_not_come_apart_are_read_whole() -> None:
     from tokenizers import AddedToken, normalizers, pre_tokenizers
 
     text = "profit rose " * 20_000
-    made = tiny_bundles.tokenizer()
+    made = tiny_words.tokenizer()
     found = Pieces(made).windows(text, False, 32, 4)
     assert found is not None
     assert len(found) == -(-(40_000 - 30) // 26) + 1
     made.normalizer = normalizers.Sequence([made.normalizer, normalizers.Strip()])
     assert Pieces(made).windows(text, False, 32, 4) is None
     for token in (AddedToken("<firm>", rstrip=True), AddedToken("new york")):
-        made = tiny_bundles.tokenizer()
+        made = tiny_words.tokenizer()
         made.add_tokens([token])
         assert Pieces(made).windows(text, False, 32, 4) is None
-    made = tiny_bundles.tokenizer()
+    made = tiny_words.tokenizer()
     made.pre_tokenizer = pre_tokenizers.Punctuation()
     assert Pieces(made).windows(text, False, 32, 4) is None
     for other in ("profit " * 9, "profit" * 20_000, " " * 100_000):
-        assert Pieces(tiny_bundles.tokenizer()).windows(other, False, 32, 4) is None
+        assert Pieces(tiny_words.tokenizer()).windows(other, False, 32, 4) is None
 
 
 def test_lone_surrogates_become_replacements_as_before(tiny_bundle: Path) -> None:

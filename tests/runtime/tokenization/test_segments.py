@@ -15,8 +15,9 @@ from leanbert import LeanBertWarning
 from leanbert.errors import InputError
 from leanbert.tokenization import Segments, Tokenizer, segment
 from leanbert.tokenization.cutting import report_cut
-from tests.helpers import tiny_bundles
-from tests.helpers.tiny_bundles import FILLER, MAX_LENGTH, NEGATIVE, POSITIVE
+from tests.helpers import tiny_words
+from tests.helpers.tiny_bundles import MAX_LENGTH
+from tests.helpers.tiny_words import FILLER, NEGATIVE, POSITIVE
 
 WORDS = [*POSITIVE, *NEGATIVE, *FILLER, "xq", "naïve,", "Profit", "🚀"]
 TEXTS = st.lists(st.sampled_from(WORDS), max_size=90).map(" ".join)
@@ -40,7 +41,7 @@ def window(segments: Segments, i: int) -> list[tuple[Any, ...]]:
 
 def whole(text: str | tuple[str, str]) -> list[tuple[Any, ...]]:
     """The same of a text that is not cut, by the tokenizers library alone."""
-    made = tiny_bundles.tokenizer()
+    made = tiny_words.tokenizer()
     row = made.encode(*text) if isinstance(text, tuple) else made.encode(text)
     word_ids = [-1 if i is None else i for i in row.word_ids]
     sequences = [-1 if i is None else i for i in row.sequence_ids]

@@ -15,7 +15,7 @@ from tokenizers import AddedToken, normalizers
 from leanbert import pipeline
 from leanbert.errors import BundleCorruptError, InputError
 from leanbert.tokenization import Tokenizer, segment
-from tests.helpers import tiny_bundles
+from tests.helpers import tiny_words
 from tests.helpers.parity import AS_BEFORE, is_newer
 
 LONGEST = 24
@@ -283,7 +283,7 @@ def test_settings_that_cannot_be_honoured(
 
 
 def test_sides_that_tokenizer_json_itself_says(tmp_path: Path) -> None:
-    made = tiny_bundles.tokenizer()
+    made = tiny_words.tokenizer()
     made.enable_truncation(9, direction="left")
     made.enable_padding(direction="left")
     made.save(str(tmp_path / "tokenizer.json"))
@@ -324,7 +324,7 @@ def test_words_are_refused_where_they_would_be_joined(families: Any, tmp_path: P
 @pytest.mark.parametrize("lower", [True, False])
 def test_an_added_token_is_found_as_the_settings_normalize(tmp_path: Path, lower: bool) -> None:
     """The files contradict each other; the shared tokenizer and its copies find the same."""
-    made = tiny_bundles.tokenizer()
+    made = tiny_words.tokenizer()
     made.normalizer = normalizers.BertNormalizer(lowercase=lower)
     made.add_tokens(
         [AddedToken("FooBar", normalized=True), AddedToken("Caf\u00e9X", normalized=True)]

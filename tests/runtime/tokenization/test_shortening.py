@@ -14,7 +14,7 @@ from leanbert.errors import InputError
 from leanbert.tokenization import Segments, Tokenizer, segment
 from leanbert.tokenization.elision import Origin
 from leanbert.tokenization.shortening import Shortener
-from tests.helpers import tiny_bundles
+from tests.helpers import tiny_words
 from tests.helpers.long_texts import FAMILIES, random_text, tokenizer_of
 from tests.helpers.processes import python
 
@@ -115,7 +115,7 @@ def test_tokenizers_that_look_over_white_space_get_the_whole_text(tmp_path: Path
         {"normalizer": normalizers.Replace(Regex("new york"), "ny")},
         {"normalizer": normalizers.Replace("new york", "ny")},
     ):
-        made = tiny_bundles.tokenizer()
+        made = tiny_words.tokenizer()
         for name, step in change.items():
             setattr(made, name, step)
         text = "profit " * 5000
@@ -123,7 +123,7 @@ def test_tokenizers_that_look_over_white_space_get_the_whole_text(tmp_path: Path
         assert part == text
         assert origins == {0: (Origin(), Origin())}
     text = "profit rose " * 5000
-    made = tiny_bundles.tokenizer()
+    made = tiny_words.tokenizer()
     made.normalizer = normalizers.Sequence(
         [made.normalizer, normalizers.Replace(Regex(" {2,}"), " ")]
     )

@@ -17,16 +17,9 @@ import pytest
 from leanbert import Bundle, LeanBertWarning, pipeline
 from leanbert.errors import BundleCorruptError, BundleNotFoundError, InputError
 from leanbert.tokenization import Tokenizer, segment, text_input
-from tests.helpers import tiny_bundles
-from tests.helpers.tiny_bundles import (
-    FILLER,
-    NEGATIVE,
-    POSITIVE,
-    Tiny,
-    probabilities,
-    read_content,
-    reseal,
-)
+from tests.helpers import tiny_bundles, tiny_words
+from tests.helpers.tiny_bundles import Tiny, probabilities, read_content, reseal
+from tests.helpers.tiny_words import FILLER, NEGATIVE, POSITIVE
 
 LONG = "profit " * 40  # 42 tokens of the 32 that fit
 
@@ -43,7 +36,7 @@ def score(classify: Any, item: object, **options: Any) -> list[float]:
 
 def test_pairs_get_their_type_ids(tokenizer: Tokenizer) -> None:
     found = tokenizer.encode([("profit rose", "a loss"), "sales"])
-    vocabulary = tiny_bundles.VOCABULARY
+    vocabulary = tiny_words.VOCABULARY
     assert [[vocabulary[i] for i in ids] for ids in found.split(found.input_ids)] == [
         ["[CLS]", "profit", "rose", "[SEP]", "a", "loss", "[SEP]"],
         ["[CLS]", "sales", "[SEP]"],
@@ -224,8 +217,8 @@ def test_side_files_that_the_manifest_does_not_list_are_not_obeyed(bundle_copy: 
 
 def test_a_tokenizer_that_fails_on_a_text(tmp_path: Path) -> None:
     """BPE without bytes, whose unknown token is not in its vocabulary."""
-    content = json.loads(tiny_bundles.tokenizer().to_str())
-    vocabulary = {token: i for i, token in enumerate(tiny_bundles.VOCABULARY)}
+    content = json.loads(tiny_words.tokenizer().to_str())
+    vocabulary = {token: i for i, token in enumerate(tiny_words.VOCABULARY)}
     content["model"] = {"type": "BPE", "unk_token": "<unk>", "vocab": vocabulary, "merges": []}
     path = tmp_path / "tokenizer.json"
     path.write_text(json.dumps(content), encoding="utf-8")
@@ -238,7 +231,7 @@ def test_a_tokenizer_that_fails_on_a_text(tmp_path: Path) -> None:
 
 
 def test_fixed_padding_in_the_file_is_ignored(tiny_bundle: Path, tmp_path: Path) -> None:
-    made = tiny_bundles.tokenizer()
+    made = tiny_words.tokenizer()
     made.enable_padding(length=128)
     made.enable_truncation(4)
     made.save(str(tmp_path / "tokenizer.json"))
