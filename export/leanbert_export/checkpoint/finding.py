@@ -151,7 +151,9 @@ def _reason(error: Exception, revision: str | None) -> str:
 
     from leanbert.bundle.hub.failures import explain
 
-    if isinstance(error, (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError)):
+    if isinstance(error, HFValidationError):
+        return "its models are named owner/name"
+    if isinstance(error, (HfHubHTTPError, LocalEntryNotFoundError, OSError)):
         return first_line(error)
     failure = explain(error, revision)
     if failure is None:
