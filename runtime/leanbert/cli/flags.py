@@ -26,6 +26,7 @@ __all__ = [
     "flag_of",
     "located",
     "read_options",
+    "whole",
 ]
 
 _CHOICE = ("revision", "file_name", "subfolder")
@@ -34,6 +35,16 @@ _CHOICE = ("revision", "file_name", "subfolder")
 def flag_of(name: str) -> str:
     """The flag of an argument of the library."""
     return "--" + ("bundle" if name == "model" else name.replace("_", "-"))
+
+
+def whole(given: str) -> int:
+    """A whole number that was given to a flag."""
+    try:
+        return int(given)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{given[:40]!r} is no whole number of a few digits"
+        ) from None
 
 
 def add_alias(parser: argparse._ActionsContainer, *names: str, **reads: Any) -> None:
@@ -121,7 +132,7 @@ def add_engine_flags(parser: argparse._ActionsContainer) -> None:
         "--engine", choices=ENGINES, default="auto", metavar="NAME",
         help=f"{listed(ENGINES)} (default: auto)",
     )  # fmt: skip
-    parser.add_argument("--threads", type=int, metavar="N", help="default: all allowed cores")
+    parser.add_argument("--threads", type=whole, metavar="N", help="default: all allowed cores")
 
 
 def add_reading_flags(group: argparse._ArgumentGroup, *, labels: bool = False) -> None:

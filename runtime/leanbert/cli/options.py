@@ -9,6 +9,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from leanbert.cli.flags import whole
 from leanbert.cli.inputs import COMMAND_LINE, Entry, Record
 from leanbert.cli.parser import WIDTH, CommandParser, flag_lines
 from leanbert.errors import InputError
@@ -57,7 +58,7 @@ class _Flag(NamedTuple):
 
 
 def _number(metavar: str = "N") -> dict[str, Any]:
-    return {"type": int, "metavar": metavar}
+    return {"type": whole, "metavar": metavar}
 
 
 def _words(metavar: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from leanbert.arguments import MODES, TRUNCATIONS
-from leanbert.cli.flags import add_bundle_flag, add_engine_flags, add_reading_flags
+from leanbert.cli.flags import add_bundle_flag, add_engine_flags, add_reading_flags, whole
 from leanbert.cli.inputs import argument_records
 from leanbert.cli.options import add_task_flags, model_input, ranking_of
 from leanbert.errors import InputError
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_bundle_flag(group)
     group.add_argument("--task", metavar="TASK", help="default: what the bundle was exported for")
     add_engine_flags(group)
-    group.add_argument("--max-memory-mb", type=int, metavar="N", help="a ceiling of memory, MiB")
+    group.add_argument("--max-memory-mb", type=whole, metavar="N", help="a ceiling of memory, MiB")
     group.add_argument(
         "--mode", choices=MODES, metavar="NAME", help="latency for few texts, throughput for many"
     )
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="files, patterns, folders; - is stdin",
     )  # fmt: skip
     add_reading_flags(group)
-    group.add_argument("--max-length", type=int, metavar="N", help="cut texts to N tokens")
+    group.add_argument("--max-length", type=whole, metavar="N", help="cut texts to N tokens")
     group.add_argument(
         "--truncation",
         choices=tuple(TRUNCATIONS),

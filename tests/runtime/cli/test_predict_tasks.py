@@ -347,3 +347,14 @@ def test_question_answering(
 )
 def test_flags_of_another_task(command: Command, words: list[object], said: str) -> None:
     assert said in command.wrong({}, "a", *words)
+
+
+@pytest.mark.parametrize("flag", ["--threads", "--max-length", "--max-memory-mb", "--stride"])
+@pytest.mark.parametrize("given", ["half", "1.5", "9" * 5000])
+def test_values_that_are_no_numbers(
+    flag: str, given: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main(["predict", flag, given, "a"])
+    said = f"{flag}: {given[:40]!r} is no whole number of a few digits"
+    assert said in capsys.readouterr().err.splitlines()[-1]
