@@ -3,9 +3,11 @@
 For each row the committed cases (``golden_bits.json``) are replayed by ``native_replay`` with 1, 2
 and 4 threads, as a whole and text by text, and have to give the committed bits; ``native_stress``
 checks threads and, where there are some, forks. Libraries for macOS cannot be run there: they are
-compiled, linked and read. Exits 1 if a row fails. Rows whose tools are not there are left out, and
-named: ``apt install qemu-user g++-aarch64-linux-gnu wine64`` and ``pip install ziglang`` bring them
-all. Takes about half an hour on two cores.
+compiled, linked and read. Exits 1 if a row fails. Every row has the day on which it ran last: one
+that is not run now (``--only``, or its tools are not there: ``apt install qemu-user
+g++-aarch64-linux-gnu wine64`` and ``pip install ziglang`` bring them all) stays as the page has it,
+or is named below the table. The page is written after each row. Takes about half an hour on two
+cores.
 
     python -m tests.native.everywhere --page docs/cpus.md
 """
@@ -24,7 +26,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from leanbert.cpu import cpu_name
-from leanbert_bench.sections import replace_section
+from leanbert_bench.sections import replace_section, split_section
 from tests.helpers.native_golden import cases, golden, is_short, write_case
 from tests.helpers.zig import find_zig
 from tests.packaging.binaries import read_binary
@@ -139,11 +141,19 @@ def builds(zig: Path | None) -> dict[str, list[str]]:
     return found
 
 
-def build(options: Sequence[str], folder: Path) -> None:
+def targets(build: str) -> list[str]:
+    """What a build has to make: the library, and the programs that its rows run."""
+    rows = [row for row in ROWS if row.build == build and row.how != UNSEEN]
+    stress = {"native_stress"} if any(row.stress for row in rows) else set()
+    return ["leanbert_native", *sorted({row.program for row in rows} | stress)]
+
+
+def build(name: str, options: Sequence[str], folder: Path) -> None:
     """Compile the library and its programs; ends with the compiler's message if that fails."""
+    cores = str(len(os.sched_getaffinity(0)))
     for command in (
         ["cmake", "-S", str(ROOT / "runtime" / "native"), "-B", str(folder), *options],
-        ["cmake", "--build", str(folder), "--parallel", "2"],
+        ["cmake", "--build", str(folder), "--parallel", cores, "--target", *targets(name)],
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -216,11 +226,29 @@ def run(row: Row, folder: Path, files: Mapping[str, Path]) -> str:
 
 
 def table(results: Sequence[tuple[Row, str]], left_out: Sequence[str]) -> str:
-    """The results in Markdown."""
-    lines = ["| CPU, system | path | how | result |", "| --- | --- | --- | --- |"]
-    lines += [f"| {row.where} | {row.isa} | {row.how} | {result} |" for row, result in results]
-    today = datetime.now(tz=timezone.utc).date()
-    return "\n".join([*lines, "", f"{today}.", *(f"Not run: {line}." for line in left_out)])
+    """The results, each with its day, in Markdown."""
+    lines = ["| CPU, system | path | how | result | ran last |", "| --- | --- | --- | --- | --- |"]
+    lines += [start_of(row) + result for row, result in results]
+    return "\n".join([*lines, "", *(f"Not run: {line}." for line in left_out)])
+
+
+def start_of(row: Row) -> str:
+    """A row's line up to its result."""
+    return f"| {row.where} | {row.isa} | {row.how} | "
+
+
+def earlier(page: Path | None) -> dict[str, str]:
+    """The results that a page has, each with its day, by the start of their lines."""
+    if page is None:
+        return {}
+    lines = split_section(page, START, END)[1].splitlines()
+    starts = [start_of(row) for row in ROWS]
+    return {
+        start: line[len(start) :]
+        for line in lines
+        for start in starts
+        if line[: len(start)] == start
+    }
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -228,31 +256,46 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--build", type=Path, default=ROOT / "build" / "everywhere", metavar="DIR")
     parser.add_argument("--page", type=Path, metavar="FILE", help="where the table goes")
+    parser.add_argument("--only", metavar="BUILDS", help="as linux,arm: the rows of these builds")
     arguments = parser.parse_args(words)
     arguments.build.mkdir(parents=True, exist_ok=True)
-    built = builds(find_zig())
-    results, left_out = [], []
+    found = builds(find_zig())
+    only = set(arguments.only.split(",")) if arguments.only else set(found)
+    if unknown := sorted(only - {row.build for row in ROWS}):
+        parser.error(f"--only: {unknown[0]} is none of {', '.join({row.build: 0 for row in ROWS})}")
+    results = earlier(arguments.page)
+    failed = False
     with tempfile.TemporaryDirectory() as folder:
         files = {}
         for i, case in enumerate(cases()):
             files[case.name] = Path(folder) / f"{i:02d}.case"
             write_case(case, files[case.name])
+        built = {name: options for name, options in found.items() if name in only}
         for name, options in built.items():
             sys.stderr.write(f"compiling for {name}\n")
-            build(options, arguments.build / name)
+            build(name, options, arguments.build / name)
         for row in ROWS:
-            reason = why_not(row, built)
-            if reason is not None:
-                left_out.append(f"{row.where}, {row.isa} ({reason})")
+            if why_not(row, built) is not None:
                 continue
             result = run(row, (arguments.build / row.build).resolve(), files)
             sys.stderr.write(f"{row.where}, {row.isa}: {result}\n")
-            results.append((row, result))
-    made = table(results, left_out)
-    sys.stdout.write(made + "\n")
-    if arguments.page is not None:
-        replace_section(arguments.page, made, START, END)
-    return 1 if any("**" in result for _, result in results) else 0
+            failed |= "**" in result
+            results[start_of(row)] = f"{result} | {datetime.now(tz=timezone.utc).date()} |"
+            if arguments.page is not None:
+                replace_section(arguments.page, whole(results, found), START, END)
+    sys.stdout.write(whole(results, found) + "\n")
+    return 1 if failed else 0
+
+
+def whole(results: Mapping[str, str], built: Mapping[str, object]) -> str:
+    """The table of all rows that have a result, and the names of the others."""
+    there = [(row, results[start_of(row)]) for row in ROWS if start_of(row) in results]
+    left_out = [
+        f"{row.where}, {row.isa} ({why_not(row, built) or 'not asked for'})"
+        for row in ROWS
+        if start_of(row) not in results
+    ]
+    return table(there, left_out)
 
 
 if __name__ == "__main__":

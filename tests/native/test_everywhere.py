@@ -58,6 +58,36 @@ def test_rows_without_their_tools_are_named() -> None:
     row = Row("there", "qemu-user", "arm", "neon", ("no-such-emulator",))
     assert everywhere.why_not(row, {"linux": []}) == "no compiler for arm"
     assert everywhere.why_not(row, {"arm": []}) == "no no-such-emulator"
-    made = everywhere.table([(row, "same bits")], ["there, neon (no zig)"])
-    assert "| there | neon | qemu-user | same bits |" in made
+    made = everywhere.table([(row, "same bits | 2026-11-29 |")], ["there, neon (no zig)"])
+    assert "| there | neon | qemu-user | same bits | 2026-11-29 |" in made
     assert made.endswith("Not run: there, neon (no zig).")
+
+
+def test_a_build_makes_what_its_rows_run() -> None:
+    assert everywhere.targets("linux") == [
+        "leanbert_native",
+        "native_replay",
+        "native_stress",
+        "native_trap",
+    ]
+    assert everywhere.targets("windows") == ["leanbert_native", "native_replay"]
+    assert everywhere.targets("macos-arm64") == ["leanbert_native"]
+
+
+def test_rows_that_are_not_run_stay_with_their_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "cpus.md"
+    old = [f"{everywhere.start_of(row)}same bits | 2020-01-02 |" for row in everywhere.ROWS]
+    page.write_text("\n".join([everywhere.START, *old, everywhere.END, ""]), encoding="utf-8")
+    monkeypatch.setattr(everywhere, "cases", list)
+    monkeypatch.setattr(everywhere, "build", lambda name, options, folder: None)
+    monkeypatch.setattr(everywhere, "run", lambda row, folder, files: "**other bits**")
+    assert everywhere.main(["--build", str(tmp_path), "--only", "posix", "--page", str(page)]) == 1
+    made = page.read_text(encoding="utf-8")
+    assert made.count("| same bits | 2020-01-02 |") == len(old) - 1
+    assert made.count("| **other bits** | 20") == 1
+    assert "Not run" not in made
+    with pytest.raises(SystemExit):
+        everywhere.main(["--build", str(tmp_path), "--only", "amiga"])
+    assert "--only: amiga is none of linux, posix, arm," in capsys.readouterr().err
