@@ -64,13 +64,17 @@ def _steps(data: Path, work: Path, *, place: bool) -> Steps:
 
 def _refining_steps(data: Path, work: Path, start: Start, *, place: bool) -> Steps:
     """The function of each stage that refines a bundle, by its name, in the order of the stages."""
-    names = ("start", "anchors", "lexicon", "refined", "refined-fp32")
-    begin, anchors, lexicon, refined, final = (work / name for name in names)
+    names = ("start", "anchors", "lexicon", "refined-fp32")
+    begin, anchors, lexicon, final = (work / name for name in names)
+    refined = [work / f"refined-{number}" for number in range(1, refining.TRAININGS + 1)]
     return {
         begin.name: partial(refining.make_restored, start.bundle, start.sha256, begin),
         anchors.name: partial(refining.make_anchors, data, begin, anchors),
         lexicon.name: partial(refining.make_lexicon, data, begin, lexicon),
-        refined.name: partial(refining.make_refined, data, lexicon, anchors, refined),
+        **{
+            folder.name: partial(refining.make_refined, data, lexicon, anchors, folder, seed)
+            for seed, folder in enumerate(refined)
+        },
         final.name: partial(refining.calibrate, data, begin, anchors, lexicon, refined, final),
         "refined-bundle": partial(build, data, final, work / "refined-bundle", place=place),
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from leanbert_training.calibrating import (
     softmax,
 )
 from leanbert_training.data import LABELS, unlabelled_texts
+from leanbert_training.distilling import mean_of_weights
 from leanbert_training.lexicon import choose, exchange
 from leanbert_training.refining_rows import Mix, held_cases, own_rows, refining_rows
 from leanbert_training.restoring import restore
@@ -41,25 +43,26 @@ from leanbert_training.stages import (
 from leanbert_training.training import Settings, TwoHeads, predict_logits
 from leanbert_training.vocabulary import write_tokenizer
 
-UNLABELLED_TEXTS = 13_000
+UNLABELLED_TEXTS = 24_000
 """How many unlabelled texts the starting model answers. All but the guards are learnt."""
 UNLABELLED_SHARES = {
     "stocknet_tweets": 0.2, "earnings22": 0.3, "earnings21": 0.15, "fed_speeches": 0.1,
     "fomc_minutes": 0.25,
 }  # fmt: skip
 """Mostly sentences of calls and minutes: a refining on headlines and posts costs formal text."""
-GUARDS = 13
+GUARDS = 24
 """One of this many unlabelled texts is held back, to see whether the answers to it stay."""
 REFINING = Settings(
-    epochs=1,
-    learning_rate=1.2e-4,
+    epochs=2,
+    learning_rate=1.0e-4,
     layer_decay=0.9,
     batch_size=48,
-    finbert_weight=0.0,
+    finbert_weight=0.5,
     swaps=0.65,
-    frozen=1,
 )
 MIX = Mix()
+TRAININGS = 2
+"""How many trainings with other seeds there are, of whose weights the mean is taken."""
 SOURCE = "source.json"
 """The file in the folder ``start`` that holds the seal of the bundle."""
 SHARES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -123,14 +126,18 @@ def make_lexicon(data: Path, start: Path, folder: Path) -> None:
         save_network(network, partial, partial, both_heads=False)
 
 
-def make_refined(data: Path, start: Path, anchors: Path, folder: Path) -> None:
-    """Train the network in ``start`` on :func:`refining_rows`."""
-    network, tokenizer = load_network(start)
+def make_refined(data: Path, start: Path, anchors: Path, folder: Path, seed: int) -> None:
+    """Train the network in ``start`` on :func:`refining_rows`.
+
+    ``seed`` decides the filled patterns, the shuffles, the dropout and the second head's start.
+    """
+    network, tokenizer = load_network(start, seed)
     answers = np.load(anchors / "answers.npy")
     anchored = _anchors(data)
     learnt = np.flatnonzero(~guards(anchored))
-    rows = refining_rows(data, [anchored[i] for i in learnt], answers[learnt], MIX, SEED)
-    train_stage(network, tokenizer, rows, REFINING, start, folder, both_heads=False)
+    rows = refining_rows(data, [anchored[i] for i in learnt], answers[learnt], MIX, seed)
+    settings = replace(REFINING, seed=seed)
+    train_stage(network, tokenizer, rows, settings, start, folder, both_heads=False)
 
 
 def mixed(one: TwoHeads, other: TwoHeads, share: float) -> dict[str, torch.Tensor]:
@@ -180,7 +187,7 @@ def _weights(rows: list[Row]) -> npt.NDArray[np.float64]:
 
 
 def calibrate(
-    data: Path, source: Path, anchors: Path, start: Path, refined: Path, folder: Path
+    data: Path, source: Path, anchors: Path, start: Path, refined: Sequence[Path], folder: Path
 ) -> dict[str, Any]:
     """Choose the share of the refined weights, fit temperature and bias, and write them folded in.
 
@@ -194,7 +201,7 @@ def calibrate(
         source: the folder of the weights that the refining began with.
         anchors: the folder of :func:`make_anchors`.
         start: the folder of :func:`make_lexicon`.
-        refined: the folder of :func:`make_refined`.
+        refined: the folders of :func:`make_refined`. The refined weights are their mean.
         folder: the folder to write, a Hugging Face checkpoint with ``calibration.json``.
 
     Returns:
@@ -206,9 +213,8 @@ def calibrate(
     reference = np.load(anchors / "answers.npy")[guarded]
     texts = [*(row.text for row in rows), *(anchored[i].text for i in guarded)]
     labels = np.array([row.label for row in rows], dtype=np.int64)
-    (one, tokenizer), (other, _), (between, _) = (
-        load_network(path) for path in (start, refined, start)
-    )
+    (one, tokenizer), (between, _) = load_network(start), load_network(start)
+    other = mean_of_weights([load_network(path)[0] for path in refined])
     weights = _weights(rows)
     found: dict[str, Any] = {}
     fitted = {}

@@ -29,6 +29,8 @@ from leanbert_training.phenomena.sentences import generate
 from leanbert_training.rows import Row, blended, smoothed
 from leanbert_training.training import Floats
 
+NEUTRAL = 2
+"""The index of the neutral label."""
 CASE, PATTERN = "case", "pattern"
 """The kinds of rows from the challenge set and from the patterns in ``phenomena``."""
 _INVENTED = (
@@ -43,19 +45,29 @@ _INVENTED = (
 _COMPANY = re.compile("|".join(sorted(_INVENTED.split("|"), key=len, reverse=True)))
 
 
+WEAK = ("narrowing_losses", "beats_and_misses", "negation_and_contrast", "insider_transactions")
+"""The phenomena that refined models learnt least; their patterns are filled twice as often."""
+
+
 @dataclass(frozen=True)
 class Mix:
-    """How many rows of each kind one refining takes. FinBERT's rows are all taken."""
+    """How many rows of each kind one refining takes."""
 
     tweets: int = 10_000
+    finbert_copies: int = 2
+    """How often each of FinBERT's rows occurs."""
     own: int = 500
-    unlabelled: int = 12_000
-    rounds: int = 6
-    """How often each pattern is filled; patterns of neutral sentences twice as often."""
-    copies: int = 4
+    unlabelled: int = 22_000
+    rounds: int = 8
+    """How often each pattern of news with a sign is filled."""
+    neutral_rounds: int = 28
+    """How often each pattern of neutral sentences is filled: as many sentences as with a sign."""
+    copies: int = 5
     """How often each open wording occurs, half of them with other companies."""
     anchor: float = 0.6
     """Share of the starting model's own answer in the target of a labelled row."""
+    finbert_anchor: float = 0.3
+    """The same for FinBERT's rows, whose targets are probabilities already."""
     smoothing: float = 0.08
     """How much of the target of a sentence of our own is spread over all labels."""
 
@@ -121,10 +133,11 @@ def own_rows(mix: Mix, seed: int) -> list[Row]:
         for text, label in open_wordings(cases)
         for _ in range(mix.copies)
     ]
-    again = [row for row in generate(mix.rounds, seed + 1000) if row[1] == 2]
+    filled = [one for one in generate(mix.rounds, seed) if one[1] != NEUTRAL]
+    filled += [one for one in generate(mix.rounds, seed + 500) if one[2] in WEAK]
+    filled += [one for one in generate(mix.neutral_rounds, seed + 1000) if one[1] == NEUTRAL]
     return found + [
-        Row(text, smoothed(label, mix.smoothing), None, PATTERN)
-        for text, label, _ in [*generate(mix.rounds, seed), *again]
+        Row(text, smoothed(label, mix.smoothing), None, PATTERN) for text, label, _ in filled
     ]
 
 
@@ -142,13 +155,13 @@ def anchor_rows(rows: Sequence[Row], answers: Floats, mix: Mix, seed: int) -> li
     for i, row in enumerate(rows):
         groups[row.kind if row.kind in groups else "unlabelled"].append(i)
     counts = {"tweet": mix.tweets, "own": mix.own, "unlabelled": mix.unlabelled}
+    shares = {"finbert": mix.finbert_anchor, "unlabelled": 1.0}
     found = []
     for kind, group in groups.items():
-        part = 1.0 if kind == "unlabelled" else mix.anchor
-        for i in rng.sample(group, min(len(group), counts.get(kind, len(group)))):
-            row = rows[i]
-            target = blended(row.target, answers[i].tolist(), part)
-            found.append(replace(row, target=target, finbert=None))
+        chosen = rng.sample(group, min(len(group), counts.get(kind, len(group))))
+        for i in chosen * (mix.finbert_copies if kind == "finbert" else 1):
+            target = blended(rows[i].target, answers[i].tolist(), shares.get(kind, mix.anchor))
+            found.append(replace(rows[i], target=target))
     return found
 
 

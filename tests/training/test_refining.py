@@ -46,11 +46,11 @@ def test_sources_count_as_their_weights_say_whatever_their_rows() -> None:
 
 @pytest.fixture
 def calibrated(tmp_path: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Two networks; the weights six tenths of the way between them answer best."""
-    networks = {"lexicon": network(), "refined": network()}
-    with torch.no_grad():
-        networks["lexicon"].model.classifier.bias.zero_()
-        networks["refined"].model.classifier.bias.fill_(2.0)
+    """Weights six tenths of the way from one network to the mean of two others answer best."""
+    networks = {name: network() for name in ("lexicon", "refined-1", "refined-2")}
+    with torch.no_grad():  # the mean of both trainings is 2
+        for bias, made in zip((0.0, 1.0, 3.0), networks.values(), strict=True):
+            made.model.classifier.bias.fill_(bias)
     saved: list[training.TwoHeads] = []
 
     def answers(made: training.TwoHeads, _: Any, texts: list[str]) -> np.ndarray:
@@ -70,19 +70,20 @@ def calibrated(tmp_path: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(refining, "rows_of", lambda _: ([], held()[:-3]))
     monkeypatch.setattr(refining, "held_cases", lambda: held()[-3:])
     anchored = [Row("learnt 0", (1.0, 0.0, 0.0), None, "tweet")]
-    anchored += [Row("guard 0", (0.0, 0.0, 1.0), None, "post") for _ in range(26)]
+    anchored += [Row("guard 0", (0.0, 0.0, 1.0), None, "post") for _ in range(2 * refining.GUARDS)]
     monkeypatch.setattr(refining, "_anchors", lambda _: anchored)
     anchors = tmp_path / "anchors"
     anchors.mkdir()
-    np.save(anchors / "answers.npy", np.eye(3, dtype=np.float32)[[0] * 27])
+    np.save(anchors / "answers.npy", np.eye(3, dtype=np.float32)[[0] * len(anchored)])
     monkeypatch.setattr(refining, "load_network", load)
     monkeypatch.setattr(refining, "predict_logits", answers)
     monkeypatch.setattr(refining, "save_network", lambda made, *_, **__: saved.append(made))
     start = tmp_path / "start"
     start.mkdir()
     (start / refining.SOURCE).write_text('{"bundle": "ab"}', encoding="utf-8")
+    refined = [tmp_path / "refined-1", tmp_path / "refined-2"]
     found = refining.calibrate(
-        tmp_path, start, anchors, tmp_path / "lexicon", tmp_path / "refined", tmp_path / "final"
+        tmp_path, start, anchors, tmp_path / "lexicon", refined, tmp_path / "final"
     )
     written = json.loads((tmp_path / "final" / "calibration.json").read_text(encoding="utf-8"))
     assert written == found
@@ -109,9 +110,10 @@ def test_temperature_and_bias_are_folded_into_the_weights(calibrated: dict[str, 
 
 def test_of_the_unlabelled_texts_alone_some_are_guards() -> None:
     third = (1 / 3, 1 / 3, 1 / 3)
-    kinds = ["tweet", *["post"] * 13, "finbert", *["sentence"] * 13, "own"]
+    many = refining.GUARDS
+    kinds = ["tweet", *["post"] * many, "finbert", *["sentence"] * many, "own"]
     rows = [Row(f"{kind} {i}", third, None, kind) for i, kind in enumerate(kinds)]
-    assert np.flatnonzero(refining.guards(rows)).tolist() == [13, 27]
+    assert np.flatnonzero(refining.guards(rows)).tolist() == [many, 2 * many + 1]
 
 
 def test_a_guard_counts_answers_that_stay() -> None:

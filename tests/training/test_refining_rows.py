@@ -16,7 +16,9 @@ from leanbert_training.negations import sentences
 from leanbert_training.rows import Row
 from tests.helpers.training_sets import write_sets
 
-MIX = refining_rows.Mix(tweets=2, own=1, unlabelled=1, rounds=1, copies=2)
+MIX = refining_rows.Mix(
+    tweets=2, finbert_copies=2, own=1, unlabelled=1, rounds=1, neutral_rounds=1, copies=2
+)
 POSITIVE = (1.0, 0.0, 0.0)
 
 
@@ -73,13 +75,22 @@ def test_no_pattern_makes_a_third_wording_under_another_name() -> None:
 
 def test_rows_that_were_learnt_before_keep_a_part_of_their_labels() -> None:
     answers = np.tile(np.array([0.0, 0.5, 0.5], dtype=np.float32), (9, 1))
-    found = refining_rows.anchor_rows(old_rows(), answers, replace(MIX, anchor=0.5), seed=0)
-    kinds = [row.kind for row in found]
-    assert sorted(kinds) == sorted(["tweet", "tweet", "finbert", "finbert", "own", kinds[-1]])
-    assert kinds[-1] in ("post", "sentence")
-    assert [row.target for row in found[:-1]] == [(0.5, 0.25, 0.25)] * 5
-    assert found[-1].target == (0.0, 0.5, 0.5)
-    assert all(row.finbert is None for row in found)
+    mix = replace(MIX, anchor=0.5, finbert_anchor=0.25)
+    found = refining_rows.anchor_rows(old_rows(), answers, mix, seed=0)
+    kinds = Counter(row.kind for row in found)
+    last = found[-1].kind
+    assert kinds == {"tweet": 2, "finbert": 4, "own": 1, last: 1}
+    assert last in ("post", "sentence")
+    targets = {row.kind: row.target for row in found}
+    assert targets["tweet"] == targets["own"] == (0.5, 0.25, 0.25)
+    assert targets["finbert"] == (0.75, 0.125, 0.125)
+    assert targets[last] == (0.0, 0.5, 0.5)
+    assert all(row.finbert == POSITIVE for row in found)
+
+
+def test_there_are_as_many_neutral_sentences_of_our_own_as_others() -> None:
+    labels = Counter(row.label for row in refining_rows.own_rows(refining_rows.Mix(), seed=0))
+    assert 0.8 < labels[refining_rows.NEUTRAL] / (labels[0] + labels[1]) < 1.25
 
 
 def test_copies_of_a_wording_differ_in_companies_alone() -> None:
