@@ -66,7 +66,7 @@ def _refining_steps(data: Path, work: Path, start: Start, *, place: bool) -> Ste
     """The function of each stage that refines a bundle, by its name, in the order of the stages."""
     names = ("start", "anchors", "lexicon", "refined-fp32")
     begin, anchors, lexicon, final = (work / name for name in names)
-    refined = [work / f"refined-{number}" for number in range(1, refining.TRAININGS + 1)]
+    refined = [work / f"refined-{number}" for number in range(1, len(refining.EPOCHS) + 1)]
     return {
         begin.name: partial(refining.make_restored, start.bundle, start.sha256, begin),
         anchors.name: partial(refining.make_anchors, data, begin, anchors),

@@ -61,8 +61,8 @@ REFINING = Settings(
     swaps=0.65,
 )
 MIX = Mix()
-TRAININGS = 2
-"""How many trainings with other seeds there are, of whose weights the mean is taken."""
+EPOCHS = (2, 1)
+"""The epochs of each training. They have other seeds, and the mean of their weights is taken."""
 SOURCE = "source.json"
 """The file in the folder ``start`` that holds the seal of the bundle."""
 SHARES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -129,14 +129,15 @@ def make_lexicon(data: Path, start: Path, folder: Path) -> None:
 def make_refined(data: Path, start: Path, anchors: Path, folder: Path, seed: int) -> None:
     """Train the network in ``start`` on :func:`refining_rows`.
 
-    ``seed`` decides the filled patterns, the shuffles, the dropout and the second head's start.
+    ``seed`` decides the filled patterns, the shuffles, the dropout and the second head's start,
+    and is the training's place in :data:`EPOCHS`.
     """
     network, tokenizer = load_network(start, seed)
     answers = np.load(anchors / "answers.npy")
     anchored = _anchors(data)
     learnt = np.flatnonzero(~guards(anchored))
     rows = refining_rows(data, [anchored[i] for i in learnt], answers[learnt], MIX, seed)
-    settings = replace(REFINING, seed=seed)
+    settings = replace(REFINING, seed=seed, epochs=EPOCHS[seed])
     train_stage(network, tokenizer, rows, settings, start, folder, both_heads=False)
 
 
