@@ -7,6 +7,7 @@ as in :mod:`leanbert_training.stages`.
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,6 @@ from leanbert_training.calibrating import (
     softmax,
 )
 from leanbert_training.data import LABELS, unlabelled_texts
-from leanbert_training.distilling import mean_of_weights
 from leanbert_training.lexicon import choose, exchange
 from leanbert_training.refining_rows import Mix, held_cases, own_rows, refining_rows
 from leanbert_training.restoring import restore
@@ -53,16 +53,22 @@ UNLABELLED_SHARES = {
 GUARDS = 24
 """One of this many unlabelled texts is held back, to see whether the answers to it stay."""
 REFINING = Settings(
-    epochs=2,
+    epochs=1,
     learning_rate=1.0e-4,
     layer_decay=0.9,
     batch_size=48,
     finbert_weight=0.5,
     swaps=0.65,
+    warmup=0.12,
+    last_rate=0.53,
 )
+SETTLING = replace(
+    REFINING, learning_rate=REFINING.last_rate * REFINING.learning_rate, last_rate=0.0
+)
+"""The rest of the way: on a part of the rows the learning rate falls to 0."""
+SETTLED = 16_800
+"""How many of the rows are learnt once more in the settling."""
 MIX = Mix()
-EPOCHS = (2, 1)
-"""The epochs of each training. They have other seeds, and the mean of their weights is taken."""
 SOURCE = "source.json"
 """The file in the folder ``start`` that holds the seal of the bundle."""
 SHARES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -126,19 +132,24 @@ def make_lexicon(data: Path, start: Path, folder: Path) -> None:
         save_network(network, partial, partial, both_heads=False)
 
 
-def make_refined(data: Path, start: Path, anchors: Path, folder: Path, seed: int) -> None:
-    """Train the network in ``start`` on :func:`refining_rows`.
-
-    ``seed`` decides the filled patterns, the shuffles, the dropout and the second head's start,
-    and is the training's place in :data:`EPOCHS`.
-    """
-    network, tokenizer = load_network(start, seed)
+def _rows(data: Path, anchors: Path) -> list[Row]:
     answers = np.load(anchors / "answers.npy")
     anchored = _anchors(data)
     learnt = np.flatnonzero(~guards(anchored))
-    rows = refining_rows(data, [anchored[i] for i in learnt], answers[learnt], MIX, seed)
-    settings = replace(REFINING, seed=seed, epochs=EPOCHS[seed])
-    train_stage(network, tokenizer, rows, settings, start, folder, both_heads=False)
+    return refining_rows(data, [anchored[i] for i in learnt], answers[learnt], MIX, SEED)
+
+
+def make_refined(data: Path, start: Path, anchors: Path, folder: Path) -> None:
+    """Train the network in ``start`` on :func:`refining_rows`."""
+    network, tokenizer = load_network(start)
+    train_stage(network, tokenizer, _rows(data, anchors), REFINING, start, folder)
+
+
+def make_settled(data: Path, start: Path, anchors: Path, folder: Path) -> None:
+    """Train the network in ``start`` once more, on a part of the same rows, until it is at rest."""
+    network, tokenizer = load_network(start)
+    rows = random.Random(SEED).sample(_rows(data, anchors), SETTLED)
+    train_stage(network, tokenizer, rows, SETTLING, start, folder, both_heads=False)
 
 
 def mixed(one: TwoHeads, other: TwoHeads, share: float) -> dict[str, torch.Tensor]:
@@ -188,7 +199,7 @@ def _weights(rows: list[Row]) -> npt.NDArray[np.float64]:
 
 
 def calibrate(
-    data: Path, source: Path, anchors: Path, start: Path, refined: Sequence[Path], folder: Path
+    data: Path, source: Path, anchors: Path, start: Path, refined: Path, folder: Path
 ) -> dict[str, Any]:
     """Choose the share of the refined weights, fit temperature and bias, and write them folded in.
 
@@ -202,7 +213,7 @@ def calibrate(
         source: the folder of the weights that the refining began with.
         anchors: the folder of :func:`make_anchors`.
         start: the folder of :func:`make_lexicon`.
-        refined: the folders of :func:`make_refined`. The refined weights are their mean.
+        refined: the folder of :func:`make_settled`.
         folder: the folder to write, a Hugging Face checkpoint with ``calibration.json``.
 
     Returns:
@@ -214,8 +225,9 @@ def calibrate(
     reference = np.load(anchors / "answers.npy")[guarded]
     texts = [*(row.text for row in rows), *(anchored[i].text for i in guarded)]
     labels = np.array([row.label for row in rows], dtype=np.int64)
-    (one, tokenizer), (between, _) = load_network(start), load_network(start)
-    other = mean_of_weights([load_network(path)[0] for path in refined])
+    (one, tokenizer), (other, _), (between, _) = (
+        load_network(path) for path in (start, refined, start)
+    )
     weights = _weights(rows)
     found: dict[str, Any] = {}
     fitted = {}

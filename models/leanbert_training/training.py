@@ -34,6 +34,8 @@ class Settings:
     weight_decay: float = 0.01
     warmup: float = 0.06
     """Share of the steps in which the learning rate rises."""
+    last_rate: float = 0.0
+    """Share of the learning rate that is left after the last step; it falls linearly."""
     finbert_weight: float = 0.5
     """The weight of the second head's loss, whose target is FinBERT's answer to the text."""
     swaps: float = SWAPS
@@ -107,6 +109,12 @@ def parameter_groups(network: TwoHeads, settings: Settings) -> Iterator[dict[str
         }
 
 
+def rate_at(step: int, total: int, warmup: int, last: float) -> float:
+    """The learning rate of a step of ``total``, by the highest one, which is that of ``warmup``."""
+    left = max(0.0, (total - step) / (total - warmup))
+    return min((step + 1) / warmup, last + (1 - last) * left)
+
+
 def freeze(network: TwoHeads, layers: int) -> None:
     """Keep the embeddings and the lowest ``layers`` layers as they are; with 0 layers nothing."""
     if layers:
@@ -178,7 +186,7 @@ def train(
     freeze(network, settings.frozen)
     optimizer = torch.optim.AdamW(parameter_groups(network, settings), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda s: min((s + 1) / warmup, max(0.0, (total - s) / (total - warmup)))
+        optimizer, lambda step: rate_at(step, total, warmup, settings.last_rate)
     )
     done, origin = 0, _origin(network, rows, settings)
     state = torch.load(state_path, weights_only=True) if state_path.exists() else {}

@@ -38,7 +38,8 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     monkeypatch.setattr(refining, "make_restored", stage(2))
     monkeypatch.setattr(refining, "make_anchors", stage(2))
     monkeypatch.setattr(refining, "make_lexicon", stage(2))
-    monkeypatch.setattr(refining, "make_refined", lambda *given: stage(3)(*given[:4]))
+    monkeypatch.setattr(refining, "make_refined", stage(3))
+    monkeypatch.setattr(refining, "make_settled", stage(3))
     monkeypatch.setattr(refining, "calibrate", stage(5))
     monkeypatch.setattr(make, "build", stage(2))
     return found
@@ -70,8 +71,8 @@ def test_a_bundle_is_refined_by_stages_of_its_own(
     assert [name for name, _ in ran] == list(make.REFINING)
     began = dict(ran)
     assert (began["start"], began["anchors"], began["lexicon"]) == (start.sha256, "start", "start")
-    assert (began["refined-1"], began["refined-2"]) == ("anchors", "anchors")
-    assert (began["refined-fp32"], began["refined-bundle"]) == ("refined-1", "refined-fp32")
+    assert (began["refined"], began["settled"]) == ("anchors", "anchors")
+    assert (began["refined-fp32"], began["refined-bundle"]) == ("settled", "refined-fp32")
     assert not set(make.REFINING) & set(make.STAGES)
 
 

@@ -100,3 +100,15 @@ def test_frozen_layers_and_embeddings_stay_as_they_are(tokenizer: Any, tmp_path:
     assert not torch.equal(found.model.classifier.weight, before["model.classifier.weight"])
     learning = [p for p in found.parameters() if p.requires_grad]
     assert len(list(training.parameter_groups(found, SETTINGS))) == len(learning)
+
+
+def test_the_learning_rate_rises_and_then_falls_in_a_line_to_what_shall_be_left() -> None:
+    rates = [training.rate_at(step, 11, 1, 0.5) for step in range(12)]
+    assert rates[:3] == pytest.approx([1.0, 1.0, 0.95])
+    assert rates[11] == 0.5
+    whole = [training.rate_at(step, 2726, 163, 0.0) for step in range(1363)]
+    half = [
+        training.rate_at(step, 1363, 163, training.rate_at(1363, 2726, 163, 0.0))
+        for step in range(1363)
+    ]
+    assert half == pytest.approx(whole)
