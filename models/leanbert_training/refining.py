@@ -27,6 +27,7 @@ from leanbert_training.calibrating import (
     softmax,
 )
 from leanbert_training.data import LABELS, unlabelled_texts
+from leanbert_training.distilling import mean_of_weights
 from leanbert_training.lexicon import choose, exchange
 from leanbert_training.refining_rows import Mix, held_cases, own_rows, refining_rows
 from leanbert_training.restoring import restore
@@ -67,7 +68,11 @@ SETTLING = replace(
 )
 """The rest of the way: on a part of the rows the learning rate falls to 0."""
 SETTLED = 16_800
-"""How many of the rows are learnt once more in the settling."""
+"""How many of the rows are learnt once more in a settling."""
+SETTLINGS = 2
+"""How many settlings there are, on other rows each. The mean of their weights is taken."""
+GUARD_WEIGHT = 2
+"""How much the guards' divergence counts beside the loss in the choice of the share."""
 MIX = Mix()
 SOURCE = "source.json"
 """The file in the folder ``start`` that holds the seal of the bundle."""
@@ -145,11 +150,17 @@ def make_refined(data: Path, start: Path, anchors: Path, folder: Path) -> None:
     train_stage(network, tokenizer, _rows(data, anchors), REFINING, start, folder)
 
 
-def make_settled(data: Path, start: Path, anchors: Path, folder: Path) -> None:
-    """Train the network in ``start`` once more, on a part of the same rows, until it is at rest."""
+def make_settled(data: Path, start: Path, anchors: Path, folder: Path, number: int) -> None:
+    """Train the network in ``start`` once more, on a part of the same rows, until it is at rest.
+
+    ``number`` says which part: settling 0 takes the first of the shuffled rows, and so on.
+    """
     network, tokenizer = load_network(start)
-    rows = random.Random(SEED).sample(_rows(data, anchors), SETTLED)
-    train_stage(network, tokenizer, rows, SETTLING, start, folder, both_heads=False)
+    rows = _rows(data, anchors)
+    random.Random(SEED).shuffle(rows)
+    part = rows[number * SETTLED :][:SETTLED]
+    settings = replace(SETTLING, seed=number)
+    train_stage(network, tokenizer, part, settings, start, folder, both_heads=False)
 
 
 def mixed(one: TwoHeads, other: TwoHeads, share: float) -> dict[str, torch.Tensor]:
@@ -199,7 +210,7 @@ def _weights(rows: list[Row]) -> npt.NDArray[np.float64]:
 
 
 def calibrate(
-    data: Path, source: Path, anchors: Path, start: Path, refined: Path, folder: Path
+    data: Path, source: Path, anchors: Path, start: Path, settled: Sequence[Path], folder: Path
 ) -> dict[str, Any]:
     """Choose the share of the refined weights, fit temperature and bias, and write them folded in.
 
@@ -213,7 +224,7 @@ def calibrate(
         source: the folder of the weights that the refining began with.
         anchors: the folder of :func:`make_anchors`.
         start: the folder of :func:`make_lexicon`.
-        refined: the folder of :func:`make_settled`.
+        settled: the folders of :func:`make_settled`; the refined weights are their mean.
         folder: the folder to write, a Hugging Face checkpoint with ``calibration.json``.
 
     Returns:
@@ -225,9 +236,8 @@ def calibrate(
     reference = np.load(anchors / "answers.npy")[guarded]
     texts = [*(row.text for row in rows), *(anchored[i].text for i in guarded)]
     labels = np.array([row.label for row in rows], dtype=np.int64)
-    (one, tokenizer), (other, _), (between, _) = (
-        load_network(path) for path in (start, refined, start)
-    )
+    (one, tokenizer), (between, _) = load_network(start), load_network(start)
+    other = mean_of_weights([load_network(path)[0] for path in settled])
     weights = _weights(rows)
     found: dict[str, Any] = {}
     fitted = {}
@@ -245,7 +255,7 @@ def calibrate(
 
     def cost(share: float) -> float:
         one = found[f"{share:.1f}"]
-        return float(one["after"]["loss"] + one["guard"]["divergence"])
+        return float(one["after"]["loss"] + GUARD_WEIGHT * one["guard"]["divergence"])
 
     best = min(SHARES, key=cost)
     temperature, bias = fitted[best]

@@ -46,11 +46,11 @@ def test_sources_count_as_their_weights_say_whatever_their_rows() -> None:
 
 @pytest.fixture
 def calibrated(tmp_path: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Two networks; the weights six tenths of the way between them answer best."""
-    networks = {"lexicon": network(), "refined": network()}
-    with torch.no_grad():
-        networks["lexicon"].model.classifier.bias.zero_()
-        networks["refined"].model.classifier.bias.fill_(2.0)
+    """Weights six tenths of the way from one network to the mean of two others answer best."""
+    networks = {name: network() for name in ("lexicon", "settled-1", "settled-2")}
+    with torch.no_grad():  # the mean of both settlings is 2
+        for bias, made in zip((0.0, 1.0, 3.0), networks.values(), strict=True):
+            made.model.classifier.bias.fill_(bias)
     saved: list[training.TwoHeads] = []
 
     def answers(made: training.TwoHeads, _: Any, texts: list[str]) -> np.ndarray:
@@ -81,8 +81,9 @@ def calibrated(tmp_path: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) 
     start = tmp_path / "start"
     start.mkdir()
     (start / refining.SOURCE).write_text('{"bundle": "ab"}', encoding="utf-8")
+    settled = [tmp_path / "settled-1", tmp_path / "settled-2"]
     found = refining.calibrate(
-        tmp_path, start, anchors, tmp_path / "lexicon", tmp_path / "refined", tmp_path / "final"
+        tmp_path, start, anchors, tmp_path / "lexicon", settled, tmp_path / "final"
     )
     written = json.loads((tmp_path / "final" / "calibration.json").read_text(encoding="utf-8"))
     assert written == found
