@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +41,10 @@ def run(args: argparse.Namespace) -> int:
     found = pull(args.name, args.output, force=args.force, **choice_of(args))
     size = sum((args.output / file).stat().st_size for file in found.files)
     if args.json:
-        about = {**asdict(found), "path": str(args.output), "size": size}
+        about = {
+            **{name: getattr(found, name) for name in ("name", "commit", "graph", "files")},
+            **{"path": str(args.output), "size": size},
+        }
         sys.stdout.write(json_line(about))
     else:
         sys.stdout.write(f"{shown(_line(found, args.output, size))}\n")

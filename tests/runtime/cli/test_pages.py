@@ -64,7 +64,7 @@ def test_a_page_that_fails_leaves_what_was_there(
         (["--html", "a.html", "-o", "b"], "with --html or with -o, not with both"),
         (["--html", "a.html", "--columns", "text"], "--columns is for"),
         (["--html", "missing/a.html"], "no such directory"),
-        (["--explain", "--top-k", "2"], "top_k: has no meaning"),
+        (["--explain", "--top-k", "2"], "--top-k is 2; it has no meaning"),
         (["--explain", "--split", "windows"], "split is 'windows'; expected"),
         (["--task", "ner", "--explain"], "--explain is for text-classification"),
     ],

@@ -113,6 +113,7 @@ def test_an_export_for_transformers_js(
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert (found["name"], found["commit"], found["path"]) == ("owner/js", COMMIT, "js")
+    assert set(found) == {"name", "commit", "path", "graph", "files", "size"}
     assert found["graph"] == "onnx/model_quantized.onnx"
     assert found["files"] == ["config.json", "tokenizer.json", "onnx/model_quantized.onnx"]
     assert found["size"] == sum(len(repository.files[name]) for name in found["files"])
