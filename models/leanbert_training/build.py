@@ -16,6 +16,7 @@ from typing import Any
 from leanbert.bundle import MANIFEST, Bundle
 from leanbert.files import whole_file
 from leanbert_bench.sections import replace_section
+from leanbert_export.checkpoint.readme import NOT_STATED
 from leanbert_export.exporting import export
 from leanbert_export.writing import amend_manifest, new_directory, write_manifest
 from leanbert_models import default_model
@@ -96,7 +97,9 @@ def build(data: Path, checkpoint: Path, work: Path, *, place: bool = True) -> No
     made = Bundle.open(int8).manifest
     for _ in range(2):  # the card gives the size of the manifest that it is part of
         measured = make_card(rows, robust, own, found, sizes(int8), _CALIBRATION_TEXTS)
-        card = {**(made.card if made else {}), **measured}
+        exported = made.card if made else {}
+        stated = {key: line for key, line in exported.items() if line != NOT_STATED}
+        card = {**stated, **measured}  # which has the licence and the base in its own words
         reseal(int8, rows, card)
     if (size := sizes(int8)["bundle"]) > MAX_BYTES:
         raise ValueError(f"the bundle has {size} bytes; expected at most {MAX_BYTES}")

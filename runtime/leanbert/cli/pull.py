@@ -43,7 +43,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         about = {
             **{name: getattr(found, name) for name in ("name", "commit", "graph", "files")},
-            **{"path": str(args.output), "size": size},
+            "path": str(args.output),
+            "size": size,
         }
         sys.stdout.write(json_line(about))
     else:
