@@ -216,8 +216,9 @@ def calibrate(
 
     All are chosen on the rows held back. Temperature and bias are those under which the labels of
     tweets, answers of FinBERT and open wordings of the cases held back are most likely. The share
-    is the one with the smallest sum of their weighted loss and of the divergence from the
-    starting model's answers to the unlabelled texts that are held back, both in nats.
+    is the one with the smallest sum of their weighted loss and of :data:`GUARD_WEIGHT` times the
+    divergence from the starting model's answers to the unlabelled texts that are held back, both
+    in nats.
 
     Args:
         data: the folder of the public sets.

@@ -22,14 +22,14 @@ from leanbert_training.challenge import (
     load_others,
     open_wordings,
 )
-from leanbert_training.data import load_sets, normalized
+from leanbert_training.data import LABELS, load_sets, normalized
 from leanbert_training.negations import sentences
 from leanbert_training.phenomena.filling import company
 from leanbert_training.phenomena.sentences import generate
 from leanbert_training.rows import Row, blended, smoothed
 from leanbert_training.training import Floats
 
-NEUTRAL = 2
+NEUTRAL = LABELS.index("neutral")
 """The index of the neutral label."""
 CASE, PATTERN = "case", "pattern"
 """The kinds of rows from the challenge set and from the patterns in ``phenomena``."""

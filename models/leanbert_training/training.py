@@ -40,8 +40,6 @@ class Settings:
     """The weight of the second head's loss, whose target is FinBERT's answer to the text."""
     swaps: float = SWAPS
     """Share of the texts whose cashtags are swapped; the same share has its names swapped."""
-    frozen: int = 0
-    """How many of the lowest layers do not learn. Unless it is 0, the embeddings do not, either."""
     seed: int = 0
 
 
@@ -98,8 +96,6 @@ def parameter_groups(network: TwoHeads, settings: Settings) -> Iterator[dict[str
     """One group per parameter: only matrices decay (arXiv 1810.04805), low layers learn slower."""
     layers = network.model.config.num_hidden_layers
     for name, parameter in network.named_parameters():
-        if not parameter.requires_grad:
-            continue
         place = re.search(r"encoder\.layer\.(\d+)\.", name)
         depth = layers - 1 - int(place[1]) if place else layers if "embeddings" in name else 0
         yield {
@@ -113,14 +109,6 @@ def rate_at(step: int, total: int, warmup: int, last: float) -> float:
     """The learning rate of a step of ``total``, by the highest one, which is that of ``warmup``."""
     left = max(0.0, (total - step) / (total - warmup))
     return min((step + 1) / warmup, last + (1 - last) * left)
-
-
-def freeze(network: TwoHeads, layers: int) -> None:
-    """Keep the embeddings and the lowest ``layers`` layers as they are; with 0 layers nothing."""
-    if layers:
-        bert = network.model.bert
-        for module in (bert.embeddings, *bert.encoder.layer[:layers]):
-            module.requires_grad_(False)
 
 
 def encode(tokenizer: Any, texts: list[str]) -> dict[str, torch.Tensor]:
@@ -183,7 +171,6 @@ def train(
     steps = len(batches(lengths, settings.batch_size, 0))
     total = steps * settings.epochs
     warmup = max(1, int(total * settings.warmup))
-    freeze(network, settings.frozen)
     optimizer = torch.optim.AdamW(parameter_groups(network, settings), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: rate_at(step, total, warmup, settings.last_rate)

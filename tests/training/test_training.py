@@ -89,19 +89,6 @@ def test_every_row_has_one_batch() -> None:
     assert cut != training.batches(lengths, 8, seed=2)
 
 
-def test_frozen_layers_and_embeddings_stay_as_they_are(tokenizer: Any, tmp_path: Path) -> None:
-    before = network().state_dict()
-    found = network()
-    training.train(found, tokenizer, rows(), replace(SETTINGS, frozen=1), tmp_path / "state.pt")
-    stays = ("model.bert.embeddings", "model.bert.encoder.layer.0")
-    for name, value in found.state_dict().items():
-        if name.startswith(stays):
-            torch.testing.assert_close(value, before[name], rtol=0.0, atol=0.0)
-    assert not torch.equal(found.model.classifier.weight, before["model.classifier.weight"])
-    learning = [p for p in found.parameters() if p.requires_grad]
-    assert len(list(training.parameter_groups(found, SETTINGS))) == len(learning)
-
-
 def test_the_learning_rate_rises_and_then_falls_in_a_line_to_what_shall_be_left() -> None:
     rates = [training.rate_at(step, 11, 1, 0.5) for step in range(12)]
     assert rates[:3] == pytest.approx([1.0, 1.0, 0.95])
