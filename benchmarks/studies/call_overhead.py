@@ -2,8 +2,9 @@
 
 Each tree runs in a process of its own, with the embedded model, and works only while the other one
 waits. A turn calls the pipeline with one headline of 30 tokens many times, and answers many
-headlines in throughput mode once. Timed are the whole call, the native library's ``lb_run``, and
-its ``lb_tokenize`` or the calls into the tokenizers library; what remains is LeanBERT's own Python.
+headlines in throughput mode once. Timed are the whole call, the native library's ``lb_run`` and
+``lb_scores``, and its ``lb_tokenize`` or the calls into the tokenizers library; what remains is
+LeanBERT's own Python.
 
 examples:
   git worktree add ../before 396b7a9   # and build, or copy, its native library
@@ -44,8 +45,8 @@ _ROOT = Path(__file__).parents[2]
 _SEED = 4
 
 # Runs once for each tree, whose sources PYTHONPATH names. It knows nothing of either tree but the
-# library's functions lb_run and lb_tokenize, the tokenizers library and `pipeline`, and times the
-# first three from outside: one object in the place of each.
+# library's functions lb_run, lb_scores and lb_tokenize, the tokenizers library and `pipeline`, and
+# times all but the last from outside: one object in the place of each.
 _CHILD = """
 import ctypes, json, sys
 from statistics import median
@@ -68,8 +69,8 @@ class Timed:
 class Library(ctypes.CDLL):
     def __getattr__(self, name):
         found = super().__getattr__(name)
-        if name in ("lb_run", "lb_tokenize"):
-            found = Timed(found, "engine" if name == "lb_run" else "tokenizer")
+        if name in ("lb_run", "lb_scores", "lb_tokenize"):
+            found = Timed(found, "tokenizer" if name == "lb_tokenize" else "engine")
             setattr(self, name, found)
         return found
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from array import array
 
 import numpy as np
 import numpy.typing as npt
 
 __all__ = [
     "apply_function",
-    "apply_to_rows",
     "cls_pool",
     "is_finite",
     "l2_normalize",
@@ -161,17 +159,6 @@ def apply_function(name: str, logits: Floats) -> Floats:
     if name == "tanh":
         return tanh(logits)
     return sigmoid(logits) if name == "sigmoid" else logits
-
-
-def apply_to_rows(name: str, logits: Floats) -> list[list[float]]:
-    """The rows of :func:`apply_function`, the same bits as Python's numbers.
-
-    *Shape:* ``(rows, labels)``.
-    """
-    if name == "softmax" and logits.size <= _FEW:  # arrays would take as long as the rest
-        return [array("f", _softmax_of_row(row)).tolist() for row in logits.tolist()]
-    rows: list[list[float]] = apply_function(name, logits).tolist()
-    return rows
 
 
 def mean_pool(hidden: Floats) -> Floats:

@@ -38,6 +38,7 @@ LAYERS = [
     {"leanbert.pipelines", "leanbert.verification"},
     {"leanbert.batching"},
     {"leanbert.tokenization"},
+    {"leanbert.scores"},
     {"leanbert.engines", "leanbert.numerics"},
     {"leanbert.bundle", "leanbert.arguments", "leanbert.records", "leanbert.closing"},
     {

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from leanbert.numerics import (
     apply_function,
-    apply_to_rows,
     cls_pool,
     l2_normalize,
     max_pool,
@@ -180,10 +179,8 @@ def test_a_row_has_the_same_scores_alone_and_among_others(rows: list[list[float]
     many = array(rows * 20)  # more numbers than take the way of few
     for name in ("softmax", "sigmoid", "none"):
         together = apply_function(name, many).tolist()
-        assert apply_to_rows(name, many) == together
         for row, found in zip(rows, together, strict=False):
             assert apply_function(name, array([row])).tolist() == [found]
-            assert apply_to_rows(name, array([row])) == [found]
 
 
 @given(st.lists(st.lists(FLOATS, min_size=3, max_size=3), min_size=1, max_size=4))

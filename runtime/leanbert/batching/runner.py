@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Any, TypeVar
 
 from leanbert.arguments import MODES, check_choice, check_count
@@ -222,14 +222,19 @@ class Runner:
         shared: Shared[Row] | None,
     ) -> list[Callable[[], list[tuple[int, Row]]]]:
         """One job per batch; each gives the numbers of its rows with what is kept of them."""
-
-        def run(indices: Sequence[int]) -> list[tuple[int, Row]]:
-            return list(zip(indices, forward(encodings.take(indices)), strict=True))
-
         if shared is None or len(shared.new) == len(shared):
             batches = cut_batches(encodings.lengths, self.max_tokens, batch_size)
         else:
             rows = shared.new
             cut = cut_batches(encodings.lengths[rows], self.max_tokens, batch_size)
             batches = [[rows[i] for i in batch] for batch in cut]
-        return [partial(run, indices) for indices in batches]
+        # All are put in order at once, and each batch is a part of that: one gather for each would
+        # be some ten calls of numpy, in caches that the encoder has just filled with its own data.
+        ordered = encodings.take(list(chain.from_iterable(batches)))
+        ends = list(accumulate(map(len, batches)))
+
+        def run(indices: Sequence[int], stop: int) -> list[tuple[int, Row]]:
+            batch = ordered.part(stop - len(indices), stop)
+            return list(zip(indices, forward(batch), strict=True))
+
+        return [partial(run, *batch) for batch in zip(batches, ends, strict=True)]

@@ -94,6 +94,11 @@ class Batch:
         """
         return [values[self.place(i)] for i in range(len(self.lengths))]
 
+    def part(self, start: int, stop: int) -> Batch:
+        """The batch of the texts from ``start`` to before ``stop``, as views."""
+        tokens = slice(self.starts[start], self.starts[stop])
+        return Batch(self.input_ids[tokens], self.token_type_ids[tokens], self.lengths[start:stop])
+
     def take(self, indices: Sequence[int]) -> Batch:
         """The batch of the texts ``indices``, in that order."""
         chosen = np.asarray(indices, dtype=np.int64)

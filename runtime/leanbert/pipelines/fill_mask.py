@@ -19,10 +19,11 @@ from leanbert.batching import Prepared
 from leanbert.engines import Batch, ModelOutputs
 from leanbert.engines.batch import Ints
 from leanbert.errors import InputError, TaskError, warn
-from leanbert.numerics import Floats, is_finite, softmax
+from leanbert.numerics import Floats
 from leanbert.pipelines.answers import FilledMask, FilledMasks
 from leanbert.pipelines.base import Pipeline
 from leanbert.pipelines.options import CallOptions, take_tokenizer_arguments
+from leanbert.scores import scores_of
 from leanbert.tokenization import Encodings, TextInput, text_input
 from leanbert.tokenization.vocabulary import Vocabulary
 
@@ -193,10 +194,10 @@ class FillMaskPipeline(Pipeline[FillMaskOptions]):
         kept: list[list[_Best] | None] = []
         for i, ids in enumerate(batch.split(batch.input_ids)):
             logits = outputs["logits"][batch.place(i)][ids == self._mask_id]
-            if not is_finite(logits):
+            scores, sound = scores_of("softmax", logits)
+            if not sound:
                 kept.append(None)
                 continue
-            scores = softmax(logits)
             if targets is not None:
                 scores = scores[:, targets]
             best = [_largest(row, options.top_k) for row in scores]

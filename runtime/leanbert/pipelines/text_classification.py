@@ -18,7 +18,7 @@ from leanbert.arguments import check_choice, check_count, check_flag, check_text
 from leanbert.batching import Prepared
 from leanbert.engines import Batch, ModelOutputs
 from leanbert.errors import InputError, warn
-from leanbert.numerics import FUNCTIONS, apply_to_rows, is_finite
+from leanbert.numerics import FUNCTIONS
 from leanbert.pipelines.answers import (
     ClassifiedT,
     LabelScore,
@@ -32,6 +32,7 @@ from leanbert.pipelines.documents import (
     prepare_sentences,
 )
 from leanbert.pipelines.options import NOT_GIVEN, CallOptions, NotGiven
+from leanbert.scores import rows_of_scores
 from leanbert.tokenization import Encodings, TextInput, segment, text_input
 
 if TYPE_CHECKING:
@@ -228,11 +229,7 @@ class TextClassificationPipeline(DocumentPipeline[TextClassificationOptions], Ge
         """The labels' scores."""
         logits = outputs["logits"]
         self.bundle.check_num_labels(logits.shape[-1])
-        function = options.function_to_apply or self._function
-        if is_finite(logits):
-            scores: list[list[float] | None] = [*apply_to_rows(function, logits)]
-            return scores
-        return [apply_to_rows(function, row[None])[0] if is_finite(row) else None for row in logits]
+        return rows_of_scores(options.function_to_apply or self._function, logits)
 
     def postprocess(
         self,

@@ -20,10 +20,11 @@ from leanbert.bundle import Bundle
 from leanbert.bundle.sentence_transformers import SentenceModules
 from leanbert.engines import Batch, ModelOutputs
 from leanbert.errors import BundleCorruptError, InputError, TaskError
-from leanbert.numerics import FUNCTIONS, apply_function, is_finite
+from leanbert.numerics import FUNCTIONS
 from leanbert.pipelines.answers import RankedDocument, Score
 from leanbert.pipelines.base import Pipeline
 from leanbert.pipelines.prompts import PromptedOptions, prompt_of, with_prompt
+from leanbert.scores import rows_of_scores
 from leanbert.tokenization import Encodings
 
 if TYPE_CHECKING:
@@ -174,10 +175,7 @@ class TextRankingPipeline(Pipeline[TextRankingOptions]):
         """Each pair's scores, one for each logit."""
         logits = outputs["logits"]
         self.bundle.check_num_labels(logits.shape[-1])
-        function = options.function_to_apply or self._function
-        return [
-            apply_function(function, row).tolist() if is_finite(row) else None for row in logits
-        ]
+        return rows_of_scores(options.function_to_apply or self._function, logits)
 
     def _text_of(self, item: _Query) -> str:
         return item.pairs[0][0]

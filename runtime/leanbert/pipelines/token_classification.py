@@ -17,11 +17,12 @@ from leanbert.arguments import check_choice, check_count, check_flag
 from leanbert.batching import Prepared
 from leanbert.engines import Batch, ModelOutputs
 from leanbert.errors import InputError, warn
-from leanbert.numerics import Floats, is_finite, softmax
+from leanbert.numerics import Floats, is_finite
 from leanbert.pipelines.answers import Entity, TaggedT, Token
 from leanbert.pipelines.base import Pipeline
 from leanbert.pipelines.entities import STRATEGIES, EntityReader, SourceText
 from leanbert.pipelines.options import CallOptions
+from leanbert.scores import scores_of
 from leanbert.tokenization import Segments, segment
 
 if TYPE_CHECKING:
@@ -228,7 +229,11 @@ class TokenClassificationPipeline(Pipeline[TokenClassificationOptions], Generic[
         """The labels' probabilities. *Shape:* for each text ``(tokens, labels)``."""
         logits = outputs["logits"]
         self.bundle.check_num_labels(logits.shape[-1])
-        return [softmax(text) if is_finite(text) else None for text in batch.split(logits)]
+        scores, sound = scores_of("softmax", logits)
+        texts = batch.split(scores)
+        finite = [True] * len(texts) if sound else map(is_finite, batch.split(logits))
+        # A view would keep the whole batch alive.
+        return [text.copy() if good else None for text, good in zip(texts, finite, strict=True)]
 
     def _text_of(self, item: SourceText) -> str:
         return item.sentence

@@ -227,6 +227,17 @@ LB_API const char* lb_isa(void);
  * that is to count calls it at the same time. 0 where lb_isa is "none". */
 LB_API double lb_roof(double seconds);
 
+/* ---- logits to scores ------------------------------------------------------------------------------ */
+
+enum { LB_SOFTMAX = 0, LB_SIGMOID = 1 }; /* of each row, of each logit */
+
+/* Scores of n_rows rows of n_labels logits each, with the same bits on every CPU and system.
+ *   logits     f32 [n_rows][n_labels]; at most 2^20 labels
+ *   scores     f32 [n_rows][n_labels]; not the same memory as `logits`
+ *   unsound    how many rows have a logit that is NaN or infinite; every score of such a row is NaN */
+LB_API int lb_scores(uint32_t function, uint64_t n_rows, uint64_t n_labels, const float* logits, float* scores,
+                     uint64_t* unsound, char* err, size_t err_len);
+
 /* ---- texts to token ids --------------------------------------------------------------------------- */
 
 /* A WordPiece tokenizer (BERT, MiniLM, DistilBERT, ELECTRA, MPNet). It never changes, so any number of threads may

@@ -1,8 +1,11 @@
 // The C interface: status codes and lines of text, nothing else crosses it.
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 
 #include "schedule/encoder.h"
+#include "scores/scores.h"
 
 using leanbert::Encoder;
 using leanbert::Error;
@@ -64,6 +67,29 @@ double lb_roof(double seconds) {
   const char* why_not;
   const Kernels* kernels = leanbert::choose_kernels(std::getenv("LEANBERT_ISA"), &why_not);
   return kernels ? kernels->roof(seconds) : 0;
+}
+
+int lb_scores(uint32_t function, uint64_t n_rows, uint64_t n_labels, const float* logits, float* scores,
+              uint64_t* unsound, char* err, size_t err_len) {
+  Error error(err, err_len);
+  if (function != LB_SOFTMAX && function != LB_SIGMOID)
+    return error.fail(LB_INVALID_ARGUMENT, "no function has the number %u", function);
+  if (n_labels > uint64_t{1} << 20) return error.fail(LB_INVALID_ARGUMENT, "more than 2^20 labels");
+  if (!unsound || (n_rows && n_labels && !(logits && scores)))
+    return error.fail(LB_INVALID_ARGUMENT, "a pointer is NULL");
+  *unsound = 0;
+  if (!n_labels) return LB_OK;
+  const leanbert::PlainFloats mode;
+  for (; n_rows; n_rows--, logits += n_labels, scores += n_labels) {
+    if (!leanbert::all_finite(logits, n_labels)) {
+      std::fill_n(scores, n_labels, std::numeric_limits<float>::quiet_NaN());
+      ++*unsound;
+      continue;
+    }
+    std::copy_n(logits, n_labels, scores);
+    (function == LB_SOFTMAX ? leanbert::softmax : leanbert::sigmoid)(scores, n_labels);
+  }
+  return LB_OK;
 }
 
 uint32_t lb_abi_version(void) { return LB_ABI_VERSION; }

@@ -4,6 +4,7 @@
 
 #include "library/numerics.h"
 #include "library/sha256.h"
+#include "scores/scores.h"
 
 #define PROBE extern "C" __attribute__((visibility("default")))
 
@@ -18,8 +19,8 @@ PROBE bool probe_sha256(const char* data, std::uint64_t size, std::uint64_t part
   return true;
 }
 
-PROBE void probe_softmax(float* values, std::uint64_t count) { softmax(values, count); }
-PROBE void probe_sigmoid(float* values, std::uint64_t count) { sigmoid(values, count); }
+PROBE void probe_softmax(float* values, std::uint64_t count) { leanbert::softmax(values, count); }
+PROBE void probe_sigmoid(float* values, std::uint64_t count) { leanbert::sigmoid(values, count); }
 PROBE void probe_unit_length(float* values, std::uint64_t count) { normalize(values, count); }
 PROBE void probe_pool(int pooling, const float* hidden, std::uint64_t tokens, std::uint64_t width, float* out) {
   pool(static_cast<Pooling>(pooling), hidden, tokens, width, out);

@@ -32,6 +32,15 @@ def test_taking_gives_the_texts_in_the_order_asked_for(
     assert taken.token_type_ids.tolist() == taken.input_ids.tolist()
 
 
+@given(ROWS, st.data())
+def test_a_part_has_the_texts_of_a_range(rows: list[list[int]], data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(rows)))
+    stop = data.draw(st.integers(start, len(rows)))
+    part = Batch.of(rows, rows).part(start, stop)
+    assert [text.tolist() for text in part.split(part.input_ids)] == rows[start:stop]
+    assert part.token_type_ids.tolist() == part.input_ids.tolist()
+
+
 @given(ROWS, st.integers(0, 9))
 def test_padding_fills_on_the_right_and_comes_out_again(
     rows: list[list[int]], pad_token_id: int

@@ -277,7 +277,10 @@ def declare(library: ctypes.CDLL) -> None:
     library.lb_roof.restype = ctypes.c_double
     for name in ("lb_encoder_isa", "lb_isa", "lb_version"):
         getattr(library, name).restype = ctypes.c_char_p
-    if hasattr(library, "lb_tokenize"):  # of the same interface, but newer than its first libraries
+    # Of the same interface, but newer than its first libraries.
+    if hasattr(library, "lb_scores"):
+        library.lb_scores.argtypes = [_U32, _U64, _U64, pointer, pointer, pointer, *message]
+    if hasattr(library, "lb_tokenize"):
         _declare_tokenizer(library)
 
 

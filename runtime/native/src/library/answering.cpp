@@ -6,6 +6,7 @@
 
 #include "library/failure.h"
 #include "library/numerics.h"
+#include "scores/scores.h"
 #include "text/json.h"
 #include "text/refused.h"
 
