@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.native_golden import golden
+from tests.helpers.zig import find_zig
 from tests.native import everywhere
 from tests.native.everywhere import Row
 
@@ -91,3 +92,13 @@ def test_rows_that_are_not_run_stay_with_their_day(
     with pytest.raises(SystemExit):
         everywhere.main(["--build", str(tmp_path), "--only", "amiga"])
     assert "--only: amiga is none of linux, posix, arm," in capsys.readouterr().err
+
+
+def test_a_folder_without_zig_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEANBERT_ZIG", str(tmp_path))
+    with pytest.raises(SystemExit, match="no folder with the program zig in it"):
+        find_zig()
+    program = tmp_path / "zig"
+    program.write_text("#!/bin/sh\n", encoding="utf-8")
+    program.chmod(0o755)
+    assert find_zig() == program
