@@ -17,7 +17,12 @@ NAMES = {
     "finbert_held_out": "FinBERT's own labels",
 }
 """What the card and its readers call each evaluation set."""
-HELD = {"tweet": "tweets", "finbert": "answers of FinBERT", "case": "challenge wordings"}
+HELD = {
+    "tweet": "tweets",
+    "finbert": "answers of FinBERT",
+    "case": "challenge wordings",
+    "wording": "writers' sentences",
+}
 """What the card calls the sources of the rows held back."""
 LARGER = "leanbert export ProsusAI/finbert -o finbert-int8"
 """The command that the card names to those who want a larger model."""
@@ -92,13 +97,14 @@ def _refined(calibration: dict[str, Any]) -> dict[str, str]:
         }
     return {
         "refined": f"from the bundle with the seal {calibration['source']['bundle'][:12]}: on two "
-        f"of three wordings of the challenge set and on patterns of its phenomena, filled "
-        f"{MIX.rounds} times (Apache-2.0), beside the rows before with that bundle's answers; "
+        f"of three wordings of the challenge set, on sentences by eight writers and on patterns of "
+        f"its phenomena, filled {MIX.rounds} times, neutral ones {MIX.neutral_rounds} times "
+        "(Apache-2.0), beside the rows before with that bundle's answers; "
         f"{calibration['share']:.0%} of the way, chosen on rows held back",
         "temperature": fitted
         + ", ".join(f"{rows[kind]} {name}" for kind, name in HELD.items())
-        + f" held back ({HELD_SHARE:.0%} of the public rows), the last with half the weight of the "
-        "others; folded into the weights with a bias of each label: "
+        + f" held back ({HELD_SHARE:.0%} of the public rows), the last two with half the weight of "
+        "the others; folded into the weights with a bias of each label: "
         + ", ".join(f"{label} {bias:+.2f}" for label, bias in calibration["bias"].items()),
     }
 

@@ -64,18 +64,14 @@ def _steps(data: Path, work: Path, *, place: bool) -> Steps:
 
 def _refining_steps(data: Path, work: Path, start: Start, *, place: bool) -> Steps:
     """The function of each stage that refines a bundle, by its name, in the order of the stages."""
-    names = ("start", "anchors", "lexicon", "refined", "refined-fp32")
-    begin, anchors, lexicon, refined, final = (work / name for name in names)
-    settled = [work / f"settled-{number}" for number in range(1, refining.SETTLINGS + 1)]
+    names = ("start", "anchors", "lexicon", "refined", "settled", "refined-fp32")
+    begin, anchors, lexicon, refined, settled, final = (work / name for name in names)
     return {
         begin.name: partial(refining.make_restored, start.bundle, start.sha256, begin),
         anchors.name: partial(refining.make_anchors, data, begin, anchors),
         lexicon.name: partial(refining.make_lexicon, data, begin, lexicon),
         refined.name: partial(refining.make_refined, data, lexicon, anchors, refined),
-        **{
-            folder.name: partial(refining.make_settled, data, refined, anchors, folder, number)
-            for number, folder in enumerate(settled)
-        },
+        settled.name: partial(refining.make_settled, data, refined, anchors, settled),
         final.name: partial(refining.calibrate, data, begin, anchors, lexicon, settled, final),
         "refined-bundle": partial(build, data, final, work / "refined-bundle", place=place),
     }

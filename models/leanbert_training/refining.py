@@ -7,7 +7,6 @@ as in :mod:`leanbert_training.stages`.
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,9 +26,14 @@ from leanbert_training.calibrating import (
     softmax,
 )
 from leanbert_training.data import LABELS, unlabelled_texts
-from leanbert_training.distilling import mean_of_weights
 from leanbert_training.lexicon import choose, exchange
-from leanbert_training.refining_rows import Mix, held_cases, own_rows, refining_rows
+from leanbert_training.refining_rows import (
+    Mix,
+    held_cases,
+    held_wordings,
+    own_rows,
+    refining_rows,
+)
 from leanbert_training.restoring import restore
 from leanbert_training.rows import UNLABELLED, Row, transfer_rows
 from leanbert_training.stages import (
@@ -64,23 +68,21 @@ REFINING = Settings(
     last_rate=0.53,
 )
 SETTLING = replace(
-    REFINING, learning_rate=REFINING.last_rate * REFINING.learning_rate, last_rate=0.0
+    REFINING, learning_rate=REFINING.last_rate * REFINING.learning_rate, last_rate=0.0, seed=1
 )
-"""The rest of the way: on a part of the rows the learning rate falls to 0."""
-SETTLED = 16_800
-"""How many of the rows are learnt once more in a settling."""
-SETTLINGS = 2
-"""How many settlings there are, on other rows each. The mean of their weights is taken."""
-GUARD_WEIGHT = 2
+"""The rest of the way: on rows that are filled anew the learning rate falls to 0."""
+GUARD_WEIGHT = 1.5
 """How much the guards' divergence counts beside the loss in the choice of the share."""
 MIX = Mix()
+SETTLING_MIX = replace(MIX, tweet_copies=2)
+"""The rows of the settling: the refining before it costs tweets most."""
 SOURCE = "source.json"
 """The file in the folder ``start`` that holds the seal of the bundle."""
 SHARES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """The shares of the refined weights among which the rows held back choose."""
-SOURCES = ("tweet", "finbert", "case")
+SOURCES = ("tweet", "finbert", "case", "wording")
 """The kinds of the rows held back."""
-WEIGHTS = {"tweet": 2, "finbert": 2, "case": 1}
+WEIGHTS = {"tweet": 2, "finbert": 2, "case": 1, "wording": 1}
 """How much each source counts, whatever its number of rows: what was learnt before must stay."""
 
 
@@ -137,30 +139,24 @@ def make_lexicon(data: Path, start: Path, folder: Path) -> None:
         save_network(network, partial, partial, both_heads=False)
 
 
-def _rows(data: Path, anchors: Path) -> list[Row]:
+def _rows(data: Path, anchors: Path, mix: Mix, seed: int) -> list[Row]:
     answers = np.load(anchors / "answers.npy")
     anchored = _anchors(data)
     learnt = np.flatnonzero(~guards(anchored))
-    return refining_rows(data, [anchored[i] for i in learnt], answers[learnt], MIX, SEED)
+    return refining_rows(data, [anchored[i] for i in learnt], answers[learnt], mix, seed)
 
 
 def make_refined(data: Path, start: Path, anchors: Path, folder: Path) -> None:
     """Train the network in ``start`` on :func:`refining_rows`."""
     network, tokenizer = load_network(start)
-    train_stage(network, tokenizer, _rows(data, anchors), REFINING, start, folder)
+    train_stage(network, tokenizer, _rows(data, anchors, MIX, SEED), REFINING, start, folder)
 
 
-def make_settled(data: Path, start: Path, anchors: Path, folder: Path, number: int) -> None:
-    """Train the network in ``start`` once more, on a part of the same rows, until it is at rest.
-
-    ``number`` says which part: settling 0 takes the first of the shuffled rows, and so on.
-    """
+def make_settled(data: Path, start: Path, anchors: Path, folder: Path) -> None:
+    """Train the network in ``start`` once more, on rows that are filled anew, until it rests."""
     network, tokenizer = load_network(start)
-    rows = _rows(data, anchors)
-    random.Random(SEED).shuffle(rows)
-    part = rows[number * SETTLED :][:SETTLED]
-    settings = replace(SETTLING, seed=number)
-    train_stage(network, tokenizer, part, settings, start, folder, both_heads=False)
+    rows = _rows(data, anchors, SETTLING_MIX, SEED + 1)
+    train_stage(network, tokenizer, rows, SETTLING, start, folder, both_heads=False)
 
 
 def mixed(one: TwoHeads, other: TwoHeads, share: float) -> dict[str, torch.Tensor]:
@@ -210,35 +206,35 @@ def _weights(rows: list[Row]) -> npt.NDArray[np.float64]:
 
 
 def calibrate(
-    data: Path, source: Path, anchors: Path, start: Path, settled: Sequence[Path], folder: Path
+    data: Path, source: Path, anchors: Path, start: Path, settled: Path, folder: Path
 ) -> dict[str, Any]:
     """Choose the share of the refined weights, fit temperature and bias, and write them folded in.
 
     All are chosen on the rows held back. Temperature and bias are those under which the labels of
-    tweets, answers of FinBERT and open wordings of the cases held back are most likely. The share
-    is the one with the smallest sum of their weighted loss and of :data:`GUARD_WEIGHT` times the
-    divergence from the starting model's answers to the unlabelled texts that are held back, both
-    in nats.
+    tweets, answers of FinBERT, open wordings of the cases held back and writers' sentences are most
+    likely. The share is the one with the smallest sum of their weighted loss and of
+    :data:`GUARD_WEIGHT` times the divergence from the starting model's answers to the unlabelled
+    texts that are held back, both in nats.
 
     Args:
         data: the folder of the public sets.
         source: the folder of the weights that the refining began with.
         anchors: the folder of :func:`make_anchors`.
         start: the folder of :func:`make_lexicon`.
-        settled: the folders of :func:`make_settled`; the refined weights are their mean.
+        settled: the folder of :func:`make_settled`, which has the refined weights.
         folder: the folder to write, a Hugging Face checkpoint with ``calibration.json``.
 
     Returns:
         What was measured: the content of ``calibration.json``.
     """
-    rows = [*rows_of(data)[1], *held_cases()]
+    rows = [*rows_of(data)[1], *held_cases(), *held_wordings()]
     anchored = _anchors(data)
     guarded = np.flatnonzero(guards(anchored))
     reference = np.load(anchors / "answers.npy")[guarded]
     texts = [*(row.text for row in rows), *(anchored[i].text for i in guarded)]
     labels = np.array([row.label for row in rows], dtype=np.int64)
     (one, tokenizer), (between, _) = load_network(start), load_network(start)
-    other = mean_of_weights([load_network(path)[0] for path in settled])
+    other, _ = load_network(settled)
     weights = _weights(rows)
     found: dict[str, Any] = {}
     fitted = {}

@@ -25,14 +25,14 @@ from leanbert_training.challenge import (
 from leanbert_training.data import LABELS, load_sets, normalized
 from leanbert_training.negations import sentences
 from leanbert_training.phenomena.filling import company
-from leanbert_training.phenomena.sentences import generate
+from leanbert_training.phenomena.sentences import generate, wordings
 from leanbert_training.rows import Row, blended, smoothed
 from leanbert_training.training import Floats
 
 NEUTRAL = LABELS.index("neutral")
 """The index of the neutral label."""
-CASE, PATTERN = "case", "pattern"
-"""The kinds of rows from the challenge set and from the patterns in ``phenomena``."""
+CASE, PATTERN, WORDING = "case", "pattern", "wording"
+"""The kinds of rows from the challenge set, and from the patterns and wordings in ``phenomena``."""
 _INVENTED = (
     "Norvik Steel|Tavola Foods|Quentra Bio|Deltamar|Halcyon Media|Fernway Airlines|"
     "Brightmoor Retail|Voltaic Motors|Merrowby Bank|Castrel Mining|Corvane|Opava Machines|"
@@ -54,14 +54,18 @@ class Mix:
     """How many rows of each kind one refining takes."""
 
     tweets: int = 10_000
-    finbert_copies: int = 2
+    tweet_copies: int = 1
+    """How often each tweet occurs."""
+    finbert_copies: int = 3
     """How often each of FinBERT's rows occurs."""
     own: int = 500
     unlabelled: int = 22_000
-    rounds: int = 8
+    rounds: int = 4
     """How often each pattern of news with a sign is filled."""
     neutral_rounds: int = 28
     """How often each pattern of neutral sentences is filled: as many sentences as with a sign."""
+    wordings: int = 2
+    """How often each writer's sentence occurs, with other names and numbers where it has any."""
     copies: int = 5
     """How often each open wording occurs, half of them with other companies."""
     anchor: float = 0.6
@@ -74,6 +78,8 @@ class Mix:
 
 HELD_CASES = 3
 """How many cases of each phenomenon are held back."""
+HELD_SEED = 2000
+"""What is filled into the writers' sentences that are held back."""
 
 
 def split_cases(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
@@ -93,6 +99,14 @@ def held_cases() -> list[Row]:
     """The open wordings of the cases that are held back from training."""
     _, held = split_cases(load_cases(FOLDER / "challenge.jsonl"))
     return [Row(text, smoothed(label, 0.0), None, CASE) for text, label in open_wordings(held)]
+
+
+def held_wordings() -> list[Row]:
+    """The writers' sentences that are held back from training."""
+    return [
+        Row(text, smoothed(label, 0.0), None, WORDING)
+        for text, label, _ in generate(1, HELD_SEED, wordings()[1])
+    ]
 
 
 def other_companies(text: str, rng: random.Random) -> str:
@@ -121,11 +135,12 @@ def forbidden(data: Path) -> set[str]:
     cases = load_cases(FOLDER / "challenge.jsonl")
     _, held = split_cases(cases)  # a pattern can make one of their open wordings
     found |= {normalized(text) for text, _ in open_wordings(held)}
+    found |= {normalized(row.text) for row in held_wordings()}
     return found | {normalized(case.wordings[HELD_OUT]) for case in cases}
 
 
 def own_rows(mix: Mix, seed: int) -> list[Row]:
-    """The open wordings of the cases to train on, in several copies, and the filled patterns."""
+    """The open wordings of the cases to train on, the writers' sentences, and filled patterns."""
     rng = random.Random(seed)
     cases, _ = split_cases(load_cases(FOLDER / "challenge.jsonl"))
     found = [
@@ -136,6 +151,10 @@ def own_rows(mix: Mix, seed: int) -> list[Row]:
     filled = [one for one in generate(mix.rounds, seed) if one[1] != NEUTRAL]
     filled += [one for one in generate(mix.rounds, seed + 500) if one[2] in WEAK]
     filled += [one for one in generate(mix.neutral_rounds, seed + 1000) if one[1] == NEUTRAL]
+    found += [
+        Row(text, smoothed(label, mix.smoothing), None, WORDING)
+        for text, label, _ in generate(mix.wordings, seed + 1500, wordings()[0])
+    ]
     return found + [
         Row(text, smoothed(label, mix.smoothing), None, PATTERN) for text, label, _ in filled
     ]
@@ -156,10 +175,11 @@ def anchor_rows(rows: Sequence[Row], answers: Floats, mix: Mix, seed: int) -> li
         groups[row.kind if row.kind in groups else "unlabelled"].append(i)
     counts = {"tweet": mix.tweets, "own": mix.own, "unlabelled": mix.unlabelled}
     shares = {"finbert": mix.finbert_anchor, "unlabelled": 1.0}
+    copies = {"finbert": mix.finbert_copies, "tweet": mix.tweet_copies}
     found = []
     for kind, group in groups.items():
         chosen = rng.sample(group, min(len(group), counts.get(kind, len(group))))
-        for i in chosen * (mix.finbert_copies if kind == "finbert" else 1):
+        for i in chosen * copies.get(kind, 1):
             target = blended(rows[i].target, answers[i].tolist(), shares.get(kind, mix.anchor))
             found.append(replace(rows[i], target=target))
     return found

@@ -61,7 +61,7 @@ def test_the_card_of_refined_weights_tells_bias_and_sources() -> None:
         "share": 0.8,
         "temperature": 1.03,
         "bias": {"positive": -0.2, "negative": -0.31, "neutral": 0.51},
-        "rows": {"tweet": 5, "finbert": 6, "case": 7},
+        "rows": {"tweet": 5, "finbert": 6, "case": 7, "wording": 8},
     }
 
     found = card._refined(calibration)

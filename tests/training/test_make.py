@@ -71,8 +71,8 @@ def test_a_bundle_is_refined_by_stages_of_its_own(
     assert [name for name, _ in ran] == list(make.REFINING)
     began = dict(ran)
     assert (began["start"], began["anchors"], began["lexicon"]) == (start.sha256, "start", "start")
-    assert (began["refined"], began["settled-1"], began["settled-2"]) == ("anchors",) * 3
-    assert (began["refined-fp32"], began["refined-bundle"]) == ("settled-1", "refined-fp32")
+    assert (began["refined"], began["settled"]) == ("anchors", "anchors")
+    assert (began["refined-fp32"], began["refined-bundle"]) == ("settled", "refined-fp32")
     assert not set(make.REFINING) & set(make.STAGES)
 
 

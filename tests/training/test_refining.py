@@ -20,7 +20,7 @@ def held() -> list[Row]:
     labels = (0, 1, 2)
     return [
         Row(f"{kind} {label}", tuple(float(label == i) for i in range(3)), None, kind)  # type: ignore[arg-type]
-        for kind, count in (("tweet", 4), ("finbert", 2), ("case", 1))
+        for kind, count in (("tweet", 4), ("finbert", 2), ("case", 1), ("wording", 1))
         for _ in range(count)
         for label in labels
     ]
@@ -46,10 +46,10 @@ def test_sources_count_as_their_weights_say_whatever_their_rows() -> None:
 
 @pytest.fixture
 def calibrated(tmp_path: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Weights six tenths of the way from one network to the mean of two others answer best."""
-    networks = {name: network() for name in ("lexicon", "settled-1", "settled-2")}
-    with torch.no_grad():  # the mean of both settlings is 2
-        for bias, made in zip((0.0, 1.0, 3.0), networks.values(), strict=True):
+    """Weights six tenths of the way from one network to the other answer best."""
+    networks = {name: network() for name in ("lexicon", "settled")}
+    with torch.no_grad():
+        for bias, made in zip((0.0, 2.0), networks.values(), strict=True):
             made.model.classifier.bias.fill_(bias)
     saved: list[training.TwoHeads] = []
 
@@ -67,8 +67,9 @@ def calibrated(tmp_path: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) 
         made.load_state_dict(networks[folder.name].state_dict())
         return made, tokenizer
 
-    monkeypatch.setattr(refining, "rows_of", lambda _: ([], held()[:-3]))
-    monkeypatch.setattr(refining, "held_cases", lambda: held()[-3:])
+    monkeypatch.setattr(refining, "rows_of", lambda _: ([], held()[:-6]))
+    monkeypatch.setattr(refining, "held_cases", lambda: held()[-6:-3])
+    monkeypatch.setattr(refining, "held_wordings", lambda: held()[-3:])
     anchored = [Row("learnt 0", (1.0, 0.0, 0.0), None, "tweet")]
     anchored += [Row("guard 0", (0.0, 0.0, 1.0), None, "post") for _ in range(2 * refining.GUARDS)]
     monkeypatch.setattr(refining, "_anchors", lambda _: anchored)
@@ -81,10 +82,8 @@ def calibrated(tmp_path: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) 
     start = tmp_path / "start"
     start.mkdir()
     (start / refining.SOURCE).write_text('{"bundle": "ab"}', encoding="utf-8")
-    settled = [tmp_path / "settled-1", tmp_path / "settled-2"]
-    found = refining.calibrate(
-        tmp_path, start, anchors, tmp_path / "lexicon", settled, tmp_path / "final"
-    )
+    lexicon, settled = tmp_path / "lexicon", tmp_path / "settled"
+    found = refining.calibrate(tmp_path, start, anchors, lexicon, settled, tmp_path / "final")
     written = json.loads((tmp_path / "final" / "calibration.json").read_text(encoding="utf-8"))
     assert written == found
     return {**found, "folded": saved[0].model.classifier.bias}
@@ -94,7 +93,7 @@ def test_the_rows_held_back_choose_how_far_to_go(calibrated: dict[str, Any]) -> 
     assert calibrated["share"] == 0.6
     losses = {share: found["after"]["loss"] for share, found in calibrated["shares"].items()}
     assert min(losses, key=losses.__getitem__) == "0.6"
-    assert calibrated["rows"] == {"tweet": 12, "finbert": 6, "case": 3}
+    assert calibrated["rows"] == {"tweet": 12, "finbert": 6, "case": 3, "wording": 3}
     assert calibrated["source"] == {"bundle": "ab"}
     assert calibrated["guards"] == 2
 

@@ -17,7 +17,14 @@ from leanbert_training.rows import Row
 from tests.helpers.training_sets import write_sets
 
 MIX = refining_rows.Mix(
-    tweets=2, finbert_copies=2, own=1, unlabelled=1, rounds=1, neutral_rounds=1, copies=2
+    tweets=2,
+    finbert_copies=2,
+    own=1,
+    unlabelled=1,
+    rounds=1,
+    neutral_rounds=1,
+    wordings=1,
+    copies=2,
 )
 POSITIVE = (1.0, 0.0, 0.0)
 
@@ -60,6 +67,10 @@ def test_the_third_wordings_and_the_evaluation_sets_are_in_no_row(tmp_path: Path
     assert not texts & {normalized(text) for text, _ in challenge.open_wordings(held)}
     others = {normalized(other.text) for other in challenge.load_others()}
     assert not texts & others
+    assert not texts & {normalized(row.text) for row in refining_rows.held_wordings()}
+    assert {refining_rows.CASE, refining_rows.PATTERN, refining_rows.WORDING} < {
+        row.kind for row in found
+    }
 
 
 def test_no_pattern_makes_a_third_wording_under_another_name() -> None:
@@ -86,6 +97,8 @@ def test_rows_that_were_learnt_before_keep_a_part_of_their_labels() -> None:
     assert targets["finbert"] == (0.75, 0.125, 0.125)
     assert targets[last] == (0.0, 0.5, 0.5)
     assert all(row.finbert == POSITIVE for row in found)
+    twice = refining_rows.anchor_rows(old_rows(), answers, replace(mix, tweet_copies=2), seed=0)
+    assert Counter(row.kind for row in twice) == {**kinds, "tweet": 4}
 
 
 def test_there_are_as_many_neutral_sentences_of_our_own_as_others() -> None:

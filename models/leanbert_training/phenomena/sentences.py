@@ -1,8 +1,13 @@
-"""Read the patterns beside this module, and make pairs of sentences of them."""
+"""Read the patterns and wordings beside this module, and make sentences of them.
+
+A pattern is filled many times, and most make a pair of opposite sign. A wording is one sentence of
+one of several writers (``wordings/``), in which at most names and numbers are filled in.
+"""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,6 +17,9 @@ from leanbert_training.phenomena.grammar import Filling
 
 _FOLDER = Path(__file__).parent
 _FILES = ("results.txt", "markets.txt", "events.txt", "elsewhere.txt", "statements.txt")
+_WRITERS = _FOLDER / "wordings"
+_BLOCK = 8
+_HELD = 16
 _SIGNS = {"*": (0, 1), "+": (0,), "-": (1,), "0": (2,)}
 """Which labels a pattern makes, by its first character: a pair, or one sentence."""
 
@@ -32,21 +40,43 @@ def patterns() -> tuple[Pattern, ...]:
     Raises:
         ValueError: a line is not as expected.
     """
+    return tuple(pattern for name in _FILES for pattern in _read(_FOLDER / name))
+
+
+@cache
+def wordings() -> tuple[tuple[Pattern, ...], tuple[Pattern, ...]]:
+    """The writers' sentences that are learnt, and those that are held back, file after file.
+
+    Of each writer one of 16 blocks of eight neighbours is held back, as sentences that differ in
+    little but their sign stand side by side.
+
+    Raises:
+        ValueError: a line is not as expected, or is a pair.
+    """
+    learnt: list[Pattern] = []
+    held: list[Pattern] = []
+    for path in sorted(_WRITERS.glob("*.txt")):
+        for number, one in enumerate(_read(path)):
+            if len(one.labels) != 1:
+                raise ValueError(f"{path.name}: a wording has one label: {one.text}")
+            (held if number // _BLOCK % _HELD == _HELD - 1 else learnt).append(one)
+    return tuple(learnt), tuple(held)
+
+
+def _read(path: Path) -> list[Pattern]:
     found: list[Pattern] = []
-    for name in _FILES:
-        phenomenon = ""
-        lines = (_FOLDER / name).read_text(encoding="utf-8").splitlines()
-        for number, line in enumerate(lines, 1):
-            mark, _, text = line.partition(" ")
-            if mark in ("", "#"):
-                continue
-            if mark == "=":
-                phenomenon = text
-            elif mark in _SIGNS and text and phenomenon:
-                found.append(Pattern(phenomenon, _SIGNS[mark], text))
-            else:
-                raise ValueError(f"{name}, line {number}: expected =, {', '.join(_SIGNS)} or #")
-    return tuple(found)
+    phenomenon = ""
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        mark, _, text = line.partition(" ")
+        if mark in ("", "#"):
+            continue
+        if mark == "=":
+            phenomenon = text
+        elif mark in _SIGNS and text and phenomenon:
+            found.append(Pattern(phenomenon, _SIGNS[mark], text))
+        else:
+            raise ValueError(f"{path.name}, line {number}: expected =, {', '.join(_SIGNS)} or #")
+    return found
 
 
 @cache
@@ -60,8 +90,15 @@ def slots() -> dict[str, str]:
     return found
 
 
-def generate(rounds: int, seed: int = 0) -> list[tuple[str, int, str]]:
+def generate(
+    rounds: int, seed: int = 0, chosen: Sequence[Pattern] | None = None
+) -> list[tuple[str, int, str]]:
     """Fill every pattern ``rounds`` times, once for each of its labels.
+
+    Args:
+        rounds: how often.
+        seed: decides what is filled in.
+        chosen: patterns or wordings; ``None`` for all patterns.
 
     Returns:
         The sentences with their label, 0 positive, 1 negative, 2 neutral, and their phenomenon.
@@ -70,7 +107,7 @@ def generate(rounds: int, seed: int = 0) -> list[tuple[str, int, str]]:
     rng = random.Random(seed)
     found: dict[str, tuple[int, str]] = {}
     for _ in range(rounds):
-        for pattern in patterns():
+        for pattern in patterns() if chosen is None else chosen:
             start = rng.getrandbits(64)
             for label in pattern.labels:
                 own = random.Random(start)  # the same choices for both signs

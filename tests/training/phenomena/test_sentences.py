@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 
 from leanbert_training.challenge import FOLDER, load_cases
 from leanbert_training.phenomena.filling import Values, company, registered
 from leanbert_training.phenomena.grammar import Filling, Fork, Node, Slot, parse
-from leanbert_training.phenomena.sentences import generate, patterns, slots
+from leanbert_training.phenomena.sentences import generate, patterns, slots, wordings
 
 
 def slot_names(nodes: tuple[Node, ...]) -> Iterator[str]:
@@ -22,7 +23,8 @@ def slot_names(nodes: tuple[Node, ...]) -> Iterator[str]:
 
 def test_every_pattern_is_whole_and_names_known_slots() -> None:
     values = Values(random.Random(0))
-    for text in [*(pattern.text for pattern in patterns()), *slots().values()]:
+    texts = [pattern.text for part in (patterns(), *wordings()) for pattern in part]
+    for text in [*texts, *slots().values()]:
         for name in slot_names(parse(text)):
             assert name in slots() or values(name)
 
@@ -59,6 +61,37 @@ def test_sentences_are_seeded_distinct_and_labelled() -> None:
     assert len(texts) == len(set(texts)) > len(patterns())
     assert {label for _, label, _ in made} == {0, 1, 2}
     assert not [text for text in texts if set("{}[]<^|") & set(text.replace("->", ""))]
+
+
+def test_writers_say_each_phenomenon_with_each_label_in_words_of_their_own() -> None:
+    learnt, held = wordings()
+    cases = load_cases(FOLDER / "challenge.jsonl")
+    assert {one.phenomenon for one in learnt} == {case.phenomenon for case in cases}
+    assert {(case.phenomenon, case.label) for case in cases} <= {
+        (one.phenomenon, label) for one in learnt for label in one.labels
+    }
+    texts = [one.text for one in (*learnt, *held)]
+    assert len(set(texts)) == len(texts) > 5000
+    assert not set("[]<>^|") & set("".join(texts))  # one sentence each, and no choices
+
+
+def test_one_block_of_neighbours_in_sixteen_is_held_back() -> None:
+    learnt, held = wordings()
+    assert 0.04 < len(held) / len(learnt) < 0.08
+    made = {text for text, _, _ in generate(2, seed=4, chosen=learnt)}
+    assert not made & {text for text, _, _ in generate(1, seed=4, chosen=held)}
+
+
+def test_no_wording_is_nearly_a_third_wording() -> None:
+    third = [words(case.wordings[2]) for case in load_cases(FOLDER / "challenge.jsonl")]
+    for one in wordings()[0]:
+        own = words(one.text)
+        assert max(len(own & other) / len(own | other) for other in third) < 0.7, one.text
+
+
+def words(text: str) -> set[str]:
+    without_slots = re.sub(r"\{\w+\}", " ", text.lower())
+    return set(re.findall(r"[a-z']+", without_slots)) - {"a", "the", "of", "to", "in", "its", "s"}
 
 
 def test_amounts_that_are_compared_are_in_order() -> None:
