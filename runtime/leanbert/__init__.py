@@ -3,7 +3,7 @@
 >>> from leanbert import pipeline
 >>> classify = pipeline("text-classification")
 >>> classify("Operating profit rose to EUR 13.1 mn.")  # doctest: +SKIP
-[{'label': 'positive', 'score': 0.92}]
+[{'label': 'positive', 'score': 0.91}]
 """
 
 from __future__ import annotations
