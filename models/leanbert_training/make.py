@@ -64,15 +64,16 @@ def _steps(data: Path, work: Path, *, place: bool) -> Steps:
 
 def _refining_steps(data: Path, work: Path, start: Start, *, place: bool) -> Steps:
     """The function of each stage that refines a bundle, by its name, in the order of the stages."""
-    names = ("start", "anchors", "lexicon", "refined", "settled", "refined-fp32")
-    begin, anchors, lexicon, refined, settled, final = (work / name for name in names)
+    names = ("start", "anchors", "lexicon", "refined", "settled", "polished", "refined-fp32")
+    begin, anchors, lexicon, refined, settled, polished, final = (work / name for name in names)
     return {
         begin.name: partial(refining.make_restored, start.bundle, start.sha256, begin),
         anchors.name: partial(refining.make_anchors, data, begin, anchors),
         lexicon.name: partial(refining.make_lexicon, data, begin, lexicon),
         refined.name: partial(refining.make_refined, data, lexicon, anchors, refined),
         settled.name: partial(refining.make_settled, data, refined, anchors, settled),
-        final.name: partial(refining.calibrate, data, begin, anchors, lexicon, settled, final),
+        polished.name: partial(refining.make_polished, data, settled, anchors, polished),
+        final.name: partial(refining.calibrate, data, begin, anchors, lexicon, polished, final),
         "refined-bundle": partial(build, data, final, work / "refined-bundle", place=place),
     }
 

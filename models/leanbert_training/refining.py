@@ -7,6 +7,7 @@ as in :mod:`leanbert_training.stages`.
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from leanbert_training.calibrating import (
 from leanbert_training.data import LABELS, unlabelled_texts
 from leanbert_training.lexicon import choose, exchange
 from leanbert_training.refining_rows import (
+    PLAIN,
     Mix,
     held_cases,
     held_wordings,
@@ -76,6 +78,11 @@ GUARD_WEIGHT = 1.5
 MIX = Mix()
 SETTLING_MIX = replace(MIX, tweet_copies=2)
 """The rows of the settling: the refining before it costs tweets most."""
+POLISHING = replace(SETTLING, learning_rate=2.5e-5, finbert_weight=0.0, seed=2)
+"""The last steps, without the second head, which does not ship."""
+POLISHING_MIX = replace(SETTLING_MIX, plain_rounds=40)
+POLISHED = 19_200
+"""How many rows the last steps take."""
 SOURCE = "source.json"
 """The file in the folder ``start`` that holds the seal of the bundle."""
 SHARES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -159,6 +166,15 @@ def make_settled(data: Path, start: Path, anchors: Path, folder: Path) -> None:
     train_stage(network, tokenizer, rows, SETTLING, start, folder, both_heads=False)
 
 
+def make_polished(data: Path, start: Path, anchors: Path, folder: Path) -> None:
+    """Train the network in ``start`` on a part of rows that are filled anew, with plain news."""
+    network, tokenizer = load_network(start)
+    rows = _rows(data, anchors, POLISHING_MIX, SEED + 2)
+    random.Random(SEED).shuffle(rows)
+    rows.sort(key=lambda row: row.kind != PLAIN)  # these first
+    train_stage(network, tokenizer, rows[:POLISHED], POLISHING, start, folder, both_heads=False)
+
+
 def mixed(one: TwoHeads, other: TwoHeads, share: float) -> dict[str, torch.Tensor]:
     """The weights between two networks (arXiv 2109.01903): ``share`` of them is ``other``'s."""
     others = other.state_dict()
@@ -206,7 +222,7 @@ def _weights(rows: list[Row]) -> npt.NDArray[np.float64]:
 
 
 def calibrate(
-    data: Path, source: Path, anchors: Path, start: Path, settled: Path, folder: Path
+    data: Path, source: Path, anchors: Path, start: Path, polished: Path, folder: Path
 ) -> dict[str, Any]:
     """Choose the share of the refined weights, fit temperature and bias, and write them folded in.
 
@@ -221,7 +237,7 @@ def calibrate(
         source: the folder of the weights that the refining began with.
         anchors: the folder of :func:`make_anchors`.
         start: the folder of :func:`make_lexicon`.
-        settled: the folder of :func:`make_settled`, which has the refined weights.
+        polished: the folder of :func:`make_polished`, which has the refined weights.
         folder: the folder to write, a Hugging Face checkpoint with ``calibration.json``.
 
     Returns:
@@ -234,7 +250,7 @@ def calibrate(
     texts = [*(row.text for row in rows), *(anchored[i].text for i in guarded)]
     labels = np.array([row.label for row in rows], dtype=np.int64)
     (one, tokenizer), (between, _) = load_network(start), load_network(start)
-    other, _ = load_network(settled)
+    other, _ = load_network(polished)
     weights = _weights(rows)
     found: dict[str, Any] = {}
     fitted = {}

@@ -25,7 +25,7 @@ from leanbert_training.challenge import (
 from leanbert_training.data import LABELS, load_sets, normalized
 from leanbert_training.negations import sentences
 from leanbert_training.phenomena.filling import company
-from leanbert_training.phenomena.sentences import generate, wordings
+from leanbert_training.phenomena.sentences import generate, patterns, wordings
 from leanbert_training.rows import Row, blended, smoothed
 from leanbert_training.training import Floats
 
@@ -45,6 +45,8 @@ _INVENTED = (
 _COMPANY = re.compile("|".join(sorted(_INVENTED.split("|"), key=len, reverse=True)))
 
 
+PLAIN = "plain_news"
+"""The patterns of rises and falls that no phenomenon makes hard."""
 WEAK = ("narrowing_losses", "beats_and_misses", "negation_and_contrast", "insider_transactions")
 """The phenomena that refined models learnt least; their patterns are filled twice as often."""
 
@@ -64,6 +66,8 @@ class Mix:
     """How often each pattern of news with a sign is filled."""
     neutral_rounds: int = 28
     """How often each pattern of neutral sentences is filled: as many sentences as with a sign."""
+    plain_rounds: int = 0
+    """How often each pattern of plain news, of rises and falls, is filled."""
     wordings: int = 2
     """How often each writer's sentence occurs, with other names and numbers where it has any."""
     copies: int = 5
@@ -148,15 +152,19 @@ def own_rows(mix: Mix, seed: int) -> list[Row]:
         for text, label in open_wordings(cases)
         for _ in range(mix.copies)
     ]
-    filled = [one for one in generate(mix.rounds, seed) if one[1] != NEUTRAL]
-    filled += [one for one in generate(mix.rounds, seed + 500) if one[2] in WEAK]
-    filled += [one for one in generate(mix.neutral_rounds, seed + 1000) if one[1] == NEUTRAL]
+    plain = [pattern for pattern in patterns() if pattern.phenomenon == PLAIN]
+    hard = [pattern for pattern in patterns() if pattern.phenomenon != PLAIN]
+    filled = [one for one in generate(mix.rounds, seed, hard) if one[1] != NEUTRAL]
+    filled += [one for one in generate(mix.rounds, seed + 500, hard) if one[2] in WEAK]
+    filled += [one for one in generate(mix.neutral_rounds, seed + 1000, hard) if one[1] == NEUTRAL]
+    filled += generate(mix.plain_rounds, seed + 2500, plain)
     found += [
         Row(text, smoothed(label, mix.smoothing), None, WORDING)
         for text, label, _ in generate(mix.wordings, seed + 1500, wordings()[0])
     ]
     return found + [
-        Row(text, smoothed(label, mix.smoothing), None, PATTERN) for text, label, _ in filled
+        Row(text, smoothed(label, mix.smoothing), None, PLAIN if phenomenon == PLAIN else PATTERN)
+        for text, label, phenomenon in filled
     ]
 
 

@@ -40,6 +40,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     monkeypatch.setattr(refining, "make_lexicon", stage(2))
     monkeypatch.setattr(refining, "make_refined", stage(3))
     monkeypatch.setattr(refining, "make_settled", stage(3))
+    monkeypatch.setattr(refining, "make_polished", stage(3))
     monkeypatch.setattr(refining, "calibrate", stage(5))
     monkeypatch.setattr(make, "build", stage(2))
     return found
@@ -71,8 +72,8 @@ def test_a_bundle_is_refined_by_stages_of_its_own(
     assert [name for name, _ in ran] == list(make.REFINING)
     began = dict(ran)
     assert (began["start"], began["anchors"], began["lexicon"]) == (start.sha256, "start", "start")
-    assert (began["refined"], began["settled"]) == ("anchors", "anchors")
-    assert (began["refined-fp32"], began["refined-bundle"]) == ("settled", "refined-fp32")
+    assert (began["refined"], began["settled"], began["polished"]) == ("anchors",) * 3
+    assert (began["refined-fp32"], began["refined-bundle"]) == ("polished", "refined-fp32")
     assert not set(make.REFINING) & set(make.STAGES)
 
 

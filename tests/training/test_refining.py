@@ -47,7 +47,7 @@ def test_sources_count_as_their_weights_say_whatever_their_rows() -> None:
 @pytest.fixture
 def calibrated(tmp_path: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Weights six tenths of the way from one network to the other answer best."""
-    networks = {name: network() for name in ("lexicon", "settled")}
+    networks = {name: network() for name in ("lexicon", "polished")}
     with torch.no_grad():
         for bias, made in zip((0.0, 2.0), networks.values(), strict=True):
             made.model.classifier.bias.fill_(bias)
@@ -82,8 +82,8 @@ def calibrated(tmp_path: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) 
     start = tmp_path / "start"
     start.mkdir()
     (start / refining.SOURCE).write_text('{"bundle": "ab"}', encoding="utf-8")
-    lexicon, settled = tmp_path / "lexicon", tmp_path / "settled"
-    found = refining.calibrate(tmp_path, start, anchors, lexicon, settled, tmp_path / "final")
+    lexicon, polished = tmp_path / "lexicon", tmp_path / "polished"
+    found = refining.calibrate(tmp_path, start, anchors, lexicon, polished, tmp_path / "final")
     written = json.loads((tmp_path / "final" / "calibration.json").read_text(encoding="utf-8"))
     assert written == found
     return {**found, "folded": saved[0].model.classifier.bias}

@@ -120,3 +120,17 @@ def test_copies_of_a_wording_differ_in_companies_alone() -> None:
 def test_own_rows_are_seeded(seed: int) -> None:
     assert refining_rows.own_rows(MIX, seed) == refining_rows.own_rows(MIX, seed)
     assert refining_rows.own_rows(MIX, seed) != refining_rows.own_rows(MIX, seed + 2)
+
+
+def test_plain_news_is_learnt_where_it_is_asked_for() -> None:
+    kinds = Counter(row.kind for row in refining_rows.own_rows(MIX, seed=0))
+    assert not kinds[refining_rows.PLAIN]
+    plain = [
+        row
+        for row in refining_rows.own_rows(replace(MIX, plain_rounds=3), seed=0)
+        if row.kind == refining_rows.PLAIN
+    ]
+    labels = Counter(row.label for row in plain)
+    assert len(plain) > 60
+    assert labels[0] == pytest.approx(labels[1], rel=0.1)
+    assert set(labels) == {0, 1}
