@@ -21,7 +21,7 @@ HELD = {
     "tweet": "tweets",
     "finbert": "answers of FinBERT",
     "case": "challenge wordings",
-    "wording": "writers' sentences",
+    "wording": "sentences in other voices",
 }
 """What the card calls the sources of the rows held back."""
 LARGER = "leanbert export ProsusAI/finbert -o finbert-int8"
@@ -97,9 +97,10 @@ def _refined(calibration: dict[str, Any]) -> dict[str, str]:
         }
     return {
         "refined": f"from the bundle with the seal {calibration['source']['bundle'][:12]}: on two "
-        f"of three wordings of the challenge set, on sentences by eight writers and on patterns of "
-        f"its phenomena, filled {MIX.rounds} times, neutral ones {MIX.neutral_rounds} times "
-        "(Apache-2.0), beside the rows before with that bundle's answers; "
+        "of three wordings of the challenge set, on sentences in eight voices and on patterns of "
+        f"its phenomena and of plain news, filled anew in each stage ({MIX.rounds} times, weak "
+        f"ones {2 * MIX.rounds}, neutral ones {MIX.neutral_rounds}; Apache-2.0), beside the rows "
+        "before with that bundle's answers; "
         f"{calibration['share']:.0%} of the way, chosen on rows held back",
         "temperature": fitted
         + ", ".join(f"{rows[kind]} {name}" for kind, name in HELD.items())

@@ -81,6 +81,7 @@ SETTLING_MIX = replace(MIX, tweet_copies=2)
 POLISHING = replace(SETTLING, learning_rate=2.5e-5, finbert_weight=0.0, seed=2)
 """The last steps, without the second head, which does not ship."""
 POLISHING_MIX = replace(SETTLING_MIX, plain_rounds=40)
+"""The rows that the last steps take a part of: beside hard sentences plain ones are forgotten."""
 POLISHED = 19_200
 """How many rows the last steps take."""
 SOURCE = "source.json"
@@ -227,8 +228,8 @@ def calibrate(
     """Choose the share of the refined weights, fit temperature and bias, and write them folded in.
 
     All are chosen on the rows held back. Temperature and bias are those under which the labels of
-    tweets, answers of FinBERT, open wordings of the cases held back and writers' sentences are most
-    likely. The share is the one with the smallest sum of their weighted loss and of
+    tweets, answers of FinBERT, open wordings of the cases held back and sentences of the voices are
+    most likely. The share is the one with the smallest sum of their weighted loss and of
     :data:`GUARD_WEIGHT` times the divergence from the starting model's answers to the unlabelled
     texts that are held back, both in nats.
 

@@ -69,7 +69,7 @@ class Mix:
     plain_rounds: int = 0
     """How often each pattern of plain news, of rises and falls, is filled."""
     wordings: int = 2
-    """How often each writer's sentence occurs, with other names and numbers where it has any."""
+    """How often each sentence of the voices occurs, with other names and numbers if it has any."""
     copies: int = 5
     """How often each open wording occurs, half of them with other companies."""
     anchor: float = 0.6
@@ -83,7 +83,7 @@ class Mix:
 HELD_CASES = 3
 """How many cases of each phenomenon are held back."""
 HELD_SEED = 2000
-"""What is filled into the writers' sentences that are held back."""
+"""What is filled into the sentences of the voices that are held back."""
 
 
 def split_cases(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
@@ -106,7 +106,7 @@ def held_cases() -> list[Row]:
 
 
 def held_wordings() -> list[Row]:
-    """The writers' sentences that are held back from training."""
+    """The sentences of the voices that are held back from training."""
     return [
         Row(text, smoothed(label, 0.0), None, WORDING)
         for text, label, _ in generate(1, HELD_SEED, wordings()[1])
@@ -144,7 +144,7 @@ def forbidden(data: Path) -> set[str]:
 
 
 def own_rows(mix: Mix, seed: int) -> list[Row]:
-    """The open wordings of the cases to train on, the writers' sentences, and filled patterns."""
+    """The open wordings of the cases to train on, sentences of the voices, and filled patterns."""
     rng = random.Random(seed)
     cases, _ = split_cases(load_cases(FOLDER / "challenge.jsonl"))
     found = [

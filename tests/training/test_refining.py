@@ -12,6 +12,7 @@ import torch
 
 from leanbert_training import refining, training
 from leanbert_training.data import LABELS
+from leanbert_training.refining_rows import PLAIN
 from leanbert_training.rows import Row
 from tests.helpers.training_models import network
 
@@ -124,3 +125,36 @@ def test_a_guard_counts_answers_that_stay() -> None:
     expected = 0.6 * np.log(6) + 0.2 * np.log(0.25) + 0.2 * np.log(2)
     expected += 0.1 * np.log(1 / 6) + 0.8 * np.log(4) + 0.1 * np.log(0.5)
     assert other["divergence"] == pytest.approx(expected / 2)
+
+
+def test_each_training_takes_its_rows_and_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    trained: list[tuple[list[Row], Any]] = []
+    third = (1 / 3, 1 / 3, 1 / 3)
+    kinds = ["tweet"] * refining.POLISHED + [PLAIN] * 7
+
+    def rows(data: Path, anchors: Path, mix: Any, seed: int) -> list[Row]:
+        asked.append((data.name, anchors.name, mix, seed))
+        return [Row(f"{kind} {i}", third, None, kind) for i, kind in enumerate(kinds)]
+
+    def train(_: Any, __: Any, found: list[Row], settings: Any, *___: Any, **____: Any) -> None:
+        trained.append((found, settings))
+
+    monkeypatch.setattr(refining, "_rows", rows)
+    monkeypatch.setattr(refining, "load_network", lambda _: (network(), None))
+    monkeypatch.setattr(refining, "train_stage", train)
+    folders = [tmp_path / name for name in ("data", "start", "anchors", "out")]
+    for stage in (refining.make_refined, refining.make_settled, refining.make_polished):
+        stage(*folders)
+
+    assert [(data, anchors) for data, anchors, _, _ in asked] == [("data", "anchors")] * 3
+    assert [mix.tweet_copies for _, _, mix, _ in asked] == [1, 2, 2]
+    assert [mix.plain_rounds for _, _, mix, _ in asked] == [0, 0, 40]
+    assert len({seed for _, _, _, seed in asked}) == 3
+    rates = [settings.learning_rate for _, settings in trained]
+    assert rates == sorted(rates, reverse=True)
+    assert [settings.last_rate for _, settings in trained] == [0.53, 0.0, 0.0]
+    assert [len(found) for found, _ in trained] == [len(kinds)] * 2 + [refining.POLISHED]
+    assert sum(row.kind == PLAIN for row in trained[-1][0]) == 7

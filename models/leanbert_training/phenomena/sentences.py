@@ -1,7 +1,7 @@
 """Read the patterns and wordings beside this module, and make sentences of them.
 
-A pattern is filled many times, and most make a pair of opposite sign. A wording is one sentence of
-one of several writers (``wordings/``), in which at most names and numbers are filled in.
+A pattern is filled many times, and most make a pair of opposite sign. A wording is one sentence in
+one of several voices (``wordings/``), in which at most names and numbers are filled in.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from leanbert_training.phenomena.grammar import Filling
 
 _FOLDER = Path(__file__).parent
 _FILES = ("results.txt", "markets.txt", "events.txt", "elsewhere.txt", "statements.txt")
-_WRITERS = _FOLDER / "wordings"
+_VOICES = _FOLDER / "wordings"
 _BLOCK = 8
 _HELD = 16
 _SIGNS = {"*": (0, 1), "+": (0,), "-": (1,), "0": (2,)}
@@ -45,17 +45,17 @@ def patterns() -> tuple[Pattern, ...]:
 
 @cache
 def wordings() -> tuple[tuple[Pattern, ...], tuple[Pattern, ...]]:
-    """The writers' sentences that are learnt, and those that are held back, file after file.
+    """The sentences of the voices that are learnt, and those held back, file after file.
 
-    Of each writer one of 16 blocks of eight neighbours is held back, as sentences that differ in
-    little but their sign stand side by side.
+    Of each voice one of every 16 blocks of eight neighbours is held back. Sentences that differ
+    only in their sign mostly stand side by side, and so mostly stay together.
 
     Raises:
         ValueError: a line is not as expected, or is a pair.
     """
     learnt: list[Pattern] = []
     held: list[Pattern] = []
-    for path in sorted(_WRITERS.glob("*.txt")):
+    for path in sorted(_VOICES.glob("*.txt")):
         for number, one in enumerate(_read(path)):
             if len(one.labels) != 1:
                 raise ValueError(f"{path.name}: a wording has one label: {one.text}")

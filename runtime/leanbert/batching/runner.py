@@ -228,8 +228,8 @@ class Runner:
             rows = shared.new
             cut = cut_batches(encodings.lengths[rows], self.max_tokens, batch_size)
             batches = [[rows[i] for i in batch] for batch in cut]
-        # All are put in order at once, and each batch is a part of that: one gather for each would
-        # be some ten calls of numpy, in caches that the encoder has just filled with its own data.
+        # All are put in order at once. A gather for each batch would be ten calls of numpy, which
+        # are slow right after the encoder has filled the caches.
         ordered = encodings.take(list(chain.from_iterable(batches)))
         ends = list(accumulate(map(len, batches)))
 

@@ -1,7 +1,7 @@
 // From logits to scores, with the same bits as `leanbert.numerics` in Python.
 //
-// Sums, products and quotients alone, in the order in which numpy takes them, none of them fused (-ffp-contract=off). The
-// exponential is the one of numerics.py: in double precision, by whole numbers of 2^-40 where numbers are summed.
+// Sums, products and quotients alone, none of them fused (-ffp-contract=off). The exponential is the one of numerics.py, in
+// double precision; what is summed are whole numbers of 2^-40, whose sum does not depend on their order.
 #pragma once
 
 #include <cfenv>
