@@ -8,11 +8,10 @@ has just replaced what the caches held: 0.2 ms for 14 texts on Zen 4. The bits a
 from __future__ import annotations
 
 import ctypes
-from functools import cache
 
 import numpy as np
 
-from leanbert.engines.native.binding import Messages, address_of, load_library
+from leanbert.engines.native.binding import Messages, address_of, library_with
 from leanbert.errors import EngineError
 from leanbert.numerics import Floats, apply_function, is_finite
 
@@ -35,7 +34,7 @@ def scores_of(function: str, logits: Floats) -> tuple[Floats, bool]:
         The scores, *shape* ``(…, labels)``, and ``True``; or ``False`` where a logit is NaN or
         infinite, and then the scores beside it mean nothing.
     """
-    number, library = _NUMBERS.get(function), _library()
+    number, library = _NUMBERS.get(function), library_with("lb_scores")
     if number is None or library is None:
         return apply_function(function, logits), is_finite(logits)
     given = np.ascontiguousarray(logits, np.float32)
@@ -60,13 +59,3 @@ def rows_of_scores(function: str, logits: Floats) -> list[list[float] | None]:
     if sound:
         return rows
     return [row if is_finite(given) else None for row, given in zip(rows, logits, strict=True)]
-
-
-@cache
-def _library() -> ctypes.CDLL | None:
-    """The native library; ``None`` where it is not there, or older than ``lb_scores``."""
-    try:
-        library = load_library()
-    except EngineError:
-        return None
-    return library if hasattr(library, "lb_scores") else None

@@ -68,6 +68,14 @@ def load_library() -> ctypes.CDLL:
     return library
 
 
+def load_library_with(function: str) -> ctypes.CDLL:
+    """The same; skips where the library was built before it had ``function``."""
+    found = load_library()
+    if not hasattr(found, function):
+        pytest.skip(f"the native library is older than {function}: build it again")
+    return found
+
+
 def load_probe() -> ctypes.CDLL:
     """The probe library, which CMake builds beside the shipped one; skips where it is not built."""
     path = library_path().with_name("libleanbert_native_probe.so")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.helpers.native_library import INVALID_ARGUMENT, OK, load_library
+from tests.helpers.native_library import INVALID_ARGUMENT, OK, load_library_with
 
 SOFTMAX, SIGMOID = 0, 1
 ROWS, LABELS = 3, 2
@@ -17,10 +17,7 @@ ROWS, LABELS = 3, 2
 
 @pytest.fixture(scope="module")
 def library() -> ctypes.CDLL:
-    found = load_library()
-    if not hasattr(found, "lb_scores"):
-        pytest.skip("the native library is older than its scores: build it again")
-    return found
+    return load_library_with("lb_scores")
 
 
 class Call:

@@ -7,9 +7,8 @@ import json
 from typing import Any
 
 import numpy as np
-import pytest
 
-from tests.helpers.native_library import INVALID_ARGUMENT, OK, UNSUPPORTED, load_library
+from tests.helpers.native_library import INVALID_ARGUMENT, OK, UNSUPPORTED, load_library_with
 from tests.native.test_tokenizer import words
 
 TEXTS = (b"ab c", b"", b"\xffc\0[SEP]")
@@ -17,10 +16,7 @@ TEXTS = (b"ab c", b"", b"\xffc\0[SEP]")
 
 
 def library() -> ctypes.CDLL:
-    found = load_library()
-    if not hasattr(found, "lb_tokenize"):
-        pytest.skip("the native library is older than its tokenizer: build it again")
-    return found
+    return load_library_with("lb_tokenize")
 
 
 class Opened:

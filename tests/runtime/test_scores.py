@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leanbert import scores
+from leanbert.engines.native.binding import library_with
 from leanbert.numerics import apply_function
 from leanbert.scores import rows_of_scores, scores_of
 
@@ -28,7 +29,7 @@ BY = pytest.mark.parametrize(
         pytest.param(
             "native",
             marks=pytest.mark.skipif(
-                scores._library() is None,
+                library_with("lb_scores") is None,
                 reason="the native library is not there, or older than lb_scores",
             ),
         ),
@@ -40,7 +41,7 @@ BY = pytest.mark.parametrize(
 @pytest.fixture
 def way(by: str, monkeypatch: pytest.MonkeyPatch) -> str:
     if by == "numpy":
-        monkeypatch.setattr(scores, "_library", lambda: None)
+        monkeypatch.setattr(scores, "library_with", lambda _: None)
     return by
 
 
@@ -49,7 +50,7 @@ def bits(values: Any) -> list[int]:
     return found
 
 
-@pytest.mark.skipif(scores._library() is None, reason="no native library with lb_scores")
+@pytest.mark.skipif(library_with("lb_scores") is None, reason="no native library with lb_scores")
 @given(ROWS, st.sampled_from(FUNCTIONS))
 def test_the_bits_are_those_of_numerics(rows: list[list[float]], function: str) -> None:
     logits = np.array(rows, np.float32)

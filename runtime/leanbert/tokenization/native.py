@@ -11,13 +11,12 @@ from __future__ import annotations
 import ctypes
 import json
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
 
 from leanbert.engines.batch import Ints
-from leanbert.engines.native.binding import Handle, Messages, address_of, load_library
+from leanbert.engines.native.binding import Handle, Messages, address_of, library_with
 from leanbert.errors import EngineError
 from leanbert.leaving import hold_if_leaving
 from leanbert.log import log_info
@@ -55,7 +54,7 @@ class NativeTokenizer:
         Returns:
             ``None`` where the library is not there or refuses the files.
         """
-        library = _library()
+        library = library_with("lb_tokenize")
         if library is None:
             return None
         pointer = ctypes.c_void_p()
@@ -140,15 +139,3 @@ class NativeTokenizer:
             *(*out, messages.buffer, messages.size),
         ):
             raise EngineError(f"the native tokenizer fails ({messages.line()})")
-
-
-@cache
-def _library() -> ctypes.CDLL | None:
-    """The native library with the types of the tokenizer's functions; ``None`` without one."""
-    try:
-        library = load_library()
-    except EngineError:
-        return None
-    if not hasattr(library, "lb_tokenize"):  # a library that was built from earlier sources
-        return None
-    return library

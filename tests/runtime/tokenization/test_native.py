@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from leanbert import Bundle, pipeline
+from leanbert.engines.native.binding import library_with
 from leanbert.errors import InputError
 from leanbert.pipelines import embedded_bundle
 from leanbert.tokenization import Encodings, Tokenizer, native
@@ -28,7 +29,7 @@ SURROGATES = ("\ud800", "profit \udfff rose\ud83d", "\ud83d\ude80")
 
 @pytest.fixture(autouse=True)
 def _needs_the_library() -> None:
-    if native._library() is None:
+    if library_with("lb_tokenize") is None:
         pytest.skip("the native library is not installed here, or is older than its tokenizer")
 
 
@@ -141,7 +142,7 @@ def test_the_answers_are_the_same_without_the_library(
 ) -> None:
     texts = ["profit rose", "a bad loss " * 20, "\ud800", ""]
     found = pipeline("text-classification", tiny_bundle)(texts, top_k=None, truncation=True)
-    monkeypatch.setattr(native, "_library", lambda: None)
+    monkeypatch.setattr(native, "library_with", lambda _: None)
     without = pipeline("text-classification", tiny_bundle)
     assert without.runner.tokenizer._native is None
     assert without(texts, top_k=None, truncation=True) == found

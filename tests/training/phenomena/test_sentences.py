@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from leanbert_training.challenge import FOLDER, load_cases
 from leanbert_training.phenomena import sentences
@@ -77,21 +76,6 @@ def test_the_voices_say_each_phenomenon_with_each_label() -> None:
     assert not set("[]<>^|") & set("".join(texts))  # one sentence each, and no choices
 
 
-VOICES = Path(sentences.__file__).with_name("wordings")
-LABELS = {"+": (0,), "-": (1,), "0": (2,)}
-
-
-def read(path: Path) -> list[Pattern]:
-    found, phenomenon = [], ""
-    for line in path.read_text(encoding="utf-8").splitlines():
-        mark, text = line[0], line[2:]
-        if mark == "=":
-            phenomenon = text
-        else:
-            found.append(Pattern(phenomenon, LABELS[mark], text))
-    return found
-
-
 def whole_blocks(file: list[Pattern]) -> list[Pattern]:
     """The last of every sixteen blocks of eight."""
     return [one for start in range(120, len(file), 128) for one in file[start : start + 8]]
@@ -100,7 +84,7 @@ def whole_blocks(file: list[Pattern]) -> list[Pattern]:
 def test_one_block_of_neighbours_in_sixteen_is_held_back() -> None:
     learnt, held = wordings()
     assert 0.04 < len(held) / len(learnt) < 0.08
-    files = [read(path) for path in sorted(VOICES.glob("*.txt"))]
+    files = [sentences._read(path) for path in sorted(sentences._VOICES.glob("*.txt"))]
     assert [one for file in files for one in whole_blocks(file)] == list(held)
     assert sorted(map(repr, [*learnt, *held])) == sorted(repr(one) for f in files for one in f)
 

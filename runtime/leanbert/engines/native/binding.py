@@ -28,6 +28,7 @@ __all__ = [
     "TensorRecord",
     "address_of",
     "declare",
+    "library_with",
     "load_library",
     "native_isa",
     "native_roof",
@@ -225,6 +226,16 @@ def load_library() -> ctypes.CDLL:
         EngineError: it is not there, cannot be loaded, or has another interface.
     """
     return _load(LIBRARY)
+
+
+@cache
+def library_with(function: str) -> ctypes.CDLL | None:
+    """The library; ``None`` where it is not there, or was built before it had ``function``."""
+    try:
+        library = load_library()
+    except EngineError:
+        return None
+    return library if hasattr(library, function) else None
 
 
 @cache
