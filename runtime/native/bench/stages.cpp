@@ -6,7 +6,7 @@
 // the sum of their speeds.
 //
 // The last column is an ideal schedule of the same kernels: every stage divided evenly among the threads, nobody waits.
-//   matmuls         at the measured int8 roof, or as long as reading their weights takes, where that is longer
+//   matmuls         at the int8 roof, measured in turns with the calls (roof.h), or as long as reading their weights takes, where that is longer
 //   attention       at half the int8 roof, which is that of its 16-bit operands; softmax is not counted
 //   row operations  as long as they take on a row in the first-level cache
 #include "stages.h"
@@ -17,6 +17,7 @@
 #include <cstring>
 #include <functional>
 
+#include "roof.h"
 #include "schedule/stages.h"
 
 using namespace leanbert;
@@ -111,6 +112,7 @@ struct RowTimes {
 
 struct Sample {
   double seconds;
+  double roof;  // of all threads at once; after the call, or some calls later
   double of[max_team][stages];
 };
 
@@ -120,6 +122,7 @@ Sample mean_of_faster_half(std::vector<Sample>& samples, uint32_t threads) {
   Sample mean{};
   for (size_t i = 0; i < half; i++) {
     mean.seconds += samples[i].seconds / static_cast<double>(half);
+    mean.roof += samples[i].roof / static_cast<double>(half);
     for (uint32_t t = 0; t < threads; t++)
       for (size_t s = 0; s < stages; s++) mean.of[t][s] += samples[i].of[t][s] / static_cast<double>(half);
   }
@@ -134,7 +137,7 @@ double seconds_per_tick() {
   return (now() - start) / static_cast<double>(platform::ticks_now() - ticks);
 }
 
-Sample measure(Caller& caller, double seconds, uint32_t threads, double tick) {
+Sample measure(const Kernels& kernels, Caller& caller, double seconds, uint32_t threads, double tick) {
   std::vector<Sample> samples;
   caller.run();
   const std::vector<float> expected = caller.answers();
@@ -143,20 +146,28 @@ Sample measure(Caller& caller, double seconds, uint32_t threads, double tick) {
     begin_stages(0);
     caller.run();
   }
-  const double end = now() + seconds;
-  do {
+  const auto call = [&] {
     for (uint32_t t = 0; t < threads; t++) std::fill_n(stage_times[t].ticks, stages, uint64_t{0});
     begin_stages(0);
     const double start = now();
     caller.run();
-    Sample sample{now() - start, {}};
-    for (uint32_t t = 0; t < threads; t++) {
-      double all = 0;
-      for (size_t s = 0; s < stages; s++) all += sample.of[t][s] = static_cast<double>(stage_times[t].ticks[s]) * tick;
-      sample.of[t][static_cast<size_t>(Stage::wait)] += sample.seconds - all;
-    }
-    samples.push_back(sample);
-  } while (now() < end || samples.size() < 4);
+    return now() - start;
+  };
+  in_turns_with_roof(
+      kernels, threads, seconds, 4, [&] { call(); },
+      [&] {
+        Sample sample{call(), 0, {}};
+        for (uint32_t t = 0; t < threads; t++) {
+          double all = 0;
+          for (size_t s = 0; s < stages; s++)
+            all += sample.of[t][s] = static_cast<double>(stage_times[t].ticks[s]) * tick;
+          sample.of[t][static_cast<size_t>(Stage::wait)] += sample.seconds - all;
+        }
+        samples.push_back(sample);
+      },
+      [&](double roof, size_t count) {
+        for (size_t i = samples.size() - count; i < samples.size(); i++) samples[i].roof = roof;
+      });
   count_stages = false;
   if (std::memcmp(expected.data(), caller.answers().data(), expected.size() * sizeof(float)) != 0) {
     std::fprintf(stderr, "the answers of %zu calls differ\n", samples.size() + 6);
@@ -169,7 +180,7 @@ Sample measure(Caller& caller, double seconds, uint32_t threads, double tick) {
 
 void bench_stages(const Kernels& kernels, double seconds, const std::vector<uint32_t>& threads, const Choice& choice) {
   setenv("LEANBERT_ISA", kernels.name, 1);
-  const double roof = kernels.roof(0.3), tick = seconds_per_tick();
+  const double tick = seconds_per_tick();
   for (const auto& m : model_shapes) {
     if (!choice.has(m)) continue;
     RandomModel model(m.layers, m.hidden, m.heads, m.intermediate, 30522, m.family);
@@ -182,19 +193,19 @@ void bench_stages(const Kernels& kernels, double seconds, const std::vector<uint
       Caller caller(model, count);
       for (const auto& s : choice.calls()) {
         caller.prepare(s);
-        const double equal = choice.slow > 1 ? measure(caller, seconds, count, tick).seconds : 0;
+        const double equal = choice.slow > 1 ? measure(kernels, caller, seconds, count, tick).seconds : 0;
         stage_times[count - 1].slowness = choice.slow;
-        const Sample sample = measure(caller, seconds, count, tick);
+        const Sample sample = measure(kernels, caller, seconds, count, tick);
         stage_times[count - 1].slowness = 1;
         const Work work(m, s, model.desc.gated, choice.every_token);
         const auto matmul = [&](double operations, double bytes) {
-          return std::max(operations / (roof * count), bytes / rate);
+          return std::max(operations / sample.roof, bytes / rate);
         };
         double ideal[stages] = {};
         const auto set = [&](Stage stage, double time) { ideal[static_cast<size_t>(stage)] = time; };
         set(Stage::embed, work.tokens * rows.embed / count);
         set(Stage::qkv, matmul(work.qkv, m.layers * 3 * h * h));
-        set(Stage::attention, work.attention / (roof / 2 * count));
+        set(Stage::attention, 2 * work.attention / sample.roof);
         set(Stage::quantize, work.rows * (rows.quantize + rows.quantize_inner) / count);
         set(Stage::output, matmul(work.output, m.layers * h * h));
         set(Stage::norm, 2 * work.rows * rows.norm / count);
@@ -203,8 +214,8 @@ void bench_stages(const Kernels& kernels, double seconds, const std::vector<uint
         set(Stage::head, matmul(work.head, work.head ? h * h : 0));
         double all = 0;
         for (const double time : ideal) all += time;
-        std::printf("\n%s %s, %s, roof of one thread %.0f GOP/s, weights (%.0f MB) at %.0f GB/s", m.name,
-                    s.name().c_str(), kernels.name, roof * 1e-9, weights * 1e-6, rate * 1e-9);
+        std::printf("\n%s %s, %s, roof %.0f GOP/s, weights (%.0f MB) at %.0f GB/s", m.name, s.name().c_str(),
+                    kernels.name, sample.roof * 1e-9, weights * 1e-6, rate * 1e-9);
         if (choice.slow > 1) {
           const double allowed = equal * count / (count - 1 + 1 / choice.slow);
           std::printf(", the last thread %.1f times slower: %.3f ms, %.2f of the %.3f ms that the speeds allow",

@@ -1,0 +1,41 @@
+// The roof while calls are measured: the int8 rate of all threads at once, in turns with the calls. The clock of a shared
+// machine changes within seconds (3.57 and 3.69 GHz on the project's), and so would the share of a roof that was measured once.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <numeric>
+#include <thread>
+#include <vector>
+
+#include "kernels/kernels.h"
+#include "shapes.h"
+
+// int8 operations per second of `threads` threads that all compute at once.
+inline double roof_now(const leanbert::Kernels& kernels, uint32_t threads) {
+  constexpr double seconds = .01;
+  std::vector<double> rates(threads);
+  std::vector<std::thread> others;
+  for (uint32_t t = 1; t < threads; t++) others.emplace_back([&, t] { rates[t] = kernels.roof(seconds); });
+  rates[0] = kernels.roof(seconds);
+  for (std::thread& other : others) other.join();
+  return std::accumulate(rates.begin(), rates.end(), 0.);
+}
+
+// Calls `sample` again and again for about `seconds`, and at least `least` times. After every 50 ms, `paired` gets the roof
+// of the moment and how many samples were taken since the last time; then the threads are woken by `wake`.
+inline void in_turns_with_roof(const leanbert::Kernels& kernels, uint32_t threads, double seconds, size_t least,
+                               const std::function<void()>& wake, const std::function<void()>& sample,
+                               const std::function<void(double roof, size_t samples)>& paired) {
+  const double end = now() + seconds;
+  for (size_t count = 0; now() < end || count < least;) {
+    wake();
+    const double pause = now() + .05;
+    const size_t before = count;
+    do {
+      sample();
+      count++;
+    } while (now() < pause);
+    paired(roof_now(kernels, threads), count - before);
+  }
+}
