@@ -1,10 +1,10 @@
 """The table of time by stage of ``native_bench --stages``, and that shipped code does not count."""
 
 import re
-import subprocess
 
 import pytest
 
+from tests.helpers.native_bench import native_bench
 from tests.helpers.native_library import library_path
 
 STAGES = (
@@ -19,14 +19,6 @@ SLOW = (
 )
 
 
-def bench(*options: str) -> subprocess.CompletedProcess[str]:
-    """native_bench beside the library under test."""
-    program = library_path().with_name("native_bench")
-    if not program.is_file():
-        pytest.skip(f"native_bench is not built: no {program}")
-    return subprocess.run([program, *options], capture_output=True, text=True, check=False)
-
-
 def tables(text: str) -> list[dict[str, list[float]]]:
     """For each table: a stage's milliseconds by thread, its share in percent, and its ideal."""
     found = []
@@ -39,7 +31,7 @@ def tables(text: str) -> list[dict[str, list[float]]]:
 
 @pytest.mark.parametrize("slow", [[], ["--slow", "2"]])
 def test_stages_add_up_to_the_call(slow: list[str]) -> None:
-    done = bench(*COMMAND.split(), *slow)
+    done = native_bench(*COMMAND.split(), *slow)
     assert done.returncode == 0, done.stderr
     found = tables(done.stdout)
     assert len(found) == 2
@@ -59,13 +51,13 @@ def test_stages_add_up_to_the_call(slow: list[str]) -> None:
 @pytest.mark.parametrize("head", [[], ["--every-token"]])
 def test_slow_thread_changes_no_bit(head: list[str]) -> None:
     """Shares by speed and stolen pieces: the benchmark compares the answers of its calls."""
-    done = bench(*SLOW.split(), *head)
+    done = native_bench(*SLOW.split(), *head)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("the last thread 4.0 times slower") == 6
 
 
 def test_slow_thread_needs_the_counters() -> None:
-    done = bench("encoder", "--slow", "2")
+    done = native_bench("encoder", "--slow", "2")
     assert (done.returncode, done.stderr) == (2, "--slow needs --stages\n")
 
 
