@@ -1,6 +1,6 @@
 """The errors of an export, below :class:`leanbert.errors.LeanBertError`."""
 
-from leanbert.errors import LeanBertError
+from leanbert.errors import InputError, LeanBertError
 
 __all__ = [
     "CheckpointError",
@@ -34,5 +34,5 @@ class GateError(ExportError):
     """The int8 graph is less accurate than it may be."""
 
 
-class OutputExistsError(ExportError):
-    """The output directory is there already."""
+class OutputExistsError(ExportError, InputError):
+    """The output directory is there already, or cannot be made: wrong use, as of any output."""

@@ -119,7 +119,7 @@ def test_a_hub_id_offline(tmp_path: Path, capsys: Capture, monkeypatch: pytest.M
 
 
 def test_output_in_the_way(workshop: Workshop, tmp_path: Path, capsys: Capture) -> None:
-    assert main(["export", str(workshop.tiny()), "-o", str(tmp_path)]) == 1
+    assert main(["export", str(workshop.tiny()), "-o", str(tmp_path)]) == 2
     assert failure(capsys.readouterr()).endswith("exists already; pass --force to replace it")
 
 
