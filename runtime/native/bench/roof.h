@@ -1,5 +1,6 @@
-// The roof while calls are measured: the int8 rate of all threads at once, in turns with the calls. The clock of a shared
-// machine changes within seconds (3.57 and 3.69 GHz on the project's), and so would the share of a roof that was measured once.
+// The roof while calls are measured: the int8 rate of all threads at once, in turns with the calls. On a shared machine the
+// rate of a thread changes within seconds (449 and 464 GOP/s on the project's), and a share of what was measured once would
+// change with it.
 #pragma once
 
 #include <algorithm>

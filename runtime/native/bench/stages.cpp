@@ -6,7 +6,8 @@
 // the sum of their speeds.
 //
 // The last column is an ideal schedule of the same kernels: every stage divided evenly among the threads, nobody waits.
-//   matmuls         at the int8 roof, measured in turns with the calls (roof.h), or as long as reading their weights takes, where that is longer
+//   matmuls         at the int8 roof, measured in turns with the calls (roof.h), or as long as reading their weights
+//                   takes, where that is longer
 //   attention       at half the int8 roof, which is that of its 16-bit operands; softmax is not counted
 //   row operations  as long as they take on a row in the first-level cache
 #include "stages.h"
@@ -170,7 +171,7 @@ Sample measure(const Kernels& kernels, Caller& caller, double seconds, uint32_t 
       });
   count_stages = false;
   if (std::memcmp(expected.data(), caller.answers().data(), expected.size() * sizeof(float)) != 0) {
-    std::fprintf(stderr, "the answers of %zu calls differ\n", samples.size() + 6);
+    std::fprintf(stderr, "the answers of the first and the last call differ\n");
     std::exit(1);
   }
   return mean_of_faster_half(samples, threads);
