@@ -35,4 +35,4 @@ class GateError(ExportError):
 
 
 class OutputExistsError(ExportError, InputError):
-    """The output directory is there already, or cannot be made: wrong use, as of any output."""
+    """The output directory is there already."""

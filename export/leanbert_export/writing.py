@@ -18,7 +18,7 @@ from leanbert_export.checkpoint.finding import Checkpoint
 from leanbert_export.checkpoint.loading import LoadedCheckpoint
 from leanbert_export.checkpoint.sentence_transformers import write_modules
 from leanbert_export.checkpoint.tokenizer import write_tokenizer
-from leanbert_export.errors import OutputExistsError
+from leanbert_export.errors import ExportError, OutputExistsError
 from leanbert_export.model_card import write_model_card
 from leanbert_export.proof.golden import GoldenBounds
 
@@ -46,14 +46,15 @@ def new_directory(output: Path, *, force: bool) -> Iterator[Path]:
     """A new directory, which is renamed to ``output`` if the block ends well, and else removed.
 
     Raises:
-        OutputExistsError: something that must stay is there, or the place cannot be written.
+        OutputExistsError: something that must stay is there.
+        ExportError: the directory cannot be made.
     """
     try:
         with whole_directory(output, lambda: check_output(output, force=force)) as fresh:
             yield fresh
     except OSError as error:
         if error.filename == str(output):
-            raise OutputExistsError(f"{output}: cannot be made ({error.strerror})") from error
+            raise ExportError(f"{output}: cannot be made ({error.strerror})") from error
         raise
 
 

@@ -3,11 +3,14 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from leanbert.cli import main
 from leanbert_bench import cli
+from leanbert_bench.results.schema import write_json
+from tests.helpers.bench_results import VARIETY
 
 FORBIDDEN = [
     "torch", "transformers", "optimum", "numpy", "onnxruntime", "psutil", "pandas", "matplotlib",
@@ -27,6 +30,32 @@ def test_the_help_names_every_action(capsys: pytest.CaptureFixture[str]) -> None
         main(["bench", "--help"])
     told = capsys.readouterr().out
     assert all(f"\n  {name} " in told for name in ("run", "compare", "compact", "report", "table"))
+
+
+@pytest.mark.parametrize("action", ["report", "run"])
+def test_a_file_in_the_place_of_the_reports(
+    action: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("years of work", encoding="utf-8")
+    write_json(tmp_path / "results.json", VARIETY["whole"])
+    words = {"report": [str(tmp_path / "results.json")], "run": ["--random-weights", "minilm"]}
+    assert main(["bench", action, *words[action], "-o", str(taken)]) == 2
+    told = f"leanbert: {taken}: is a file; name a directory for the outputs\n"
+    assert capsys.readouterr().err.endswith(told)
+    assert taken.read_text(encoding="utf-8") == "years of work"
+
+
+def test_a_directory_in_the_place_of_the_results(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is refused before anything is measured."""
+    (tmp_path / "taken.json").mkdir()
+    output = str(tmp_path / "taken.json")
+    assert main(["bench", "run", "--random-weights", "minilm", "-o", output]) == 2
+    told = f"leanbert: {output}: is a directory; name the file to write\n"
+    assert capsys.readouterr().err.endswith(told)
+    assert [path.name for path in tmp_path.iterdir()] == ["taken.json"]
 
 
 def test_an_unknown_action_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:

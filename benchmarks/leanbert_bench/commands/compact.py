@@ -33,12 +33,15 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: a file cannot be used, or --output is given for several files.
     """
+    from leanbert.cli.outputs import check_output
     from leanbert.errors import InputError
     from leanbert_bench.results.compact import compacted
     from leanbert_bench.results.schema import NAME, check_results, read_json, write_json
 
     if args.output and len(args.results) > 1:
         raise InputError("--output takes one file; leave it out to rewrite several in place")
+    if args.output:
+        check_output(args.output)
     for given in args.results:
         file = given / NAME if given.is_dir() else given
         before, content = file.stat().st_size if file.is_file() else 0, read_json(file)

@@ -129,17 +129,15 @@ def _list_backends() -> int:
 
 def _outputs(given: Path) -> tuple[Path, Path]:
     """Return the directory of all that is written, and the file of the results."""
+    from leanbert.cli.outputs import check_output, make_directory
     from leanbert_bench.results.schema import NAME
 
     if given.suffix == ".json":
         folder, file = given.parent / f"{given.stem}-bench", given
-        if not given.absolute().parent.is_dir():
-            raise InputError(f"{given.parent}: is not a directory")
+        check_output(given)
     else:
         folder, file = given, given / NAME
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: is a file; --output takes a directory")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_directory(folder)
     return folder, file
 
 

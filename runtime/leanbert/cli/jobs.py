@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from leanbert.cli.outputs import check_output
+from leanbert.cli.outputs import check_output, make_directory
 from leanbert.errors import InputError
 from leanbert.files import own_descriptor
 from leanbert.records import Found
@@ -55,7 +55,8 @@ def plan(
         reading: the format of all inputs, where a flag says it.
 
     Raises:
-        InputError: an output cannot be written, is an input, or is that of two inputs.
+        InputError: an output cannot be written, is an input, or is that of two inputs; or the
+            directory for outputs is a file.
     """
     if output is None:
         check_output(None)
@@ -65,7 +66,7 @@ def plan(
         jobs = [Job([file], _in_folder(folder, file, form, reading)) for file in found]
         _check(jobs)
         for file in found:
-            (folder / file.relative).parent.mkdir(parents=True, exist_ok=True)
+            make_directory((folder / file.relative).parent)
     elif (braces := _BRACES.search(output)) is not None:
         raise InputError(f"{output}: {braces[0]} stands for nothing; {_NAME} is an input's name")
     elif _NAME in output:

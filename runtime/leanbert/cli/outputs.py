@@ -30,6 +30,7 @@ __all__ = [
     "check_output",
     "is_gzipped",
     "is_resumable",
+    "make_directory",
     "make_writer",
     "open_output",
     "output_form",
@@ -80,6 +81,20 @@ def check_output(path: Path | None) -> None:
         raise InputError(f"{path}: is a directory; name the file to write")
     elif own_descriptor(path) is None and not path.parent.is_dir():
         raise InputError(f"{path.parent}: no such directory")
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory for outputs, with those above it; what is there already stays.
+
+    Raises:
+        InputError: the path, or what should hold it, is a file.
+        OSError: the directory cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        file = next(place for place in (path, *path.parents) if place.exists())
+        raise InputError(f"{file}: is a file; name a directory for the outputs") from error
 
 
 def output_form(path: Path | None, asked: str | None, task: str) -> str | None:

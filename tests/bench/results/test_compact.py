@@ -54,6 +54,16 @@ def test_the_command_rewrites_in_place_or_elsewhere(
     assert study.read_text() == '{\n"rows": [\n{"a": 0.3333333}\n]\n}\n'
 
 
+def test_an_output_that_is_a_directory_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_json(tmp_path / "results.json", VARIETY["whole"])
+    words = ["bench", "compact", str(tmp_path / "results.json"), "-o", str(tmp_path)]
+    assert main(words) == 2
+    told = f"leanbert: {tmp_path}: is a directory; name the file to write\n"
+    assert capsys.readouterr().err == told
+
+
 def test_what_cannot_be_compacted_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -37,6 +37,15 @@ def test_outputs_in_a_folder(tmp_path: Path) -> None:
     assert outputs(named("a.dat"), str(tmp_path), reading="parquet") == [f"{tmp_path}/a.parquet"]
 
 
+def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("years of work", encoding="utf-8")
+    for output in (f"{taken}/", f"{taken}/below/"):
+        with pytest.raises(InputError) as caught:
+            outputs(named("a.csv"), output)
+        assert str(caught.value) == f"{taken}: is a file; name a directory for the outputs"
+
+
 def test_outputs_by_a_pattern(tmp_path: Path) -> None:
     found = named("a.csv", "b.tar.txt.gz")
     wanted = [f"{tmp_path}/a-scored.jsonl", f"{tmp_path}/b.tar-scored.jsonl"]
