@@ -13,7 +13,8 @@
 //            native_bench encoder --isa avx512_vnni --threads 2 --models BERT-base --shapes 8x128
 // --stages instead of the encoder's table: the time of each stage by thread (stages.cpp). With --slow the last thread takes
 //          so many times as long for everything, as a small core does, and the others have to make up for it.
-// Every other time is the median of the calls that fit into the given seconds, after two that do not count.
+// Times of kernels are the median of the calls that fit into the given seconds, after two that do not count; those of
+// `encoder` likewise, after one, and one after each measurement of the roof.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>

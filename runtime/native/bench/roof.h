@@ -12,7 +12,8 @@
 #include "kernels/kernels.h"
 #include "shapes.h"
 
-// int8 operations per second of `threads` threads that all compute at once.
+// int8 operations per second of `threads` threads that all compute at once: the sum of what each reached in its best run.
+// With more threads than cores they take turns, and the sum counts cores more than once.
 inline double roof_now(const leanbert::Kernels& kernels, uint32_t threads) {
   constexpr double seconds = .01;
   std::vector<double> rates(threads);
@@ -23,8 +24,9 @@ inline double roof_now(const leanbert::Kernels& kernels, uint32_t threads) {
   return std::accumulate(rates.begin(), rates.end(), 0.);
 }
 
-// Calls `sample` again and again for about `seconds`, and at least `least` times. After every 50 ms, `paired` gets the roof
-// of the moment and how many samples were taken since the last time; then the threads are woken by `wake`.
+// Calls `sample` in turns of 50 ms (of one call, where that takes longer) until `seconds` are over and there are at least
+// `least` samples. `wake` opens a turn and wakes the threads; `paired` ends it and gets the roof of the moment and how many
+// samples the turn had.
 inline void in_turns_with_roof(const leanbert::Kernels& kernels, uint32_t threads, double seconds, size_t least,
                                const std::function<void()>& wake, const std::function<void()>& sample,
                                const std::function<void(double roof, size_t samples)>& paired) {
