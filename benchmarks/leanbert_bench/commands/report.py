@@ -28,13 +28,10 @@ def run(args: argparse.Namespace) -> int:
         InputError: the results cannot be used, or the output is a file.
         MissingExtraError: matplotlib is not installed.
     """
-    from leanbert.cli.outputs import make_directory
     from leanbert_bench.report.writing import write_reports
     from leanbert_bench.results.schema import read_results
 
     beside = args.results if args.results.is_dir() else args.results.absolute().parent
-    results, folder = read_results(args.results), args.output or beside
-    make_directory(folder)
-    for path in write_reports(results, folder):
+    for path in write_reports(read_results(args.results), args.output or beside):
         sys.stdout.write(f"{path}\n")
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from leanbert.cli.outputs import make_directory
 from leanbert.files import whole_file
 from leanbert_bench.report.markdown import escape, row, rule
 from leanbert_bench.report.noise import all_warnings
@@ -33,9 +34,10 @@ def write_reports(results: Results, output_dir: Path) -> list[Path]:
 
     Raises:
         MissingExtraError: matplotlib is missing; ``report.md`` is there all the same.
+        InputError: the directory is a file.
         OSError: the directory cannot be written to.
     """
-    output_dir.mkdir(parents=True, exist_ok=True)
+    make_directory(output_dir)
     plain, page = output_dir / "report.md", output_dir / "report.html"
     with whole_file(plain) as file:
         file.write(markdown(results))

@@ -93,8 +93,10 @@ def make_directory(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
-        file = next(place for place in (path, *path.parents) if place.exists())
-        raise InputError(f"{file}: is a file; name a directory for the outputs") from error
+        places = (place for place in (path, *path.parents) if place.exists() and not place.is_dir())
+        raise InputError(
+            f"{next(places, path)}: is a file; name a directory for the outputs"
+        ) from error
 
 
 def output_form(path: Path | None, asked: str | None, task: str) -> str | None:

@@ -14,7 +14,7 @@
 // --stages instead of the encoder's table: the time of each stage by thread (stages.cpp). With --slow the last thread takes
 //          so many times as long for everything, as a small core does, and the others have to make up for it.
 // Times of kernels are the median of the calls that fit into the given seconds, after two that do not count; those of
-// `encoder` likewise, after one, and one after each measurement of the roof.
+// `encoder` likewise, after one at first and one after each measurement of the roof.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -209,18 +209,15 @@ void bench_encoder(const Kernels& kernels, double seconds, const std::vector<uin
       Caller caller(model, count);
       for (const auto& s : choice.calls()) {
         caller.prepare(s);
-        caller.run();
-        std::vector<double> times, at_roof;  // what a call took; the operations of the roof in that time
-        in_turns_with_roof(
+        std::vector<double> times;
+        std::vector<double> at_roof = in_turns_with_roof(
             kernels, count, seconds, 3, [&] { caller.run(); },
             [&] {
               const double start = now();
               caller.run();
               times.push_back(now() - start);
-            },
-            [&](double roof, size_t samples) {
-              for (size_t i = times.size() - samples; i < times.size(); i++) at_roof.push_back(times[i] * roof);
             });
+        for (size_t i = 0; i < times.size(); i++) at_roof[i] *= times[i];  // operations at the roof
         const Work work(m, s, model.desc.gated, choice.every_token);
         const double t = median(times), possible = median(at_roof);
         const auto share = [&](double operations) { return 100 * operations / possible; };

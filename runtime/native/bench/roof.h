@@ -25,20 +25,20 @@ inline double roof_now(const leanbert::Kernels& kernels, uint32_t threads) {
 }
 
 // Calls `sample` in turns of 50 ms (of one call, where that takes longer) until `seconds` are over and there are at least
-// `least` samples. `wake` opens a turn and wakes the threads; `paired` ends it and gets the roof of the moment and how many
-// samples the turn had.
-inline void in_turns_with_roof(const leanbert::Kernels& kernels, uint32_t threads, double seconds, size_t least,
-                               const std::function<void()>& wake, const std::function<void()>& sample,
-                               const std::function<void(double roof, size_t samples)>& paired) {
+// `least` samples. `wake` opens a turn and wakes the threads. Returns the roof at the end of each sample's turn.
+inline std::vector<double> in_turns_with_roof(const leanbert::Kernels& kernels, uint32_t threads, double seconds,
+                                              size_t least, const std::function<void()>& wake,
+                                              const std::function<void()>& sample) {
+  std::vector<double> roofs;
   const double end = now() + seconds;
   for (size_t count = 0; now() < end || count < least;) {
     wake();
     const double pause = now() + .05;
-    const size_t before = count;
     do {
       sample();
       count++;
     } while (now() < pause);
-    paired(roof_now(kernels, threads), count - before);
+    roofs.resize(count, roof_now(kernels, threads));
   }
+  return roofs;
 }

@@ -154,7 +154,7 @@ Sample measure(const Kernels& kernels, Caller& caller, double seconds, uint32_t 
     caller.run();
     return now() - start;
   };
-  in_turns_with_roof(
+  const std::vector<double> roofs = in_turns_with_roof(
       kernels, threads, seconds, 4, [&] { call(); },
       [&] {
         Sample sample{call(), 0, {}};
@@ -165,10 +165,8 @@ Sample measure(const Kernels& kernels, Caller& caller, double seconds, uint32_t 
           sample.of[t][static_cast<size_t>(Stage::wait)] += sample.seconds - all;
         }
         samples.push_back(sample);
-      },
-      [&](double roof, size_t count) {
-        for (size_t i = samples.size() - count; i < samples.size(); i++) samples[i].roof = roof;
       });
+  for (size_t i = 0; i < samples.size(); i++) samples[i].roof = roofs[i];
   count_stages = false;
   if (std::memcmp(expected.data(), caller.answers().data(), expected.size() * sizeof(float)) != 0) {
     std::fprintf(stderr, "the answers of the first and the last call differ\n");

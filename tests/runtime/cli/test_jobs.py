@@ -46,6 +46,14 @@ def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
         assert str(caught.value) == f"{taken}: is a file; name a directory for the outputs"
 
 
+def test_a_link_to_nothing_in_the_place_of_the_folder(tmp_path: Path) -> None:
+    """The link is named, and not the directory that holds it."""
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=f"^{link}: is a file; name a directory"):
+        outputs(named("a.csv"), f"{link}/")
+
+
 def test_outputs_by_a_pattern(tmp_path: Path) -> None:
     found = named("a.csv", "b.tar.txt.gz")
     wanted = [f"{tmp_path}/a-scored.jsonl", f"{tmp_path}/b.tar-scored.jsonl"]
